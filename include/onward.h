@@ -1,0 +1,218 @@
+/* onward.h - the public interface of libonward: an MPI loop that outlives its processes.
+ *
+ * A program opens a task, protects its arrays, and asks for one step after the other:
+ *
+ *     struct onward_options options;
+ *     onward_options_init(&options);
+ *     options.subtask_count = 16;
+ *     options.step_count = 1000;
+ *     if (onward_open(MPI_COMM_NULL, &options, &ow) != ONWARD_OK) ...
+ *     onward_protect(ow, "weights", w, ONWARD_FLOAT, 2, dims, ONWARD_REPLICATED | ONWARD_ATOMIC);
+ *     while (onward_next(ow, &role) == ONWARD_STEP) {
+ *         onward_sum_begin(ow, ONWARD_FLOAT, length);
+ *         for (uint32_t k = role.first; k < role.first + role.count; k++)
+ *             onward_sum_add(ow, k, contribution_of(k));
+ *         if (onward_sum_end(ow, total) == ONWARD_OK)
+ *             update(w, total);
+ *     }
+ *     return onward_close(ow);
+ *
+ * Words: a task is the job, a step one round over its subtasks, a member one process, the lineup
+ * the ordered workers of an epoch, a role what a worker is in it. See onward-recovery(7).
+ *
+ * Every function returns an enum onward_error (or, for onward_next, an enum onward_verdict) unless
+ * it says otherwise. None is safe to call from two threads on the same handle. None prints or
+ * exits, with one exception that onward_open documents (a member that is stuck beyond its limit).
+ */
+#ifndef ONWARD_H
+#define ONWARD_H
+
+/* ONWARD_WITHOUT_MPI leaves only what needs no MPI: errors, types, limits. */
+#ifndef ONWARD_WITHOUT_MPI
+#include <mpi.h>
+#endif
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ONWARD_API __attribute__((visibility("default")))
+
+/* The one table of errors: X(name, number, message). The number is part of the interface. */
+#define ONWARD_ERROR_MAP(X)                                                                        \
+    X(OK, 0, "success")                                                                            \
+    X(ERR_ARGUMENT, -1, "an argument is out of its range")                                         \
+    X(ERR_MEMORY, -2, "out of memory")                                                             \
+    X(ERR_MPI, -3, "an MPI call failed")                                                           \
+    X(ERR_NO_FAULT_TOLERANCE, -4, "MPI runs without fault tolerance")                              \
+    X(ERR_LOST, -5, "a member was lost; this step will be done again")                             \
+    X(ERR_ORDER, -6, "the call does not fit the state of the task")                                \
+    X(ERR_INPUT, -7, "bad input")                                                                  \
+    X(ERR_IO, -8, "a file could not be read or written")                                           \
+    X(ERR_NO_SPACE, -9, "no space is left on the device")                                          \
+    X(ERR_CORRUPT, -10, "a file is damaged")                                                       \
+    X(ERR_NOT_FOUND, -11, "not found")                                                             \
+    X(ERR_IN_USE, -12, "the task is in use by a living controller")                                \
+    X(ERR_OTHER_TASK, -13, "the run directory belongs to another task")                            \
+    X(ERR_FENCED, -14, "a newer incarnation of the task exists")                                   \
+    X(ERR_TOO_FEW, -15, "fewer workers than the minimum")                                          \
+    X(ERR_STOPPED, -16, "the task was stopped and can be resumed")                                 \
+    X(ERR_GAVE_UP, -17, "the task cannot go on")                                                   \
+    X(ERR_LIMIT, -18, "a limit was reached")                                                       \
+    X(ERR_TIMEOUT, -19, "a deadline passed")
+
+enum onward_error {
+#define ONWARD_ERROR_ENUM(name, number, message) ONWARD_##name = (number),
+    ONWARD_ERROR_MAP(ONWARD_ERROR_ENUM)
+#undef ONWARD_ERROR_ENUM
+};
+
+/* What onward_next asks of the caller. Negative values are enum onward_error. */
+enum onward_verdict {
+    ONWARD_DONE = 0,  /* the task is complete: leave the loop and close */
+    ONWARD_STEP = 1,  /* do the step that the role describes */
+    ONWARD_FINISH = 2 /* every step is complete: do the final work (only if options.wants_finish) */
+};
+
+enum onward_type {
+    ONWARD_FLOAT = 1,
+    ONWARD_DOUBLE,
+    ONWARD_INT32,
+    ONWARD_INT64,
+    ONWARD_UINT64,
+    ONWARD_BYTE
+};
+
+enum onward_protect_flags {
+    ONWARD_REPLICATED =
+        1,            /* every worker holds the whole array, with the same bits after each step */
+    ONWARD_ATOMIC = 2 /* a step changes it only after its last communication, and only while
+                         onward_ok() holds; without this the library keeps a copy */
+};
+
+enum { ONWARD_MAX_DIMS = 8, ONWARD_MAX_ARRAYS = 256, ONWARD_MAX_NAME_BYTES = 64 };
+
+struct onward; /* one member's handle on the task */
+
+/* Settings. onward_options_init fills in the defaults, then what the launcher handed down in the
+ * environment (ONWARD_TASK, ONWARD_DIR, ...); a program sets what it knows better. Strings are
+ * borrowed until onward_open returns. */
+struct onward_options {
+    const char *task;         /* task ID: letters, digits, '.', '_', '-'; at most 63 bytes */
+    const char *directory;    /* where run directories are: the task's is directory/task */
+    uint32_t subtask_count;   /* pieces of a step; a property of the task, never of the machine */
+    int64_t step_count;       /* the task is complete after so many steps */
+    int min_workers;          /* fewer than this and the task gives up, resumable */
+    int max_workers;          /* more than this stay spare; 0: subtask_count */
+    int spare_count;          /* registered members to keep out of the lineup */
+    int64_t checkpoint_steps; /* a checkpoint every so many steps; 0: none by steps */
+    double checkpoint_s;      /* a checkpoint every so many seconds; 0: none by time */
+    bool checkpoint_auto;     /* the interval follows cost and failures (Young, Daly) */
+    int checkpoint_keep;      /* committed checkpoints to keep, at least 1 */
+    bool wants_finish;        /* onward_next returns ONWARD_FINISH after the last step */
+    bool wants_ft;            /* refuse to open without ULFM; off: lost processes end the run */
+    double reform_limit_s;    /* a member stuck longer than this in an epoch change ends itself */
+    const char *inject;       /* faults to rehearse, see onward(1) --inject; NULL or "": none */
+    const char *program;      /* what the run directory calls the program */
+};
+
+#ifndef ONWARD_WITHOUT_MPI
+
+/* What a worker is in this epoch. Valid until the next call of onward_next. */
+struct onward_role {
+    MPI_Comm comm;  /* the team: the workers of this epoch in order of rank; do not free */
+    int rank, size; /* place in the lineup */
+    uint32_t first; /* the subtasks of this worker are first .. first+count-1 */
+    uint32_t count; /* may be 0 */
+    int64_t step;   /* the step to do, from 0; equals the number of complete steps */
+    int64_t epoch;  /* number of this lineup, from 1 */
+    bool changed;   /* first step of this role: comm is new, protected arrays may have new bits */
+};
+
+/* Fills in defaults and the launcher's environment. Local. */
+ONWARD_API void onward_options_init(struct onward_options *options);
+
+/* Opens the task. base: an intracommunicator over all members, which stays the caller's, or
+ * MPI_COMM_NULL, and then MPI is initialised here (MPI_THREAD_FUNNELED) and ended by onward_close.
+ * Collective over base. On success *ow is the caller's to close; on failure *ow is NULL and
+ * nothing was changed. The text of a failure is onward_text(NULL).
+ * Member 0 of base becomes the controller. base's error handler is left alone.
+ * A member that is stuck in an MPI call of an epoch change for longer than reform_limit_s ends
+ * its process with exit status 70, since no other way out of such a call exists.
+ * Errors: ARGUMENT, MPI, NO_FAULT_TOLERANCE, INPUT, IN_USE, OTHER_TASK, IO, TOO_FEW. */
+ONWARD_API int onward_open(MPI_Comm base, const struct onward_options *options, struct onward **ow);
+
+/* Whether this member was opened as the controller. Such a member calls onward_control instead of
+ * the loop. Local. */
+ONWARD_API bool onward_is_controller(const struct onward *ow);
+
+/* Runs the controller until the task ends; sleeps while nothing happens. Returns OK when the task
+ * is complete, else STOPPED, TOO_FEW, GAVE_UP, FENCED or IO. */
+ONWARD_API int onward_control(struct onward *ow);
+
+/* Protects an array: its bits are checkpointed, and brought to every worker after a change of the
+ * lineup. dims: ndims extents, outermost first (row-major). The memory stays the caller's and must
+ * live, at the same address, until onward_close. Names are unique. Call before the first
+ * onward_next, with the same arguments in the same order on all workers. Local.
+ * Errors: ARGUMENT, ORDER, LIMIT, MEMORY. */
+ONWARD_API int onward_protect(struct onward *ow, const char *name, void *data,
+                              enum onward_type type, int ndims, const uint64_t *dims,
+                              unsigned flags);
+
+/* Ends the step before (if any) and asks for the next. Returns ONWARD_STEP, ONWARD_FINISH,
+ * ONWARD_DONE, or a negative error after which only onward_close may follow. When a member was
+ * lost, this call forms the lineup again together with all others, brings the state to the newest
+ * complete step, and returns with role->changed. A step during which a loss was seen is discarded.
+ * Waits while this member is spare; a member that takes over as the controller serves from inside
+ * this call. Collective only when the lineup changed; costs about a microsecond else. */
+ONWARD_API int onward_next(struct onward *ow, struct onward_role *role);
+
+/* False once a loss was seen in this step: what follows is thrown away, leave early. Local. */
+ONWARD_API bool onward_ok(const struct onward *ow);
+
+/* The canonical sum over all subtasks: the same bits for any number of workers. begin on every
+ * worker of the lineup with the same type (ONWARD_FLOAT or ONWARD_DOUBLE) and length (elements);
+ * then add for each own subtask in ascending order (contribution: length elements, copied before
+ * the call returns); then end, collective over the team, which writes length elements to total on
+ * every worker. The additions follow a fixed binary tree over the subtask numbers (doc/sum.md).
+ * A worker without subtasks calls begin and end. end returns ERR_LOST, and leaves total undefined,
+ * when a member was lost. Errors: ARGUMENT, ORDER, MEMORY, LOST. */
+ONWARD_API int onward_sum_begin(struct onward *ow, enum onward_type type, size_t length);
+ONWARD_API int onward_sum_add(struct onward *ow, uint32_t subtask, const void *contribution);
+/* Where the contribution of the next subtask may be built in place; pass it to onward_sum_add,
+ * which then does not copy. NULL outside of begin..end. */
+ONWARD_API void *onward_sum_buffer(struct onward *ow);
+ONWARD_API int onward_sum_end(struct onward *ow, void *total);
+
+/* Hands a number to status, events and progress (for example "loss"): the newest value of up to 8
+ * names is kept. higher_is_better (or not) matters to "best by metric". Local, cheap. */
+ONWARD_API int onward_metric(struct onward *ow, const char *name, double value);
+
+/* Closes the handle; NULL is allowed. If onward_open initialised MPI it is ended here, without
+ * MPI_Finalize where a loss was seen (it may hang then). Returns what the task came to, which
+ * onward_exit_code turns into an exit status: OK when it is complete. */
+ONWARD_API int onward_close(struct onward *ow);
+
+/* What, where and what was expected: the text of the last failure on this handle, or, for NULL, of
+ * the last failed onward_open of this process. Never NULL. */
+ONWARD_API const char *onward_text(const struct onward *ow);
+
+#endif /* ONWARD_WITHOUT_MPI */
+
+/* Exit status for an error: 0 complete, 2 bad input, 69 too few workers, 75 resumable, 1 else. */
+ONWARD_API int onward_exit_code(int error);
+
+/* Name ("ONWARD_ERR_IO") and message of an error number; never NULL. Local, thread-safe. */
+ONWARD_API const char *onward_error_name(int error);
+ONWARD_API const char *onward_error_message(int error);
+
+/* Version of the library, "major.minor.patch". */
+ONWARD_API const char *onward_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

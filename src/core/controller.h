@@ -1,0 +1,216 @@
+/* controller.h - the decision core: a state machine without I/O.
+ *
+ *     controller_step(state, event, actions)
+ *
+ * takes one event, changes the state, and appends to a bounded array the actions that the adapter
+ * then carries out in order. Results of actions come back as events. Time arrives inside events
+ * (now_us, monotonic microseconds); the seed of any randomness lives in the state. The same state
+ * and event always give the same actions. No MPI, HDF5, files, clock, environment or stdio.
+ *
+ * How an epoch change goes, seen from here:
+ *   1. something happens: EVENT_LOST, EVENT_REGISTERED, EVENT_REQUEST ... -> ACTION_REFORM
+ *      (the adapter makes every member enter the change; repeated ones are harmless)
+ *   2. for each pass: EVENT_LOST for those found missing, EVENT_REPORT for each that lives, and
+ *      then EVENT_GATHERED -> ACTION_SPAWN (its result comes as EVENT_SPAWN_RESULT, then
+ *      EVENT_GATHERED again), or ACTION_OPEN_EPOCH, or ACTION_GIVE_UP
+ *   3. all agreed: EVENT_OPENED. A pass that failed: back to 2, and the next lineup gets a new
+ * epoch.
+ *
+ * Steps are counted: complete_step = k says that k steps are complete and the state is the one
+ * after them. The task is complete at step_count. -1: the member has no state at all.
+ */
+#ifndef CORE_CONTROLLER_H
+#define CORE_CONTROLLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    CONTROLLER_MAX_MEMBERS = 16384,
+    CONTROLLER_MAX_ACTIONS = 32,
+    CONTROLLER_MAX_HELD = 8,
+    CONTROLLER_MAX_CHECKPOINTS = 64, /* committed ones that the controller keeps track of */
+    CONTROLLER_NO_RANK = -1
+};
+
+enum member_state {
+    MEMBER_READY = 1, /* usable: in the lineup or spare */
+    MEMBER_DRAINING   /* registered, but leaves the lineup at the next epoch */
+    /* a lost member leaves the roster; its member ID is never used again */
+};
+
+enum replace_policy { REPLACE_NONE, REPLACE_SPARE, REPLACE_SPAWN };
+
+/* Where the newest whole copy of the state is. The order is that of preference. */
+enum state_level { LEVEL_MEMORY = 1, LEVEL_LOCAL, LEVEL_PARTNER, LEVEL_SHARED };
+
+enum state_source {
+    SOURCE_FRESH = 1, /* no step is complete anywhere: initial values */
+    SOURCE_MEMBER,    /* source_member sends its replicated state */
+    SOURCE_HELD, /* sharded: every shard of resume_step is held at LEVEL_LOCAL or LEVEL_PARTNER */
+    SOURCE_CHECKPOINT /* the shared checkpoint of resume_step */
+};
+
+/* One copy that a member holds. A whole replicated state is shard 0 of 1. */
+struct held_copy {
+    int64_t step;
+    uint32_t shard, shard_count;
+    uint8_t level; /* enum state_level */
+};
+
+struct core_member {
+    uint32_t id;   /* from 1; never used again */
+    uint32_t host; /* the adapter's number for the host */
+    int32_t rank;  /* in the newest opened epoch; CONTROLLER_NO_RANK: none */
+    uint8_t state; /* enum member_state */
+    bool is_controller;
+    bool reported;         /* since the change began */
+    bool clean;            /* its memory is the state after complete_step */
+    int64_t complete_step; /* newest it reported; -1: has no state */
+    uint32_t held_count;
+    struct held_copy held[CONTROLLER_MAX_HELD];
+};
+
+/* Fixed for the task. */
+struct controller_policy {
+    uint32_t subtask_count; /* >= 1 */
+    int64_t step_count;     /* >= 0 */
+    uint32_t min_workers;   /* >= 1 */
+    uint32_t max_workers;   /* >= min; at most subtask_count are ever used */
+    uint32_t spare_count;   /* kept out of the lineup while min_workers allows */
+    uint8_t replace;        /* enum replace_policy */
+    bool can_spawn;         /* what the probe found */
+    bool sharded;           /* some state is not replicated */
+    bool finish_checkpoint; /* commit a checkpoint at step_count before the task completes */
+    int64_t checkpoint_steps;
+    int64_t checkpoint_us;
+    bool checkpoint_auto;
+    int64_t checkpoint_min_us, checkpoint_max_us; /* bounds for auto */
+    uint32_t restart_budget;    /* failures that may be answered by spawn or relaunch */
+    int64_t backoff_us;         /* first pause after a failed spawn; doubles, bounded */
+    uint32_t no_progress_limit; /* epochs in a row without a new complete step before giving up */
+    uint64_t seed;
+};
+
+enum event_type {
+    EVENT_START = 1,            /* first event, or after controller_load by a new controller */
+    EVENT_REGISTERED,           /* member, host, is_controller, step (what state it brings) */
+    EVENT_LOST,                 /* member */
+    EVENT_GATHERED,             /* every living member has reported; decide */
+    EVENT_OPENED,               /* epoch: all members agreed to it */
+    EVENT_SPAWN_RESULT,         /* count: how many came (0: failed) */
+    EVENT_REPORT,               /* member, step, clean, held, in_change */
+    EVENT_CHECKPOINT_SHARD,     /* member, step, cost_us: its shard is written and synced */
+    EVENT_CHECKPOINT_COMMITTED, /* step: found in the run directory, or ACTION_COMMIT succeeded */
+    EVENT_CHECKPOINT_FAILED,    /* step, member or 0: missed, disk full, commit failed ... */
+    EVENT_CHECKPOINT_BAD,       /* step: it does not verify; not to be used again */
+    EVENT_FINAL_WORK_DONE,      /* member: it called onward_next after ONWARD_FINISH */
+    EVENT_REQUEST,              /* request, count, member or host */
+    EVENT_TICK                  /* time passes; deadlines are looked at on every event */
+};
+
+enum request_type {
+    REQUEST_CHECKPOINT = 1,
+    REQUEST_STOP,  /* checkpoint where there is none of this step, then end, resumable */
+    REQUEST_SCALE, /* count workers from now on */
+    REQUEST_DRAIN, /* member, or every member of host */
+    REQUEST_UNDRAIN
+};
+
+struct controller_event {
+    uint8_t type; /* enum event_type */
+    int64_t now_us;
+    uint32_t member, host, count;
+    int64_t step, epoch, cost_us;
+    bool clean, is_controller, in_change;
+    uint8_t request; /* enum request_type */
+    uint32_t held_count;
+    struct held_copy held[CONTROLLER_MAX_HELD];
+};
+
+enum action_type {
+    ACTION_REFORM = 1,      /* make every member enter the epoch change */
+    ACTION_OPEN_EPOCH,      /* the lineup is in the roster's ranks; see struct controller_action */
+    ACTION_SPAWN,           /* count processes, on hosts of the adapter's choice */
+    ACTION_TAKE_CHECKPOINT, /* tell all workers: write your shard when `step` is complete */
+    ACTION_COMMIT_CHECKPOINT,  /* all shards of step are written: write the master */
+    ACTION_ABANDON_CHECKPOINT, /* of step: forget it; its shards may be removed */
+    ACTION_FINISH,   /* step_count is complete everywhere: let the workers do their final work */
+    ACTION_COMPLETE, /* write the completion record, release everyone with success */
+    ACTION_GIVE_UP,  /* reason, exit_code: release everyone */
+    ACTION_NOTE      /* for the event log: note, member, step, count */
+};
+
+enum give_up_reason {
+    GIVE_UP_TOO_FEW = 1, /* exit 69 */
+    GIVE_UP_STOPPED,     /* asked to; exit 75 */
+    GIVE_UP_NO_PROGRESS, /* exit 1 */
+    GIVE_UP_BUDGET,      /* exit 1 */
+    GIVE_UP_NO_STATE /* sharded state with no whole copy anywhere, and steps were complete: exit 1
+                      */
+};
+
+enum note_type {
+    NOTE_STEPS_LOST = 1,    /* step: where it resumes; count: how many complete steps are redone */
+    NOTE_SPARE_WORKERS,     /* count members are more than max_workers or the subtasks: spare */
+    NOTE_CHECKPOINT_MISSED, /* step, member: it was past the step already; tried again later */
+    NOTE_SPAWN_FAILED,
+    NOTE_DRAINED /* member is out of the lineup */
+};
+
+/* ACTION_OPEN_EPOCH: the workers are the members with rank >= 0; worker r of `size` has the
+ * subtasks lineup_split(subtask_count, size, r). */
+struct controller_action {
+    uint8_t type;    /* enum action_type */
+    uint8_t source;  /* OPEN_EPOCH: enum state_source */
+    uint8_t reason;  /* GIVE_UP */
+    uint8_t note;    /* NOTE */
+    int exit_code;   /* GIVE_UP */
+    uint32_t size;   /* OPEN_EPOCH: workers */
+    uint32_t member; /* OPEN_EPOCH: source_member for SOURCE_MEMBER; NOTE */
+    uint32_t count;
+    int64_t epoch, step; /* OPEN_EPOCH: step is where to resume */
+    int64_t steps_lost;  /* OPEN_EPOCH: complete steps that are done again */
+};
+
+struct controller_actions {
+    uint32_t count;
+    struct controller_action items[CONTROLLER_MAX_ACTIONS];
+};
+
+struct controller; /* opaque; members in the order of registration */
+
+/* Creates the state machine. NULL when policy is out of range or memory is short. */
+struct controller *controller_create(const struct controller_policy *policy);
+void controller_destroy(struct controller *state);
+
+/* One event in, actions out (actions->count is set to 0 first). An event that cannot be, such as a
+ * report of an unknown member, changes nothing. Returns 0, or -1 for such an event. */
+int controller_step(struct controller *state, const struct controller_event *event,
+                    struct controller_actions *actions);
+
+/* Walks every invariant; returns NULL, or a text that names the one that does not hold. */
+const char *controller_check(const struct controller *state);
+
+/* The state as bytes, for the opening that carries it to every member. save returns the size it
+ * needs (and writes nothing when capacity is smaller). load returns NULL for bytes that are not a
+ * whole valid state. Same build on both sides: no portability between versions or machines. */
+size_t controller_save(const struct controller *state, void *bytes, size_t capacity);
+struct controller *controller_load(const void *bytes, size_t size);
+
+/* Reading. */
+uint32_t controller_member_count(const struct controller *state);
+const struct core_member *controller_member(const struct controller *state, uint32_t index);
+const struct core_member *controller_find(const struct controller *state, uint32_t id);
+uint32_t controller_next_member_id(const struct controller *state);
+const struct controller_policy *controller_get_policy(const struct controller *state);
+int64_t controller_epoch(const struct controller *state);           /* newest opened; 0: none */
+int64_t controller_best_step(const struct controller *state);       /* newest reported complete */
+int64_t controller_checkpoint_step(const struct controller *state); /* newest committed; -1 none */
+int64_t controller_checkpoint_interval_us(const struct controller *state); /* 0: none by time */
+uint32_t controller_worker_count(const struct controller *state);          /* of the newest epoch */
+uint32_t controller_spare_count(const struct controller *state);
+bool controller_in_change(const struct controller *state);
+
+#endif

@@ -1,0 +1,110 @@
+/* checkpoint.h - the shared level: committed checkpoints in the run directory.
+ *
+ *     RUN/ckpt/step-00000120.h5                    master: virtual datasets over the shards
+ *     RUN/ckpt/step-00000120.shards/r003-of-004.e0007.h5   what worker 3 of 4 wrote in epoch 7
+ *
+ * Worker `rank` of `size` writes rows [first, first+count) of dimension 0 of each array, split by
+ * lineup_split(dims[0], size, rank). Commit order: shards to temporary names, synced, renamed (by
+ * their workers); then the master to a temporary name, synced, renamed. A checkpoint is there when
+ * its master is there; it is whole when every shard has the size and checksum that the master's
+ * attributes name (format_version, task, epoch, incarnation, step, time, onward_version,
+ * shard_names, shard_bytes, shard_xxh128). Shard paths in the master are relative, so that a run
+ * directory can be moved. Serial HDF5 only. */
+#ifndef STORE_CHECKPOINT_H
+#define STORE_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+enum {
+    CHECKPOINT_MAX_DIMS = 8,     /* as ONWARD_MAX_DIMS */
+    CHECKPOINT_NAME_BYTES = 64,  /* of an array, with NUL */
+    CHECKPOINT_SHARD_BYTES = 64, /* of a shard's file name, with NUL */
+    CHECKPOINT_SUM_BYTES = 33    /* xxHash128 in hexadecimal, with NUL */
+};
+
+struct checkpoint_array {
+    char name[CHECKPOINT_NAME_BYTES];
+    int type; /* enum onward_type */
+    int ndims;
+    uint64_t dims[CHECKPOINT_MAX_DIMS];
+    void *data; /* the whole array in memory; NULL where only the description matters */
+};
+
+struct checkpoint_id {
+    char task[64];
+    int64_t incarnation, epoch, step;
+};
+
+struct checkpoint_shard {
+    char file[CHECKPOINT_SHARD_BYTES];
+    uint64_t bytes;
+    char sum[CHECKPOINT_SUM_BYTES];
+};
+
+struct checkpoint_entry {
+    struct checkpoint_id id;
+    char time[40];
+    uint32_t shard_count;
+    uint64_t bytes; /* of all shards */
+    bool whole;     /* sizes fit (a quick look; checkpoint_verify reads the checksums) */
+    bool readable;  /* the master itself could be read; if not, `problem` says why */
+    char problem[256];
+};
+
+/* Writes, syncs and renames this worker's shard. Collective over nobody: any worker, any time. */
+int checkpoint_write_shard(const char *run, const struct checkpoint_id *id,
+                           const struct checkpoint_array *arrays, uint32_t array_count,
+                           uint32_t rank, uint32_t size, struct checkpoint_shard *shard,
+                           struct error *error);
+
+/* Writes the master over `size` shards (in order of rank); the checkpoint is committed when this
+ * returns ONWARD_OK. A master of the same step is replaced atomically. The fence is the caller's.
+ */
+int checkpoint_commit(const char *run, const struct checkpoint_id *id,
+                      const struct checkpoint_array *arrays, uint32_t array_count,
+                      const struct checkpoint_shard *shards, uint32_t size, struct error *error);
+
+/* Masters in the run directory, newest step first; *entries is the caller's to free(). */
+int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *count,
+                    struct error *error);
+
+/* Reads everything: OK, or ONWARD_ERR_CORRUPT / NOT_FOUND / OTHER_TASK with the file in the text.
+ * task NULL: of any task. */
+int checkpoint_verify(const char *run, int64_t step, const char *task, struct error *error);
+
+/* The newest step whose checkpoint verifies; -1: none. For each newer one that does not, `warn`
+ * (may be NULL) is called with the reason. */
+int checkpoint_newest(const char *run, const char *task, int64_t *step,
+                      void (*warn)(void *context, const char *text), void *context,
+                      struct error *error);
+
+/* What arrays it holds (data NULL); *arrays is the caller's to free(). */
+int checkpoint_describe(const char *run, int64_t step, struct checkpoint_array **arrays,
+                        uint32_t *array_count, struct error *error);
+
+/* Reads whole arrays into arrays[i].data. The names, types and shapes must be those of the
+ * checkpoint (ONWARD_ERR_INPUT names the array and both shapes). Nothing is written to data unless
+ * the descriptions fit. */
+int checkpoint_read(const char *run, int64_t step, const struct checkpoint_array *arrays,
+                    uint32_t array_count, struct error *error);
+
+/* Rows [first, first+count) of dimension 0 of one array into data. */
+int checkpoint_read_rows(const char *run, int64_t step, const struct checkpoint_array *array,
+                         uint64_t first, uint64_t count, void *data, struct error *error);
+
+/* One xxHash128 for each array's bytes, in the order of names, then one over all of them. */
+int checkpoint_sum(const char *run, int64_t step,
+                   void (*line)(void *context, const char *sum, const char *name), void *context,
+                   struct error *error);
+
+/* Removes one checkpoint: the master first, then its shards. */
+int checkpoint_remove(const char *run, int64_t step, struct error *error);
+/* Keeps the newest `keep` committed ones, and sweeps shards and temporary files of steps below the
+ * newest committed one that no master needs. Never removes the newest. */
+int checkpoint_retain(const char *run, uint32_t keep, struct error *error);
+
+#endif

@@ -1,0 +1,148 @@
+/* rundir.h - the run directory of a task, all but its HDF5 files: who owns it, what was started,
+ * how it stands, what happened, what the operator asks for, and that it is complete.
+ *
+ *     DIR/TASK/task.yaml        as started            lock             held by the owner
+ *              status.json      replaced atomically   incarnation.json the newest one
+ *              events.jsonl     append only           complete.json    the completion record
+ *              requests/        operator requests     logs/            one file a member
+ *              ckpt/ result.h5  see checkpoint.h and result.h
+ *
+ * Every file that is not append-only is written to a temporary name, synced and renamed, so that a
+ * reader sees the old or the new one, never a part. Functions return enum onward_error. */
+#ifndef STORE_RUNDIR_H
+#define STORE_RUNDIR_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+enum {
+    RUNDIR_TASK_BYTES =
+        64, /* task ID with its NUL: letters, digits, . _ - ; not starting with . or - */
+    RUNDIR_METRICS = 8,
+    RUNDIR_METRIC_NAME_BYTES = 32,
+    RUNDIR_HOST_BYTES = 256
+};
+
+struct rundir;
+
+/* What was started: enough for `onward resume` to start it again. */
+struct task_record {
+    char *task;
+    char *program;    /* "train", "run" ... : the verb; "mpirun" when started by hand */
+    char **arguments; /* of the program */
+    uint32_t argument_count;
+    char *config;    /* absolute path of the trainer's config, or "" */
+    char *directory; /* absolute working directory it was started in */
+    uint32_t workers, min_workers, max_workers, spares;
+    uint32_t subtask_count; /* 0 until the program said it */
+    int64_t step_count;     /* -1 until the program said it */
+    char *checkpoint;       /* auto, N or Ts */
+    uint32_t checkpoint_keep;
+    char *created; /* RFC 3339 */
+    char *version; /* of onward */
+};
+
+/* Is it a task ID? error says what is wrong and what was expected. */
+int rundir_check_task(const char *task, struct error *error);
+
+/* DIR: `directory` if not NULL or empty, else $ONWARD_DIR, else ./onward-runs; into path. */
+int rundir_base(const char *directory, char *path, size_t path_bytes, struct error *error);
+
+/* Opens DIR/TASK; with record not NULL creates what is missing first (record is written to
+ * task.yaml if that is not there). A task.yaml of another task, or with another subtask_count or
+ * step_count than the record's (where both are known), is ONWARD_ERR_OTHER_TASK or ERR_INPUT and
+ * nothing is changed. Without record: ERR_NOT_FOUND when there is none. */
+int rundir_open(const char *base, const char *task, const struct task_record *record,
+                struct rundir **rundir, struct error *error);
+void rundir_close(struct rundir *rundir); /* drops the ownership too; NULL is allowed */
+
+const char *rundir_path(const struct rundir *rundir); /* absolute path of DIR/TASK */
+int rundir_read_task(const struct rundir *rundir, struct task_record *record, struct error *error);
+/* Puts subtask_count and step_count into task.yaml once the program said them. */
+int rundir_update_task(const struct rundir *rundir, uint32_t subtask_count, int64_t step_count,
+                       struct error *error);
+void task_record_clear(struct task_record *record);
+
+/* Takes the task for this process (an exclusive lock that ends with the process, and with the host)
+ * and starts the next incarnation, which it returns. ONWARD_ERR_IN_USE with the owner's host and
+ * process in the text when another living process has it. */
+int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *error);
+/* For a member of a job whose launcher has claimed: work under this incarnation. */
+int rundir_join(struct rundir *rundir, int64_t incarnation, struct error *error);
+/* ONWARD_ERR_FENCED when the directory has a newer incarnation than ours. Call before each commit.
+ */
+int rundir_check_fence(const struct rundir *rundir, struct error *error);
+
+/* How a task stands: status.json. Strings are NUL-terminated. */
+struct run_metric {
+    char name[RUNDIR_METRIC_NAME_BYTES];
+    double value;
+};
+struct run_status {
+    char task[RUNDIR_TASK_BYTES];
+    char state[16]; /* starting running reforming finishing complete stopped failed */
+    char time[40];  /* RFC 3339, microseconds; filled in by rundir_write_status */
+    int64_t incarnation, epoch, step, step_count, checkpoint_step; /* checkpoint_step -1: none */
+    uint32_t workers, spares, members, losses;
+    double progress;              /* 0 to 1 */
+    double eta_s;                 /* below 0: not known */
+    double steps_per_s;           /* recent */
+    double checkpoint_interval_s; /* 0: not by time */
+    char checkpoint_reason[96];   /* why that interval */
+    char host[RUNDIR_HOST_BYTES]; /* of the controller */
+    int64_t pid;                  /* of the controller */
+    char text[256];               /* what it came to, when it ended */
+    uint32_t metric_count;
+    struct run_metric metrics[RUNDIR_METRICS];
+};
+int rundir_write_status(struct rundir *rundir, const struct run_status *status,
+                        struct error *error);
+int rundir_read_status(const struct rundir *rundir, struct run_status *status, struct error *error);
+
+/* Appends one line to events.jsonl with one write: {"time","incarnation","epoch","step","event"}
+ * and what `extra` holds (an object, borrowed; may be NULL). event is one of start registered epoch
+ * lost joined drained spawned relaunch checkpoint request warning complete failed stopped. */
+int rundir_event(struct rundir *rundir, const char *event, int64_t epoch, int64_t step,
+                 json_t *extra, struct error *error);
+
+/* Operator requests: requests/NAME.json, made by atomic rename. */
+struct run_request {
+    char name[64];    /* file name without .json; given by rundir_put_request */
+    char request[24]; /* checkpoint stop scale drain undrain */
+    int64_t count;
+    int64_t member; /* 0: none */
+    char host[RUNDIR_HOST_BYTES];
+    char by[RUNDIR_HOST_BYTES + 32]; /* user@host */
+};
+int rundir_put_request(struct rundir *rundir, struct run_request *request, struct error *error);
+/* The oldest request that is waiting: ONWARD_OK and *found. A file that is no request is moved to
+ * NAME.rejected and reported as ONWARD_ERR_INPUT with its name and what was expected. */
+int rundir_take_request(struct rundir *rundir, struct run_request *request, bool *found,
+                        struct error *error);
+
+/* The completion record. Written only under the newest incarnation. */
+struct run_completion {
+    int64_t incarnation, epoch, step;
+    double seconds;
+};
+int rundir_write_completion(struct rundir *rundir, const struct run_completion *completion,
+                            struct error *error);
+int rundir_read_completion(const struct rundir *rundir, struct run_completion *completion,
+                           bool *complete, struct error *error);
+
+/* Files for all of store: path = dir/name; whole-file atomic replace with sync of file and
+ * directory; mkdir -p. */
+int file_join(char *path, size_t path_bytes, const char *directory, const char *name,
+              struct error *error);
+int file_replace(const char *path, const void *bytes, size_t size, struct error *error);
+int file_sync_directory(const char *path, struct error *error);
+int file_make_directories(const char *path, struct error *error);
+
+/* RFC 3339 UTC with microseconds of the present time, into text (at least 40 bytes). */
+void time_text(char *text, size_t text_bytes);
+
+#endif
