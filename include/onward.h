@@ -191,6 +191,9 @@ ONWARD_API int onward_sum_end(struct onward *ow, void *total);
  * names is kept. higher_is_better (or not) matters to "best by metric". Local, cheap. */
 ONWARD_API int onward_metric(struct onward *ow, const char *name, double value);
 
+/* Absolute path of the task's run directory; valid until onward_close. Local. */
+ONWARD_API const char *onward_run_directory(const struct onward *ow);
+
 /* Closes the handle; NULL is allowed. If onward_open initialised MPI it is ended here, without
  * MPI_Finalize where a loss was seen (it may hang then). Returns what the task came to, which
  * onward_exit_code turns into an exit status: OK when it is complete. */
