@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "file.h"
 
 enum {
     RUNDIR_TASK_BYTES =
@@ -95,6 +96,7 @@ struct run_status {
     char checkpoint_reason[96];   /* why that interval */
     char host[RUNDIR_HOST_BYTES]; /* of the controller */
     int64_t pid;                  /* of the controller */
+    int64_t exit_code; /* -1 while it runs; else what the launcher is to exit with */
     char text[256];               /* what it came to, when it ended */
     uint32_t metric_count;
     struct run_metric metrics[RUNDIR_METRICS];
@@ -133,16 +135,5 @@ int rundir_write_completion(struct rundir *rundir, const struct run_completion *
                             struct error *error);
 int rundir_read_completion(const struct rundir *rundir, struct run_completion *completion,
                            bool *complete, struct error *error);
-
-/* Files for all of store: path = dir/name; whole-file atomic replace with sync of file and
- * directory; mkdir -p. */
-int file_join(char *path, size_t path_bytes, const char *directory, const char *name,
-              struct error *error);
-int file_replace(const char *path, const void *bytes, size_t size, struct error *error);
-int file_sync_directory(const char *path, struct error *error);
-int file_make_directories(const char *path, struct error *error);
-
-/* RFC 3339 UTC with microseconds of the present time, into text (at least 40 bytes). */
-void time_text(char *text, size_t text_bytes);
 
 #endif

@@ -1,0 +1,47 @@
+/* file.h - what all of store needs of the file system: paths, whole writes, atomic replacement.
+ *
+ * A file that must never be seen half-written is written under a temporary name in the same
+ * directory, synced, renamed, and its directory synced: file_temporary, write, file_publish. ENOSPC
+ * and EDQUOT come back as ONWARD_ERR_NO_SPACE, anything else as ONWARD_ERR_IO. */
+#ifndef STORE_FILE_H
+#define STORE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* path = directory/name. ONWARD_ERR_ARGUMENT when it does not fit. */
+int file_join(char *path, size_t path_bytes, const char *directory, const char *name,
+              struct error *error);
+
+/* Replaces (or makes) a whole file atomically, with sync of file and directory. */
+int file_replace(const char *path, const void *bytes, size_t size, struct error *error);
+
+/* Makes a rename or removal in this directory last. */
+int file_sync_directory(const char *path, struct error *error);
+
+/* mkdir -p, with sync of each parent in which one was made. */
+int file_make_directories(const char *path, struct error *error);
+
+/* Opens a new file beside `path` for writing, under a name that no other process uses:
+ * PATH.tmp-PID-RANDOM, which goes into `temporary`. The caller closes fd, then calls file_publish
+ * or unlinks it. */
+int file_temporary(const char *path, char *temporary, size_t temporary_bytes, int *fd,
+                   struct error *error);
+
+/* All of bytes at offset. path is for the text of a failure. */
+int file_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const char *path,
+                  struct error *error);
+
+/* Syncs and closes fd (always), renames temporary to path, syncs the directory. When it fails
+ * before the rename, temporary is removed and path is as it was. */
+int file_publish(int fd, const char *temporary, const char *path, struct error *error);
+
+/* The directory part of path, "." when it has none. */
+int file_parent(char *directory, size_t directory_bytes, const char *path, struct error *error);
+
+/* RFC 3339 UTC with microseconds of the present time, into text (at least 40 bytes). */
+void time_text(char *text, size_t text_bytes);
+
+#endif
