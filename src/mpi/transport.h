@@ -1,0 +1,72 @@
+/* transport.h - the communicators of a task, and everything that onward asks of MPI but the sum.
+ *
+ * Two communicators live: `control` over all members, and `team` over the workers of the epoch.
+ * An error handler on both notes that a loss was seen and revokes both, so that no member waits
+ * for one that has left. An epoch change builds the next pair beside them:
+ *
+ *     transport_shrink -> (candidate) gather, broadcast, split, move state -> transport_agree
+ *     -> transport_adopt, or transport_shrink again
+ *
+ * Communicators of a dead epoch are never freed: a revoke can be lost when its communicator is
+ * freed at once (measured), a few kilobytes an epoch are the price, and restarts are bounded.
+ *
+ * One transport a process (the error handler finds it there). Not thread-safe. Functions return
+ * enum onward_error; ONWARD_ERR_LOST wherever a loss came between. */
+#ifndef MPI_TRANSPORT_H
+#define MPI_TRANSPORT_H
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+enum { TRANSPORT_MAX_MESSAGE_BYTES = 64 * 1024, TRANSPORT_SEND_SLOTS = 64 };
+
+struct transport;
+
+/* base: the caller's, or MPI_COMM_NULL to initialise MPI here. Collective over base. */
+int transport_start(MPI_Comm base, struct transport **transport, struct error *error);
+
+/* Ends MPI where transport_start began it: with MPI_Finalize if nothing was ever lost, else by
+ * leaving it alone, since it may hang. Frees the handle. NULL is allowed. */
+void transport_finish(struct transport *transport);
+
+bool transport_has_fault_tolerance(const struct transport *transport);
+int transport_rank(const struct transport *transport); /* in control */
+int transport_size(const struct transport *transport);
+MPI_Comm transport_team(const struct transport *transport); /* MPI_COMM_NULL: not in the lineup */
+
+/* Whether an MPI call on control or team reported a loss since the last adopt. Does not progress.
+ */
+bool transport_loss_seen(const struct transport *transport);
+void transport_note_loss(struct transport *transport);
+/* Looks whether the lineup is to change: control was revoked, or a member is known to be lost. */
+bool transport_change_due(struct transport *transport);
+/* Makes every member notice: revokes team and control. */
+void transport_interrupt(struct transport *transport);
+
+/* Messages on control. send copies and does not wait; ONWARD_ERR_LIMIT when too many are under way.
+ */
+int transport_send(struct transport *transport, int rank, const void *bytes, size_t size);
+/* One message if there is one: true, with its size and source. bytes: TRANSPORT_MAX_MESSAGE_BYTES.
+ */
+bool transport_receive(struct transport *transport, void *bytes, size_t *size, int *source);
+
+/* The epoch change. first: begin takes control as the candidate; later ones shrink. */
+int transport_candidate(struct transport *transport, bool first, int *rank, int *size);
+int transport_gather(struct transport *transport, const void *mine, size_t bytes, void *all);
+int transport_broadcast(struct transport *transport, void *bytes, size_t size);
+int transport_split(struct transport *transport, int lineup_rank); /* -1: not in the lineup */
+/* Sends bytes from root to all of the new team, or of the candidate (over_control). */
+int transport_move(struct transport *transport, bool over_control, int root, void *bytes,
+                   size_t size);
+/* Bitwise and of flags over the survivors: the same value on each, whatever failed meanwhile. */
+int transport_agree(struct transport *transport, int flags);
+/* The candidate and its team become control and team; the loss is forgotten. */
+void transport_adopt(struct transport *transport);
+/* Waits for all living members of control; bounded by the caller's watchdog. */
+void transport_leave_together(struct transport *transport);
+
+#endif
