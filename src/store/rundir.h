@@ -69,8 +69,9 @@ int rundir_update_task(const struct rundir *rundir, uint32_t subtask_count, int6
 void task_record_clear(struct task_record *record);
 
 /* Takes the task for this process (an exclusive lock that ends with the process, and with the host)
- * and starts the next incarnation, which it returns. ONWARD_ERR_IN_USE with the owner's host and
- * process in the text when another living process has it. */
+ * and starts the next incarnation, which it returns; so does each further call by the owner.
+ * ONWARD_ERR_IN_USE, with the owner's host and process in the text, when another living process
+ * has it. */
 int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *error);
 /* For a member of a job whose launcher has claimed: work under this incarnation. */
 int rundir_join(struct rundir *rundir, int64_t incarnation, struct error *error);
@@ -96,7 +97,7 @@ struct run_status {
     char checkpoint_reason[96];   /* why that interval */
     char host[RUNDIR_HOST_BYTES]; /* of the controller */
     int64_t pid;                  /* of the controller */
-    int64_t exit_code; /* -1 while it runs; else what the launcher is to exit with */
+    int64_t exit_code;            /* -1 while it runs; else what the launcher is to exit with */
     char text[256];               /* what it came to, when it ended */
     uint32_t metric_count;
     struct run_metric metrics[RUNDIR_METRICS];

@@ -1,0 +1,145 @@
+/* rundir_claim.c - who owns the task, and under which incarnation.
+ *
+ * The owner holds an open-file-description lock on the file `lock`: it goes with the process
+ * however that ends, it does not go to children (the descriptor closes on exec), and over NFS it
+ * goes with the host. The file itself says who the owner is, for the message that others get.
+ * incarnation.json holds the newest incarnation; whoever works under an older one is fenced. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rundir_internal.h"
+
+int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
+                              struct error *error)
+{
+    json_t *root;
+    *incarnation = 0;
+    int code = rundir_read_json(rundir, "incarnation.json", &root, error);
+    if (code == ONWARD_ERR_NOT_FOUND)
+        return ONWARD_OK;
+    if (code != ONWARD_OK)
+        return code;
+    json_int_t number = json_integer_value(json_object_get(root, "incarnation"));
+    json_decref(root);
+    if (number < 1)
+        return error_set(error, ONWARD_ERR_CORRUPT,
+                         "%s/incarnation.json: expected \"incarnation\" of at least 1",
+                         rundir->path);
+    *incarnation = number;
+    return ONWARD_OK;
+}
+
+static json_t *describe_owner(int64_t incarnation)
+{
+    char host[RUNDIR_HOST_BYTES] = "", time[40];
+    gethostname(host, sizeof host - 1);
+    time_text(time, sizeof time);
+    return json_pack("{s:s, s:I, s:I, s:s}", "host", host, "pid", (json_int_t)getpid(),
+                     "incarnation", (json_int_t)incarnation, "time", time);
+}
+
+static int report_owner(const struct rundir *rundir, struct error *error)
+{
+    json_t *root = NULL;
+    const char *host = NULL;
+    json_int_t pid = 0;
+    if (rundir_read_json(rundir, "lock", &root, NULL) == ONWARD_OK)
+        (void)json_unpack(root, "{s:s, s:I}", "host", &host, "pid", &pid);
+    int code = error_set(error, ONWARD_ERR_IN_USE,
+                         "task %s is in use by process %lld on host %s (%s): expected a task that "
+                         "nobody runs",
+                         rundir->task, (long long)pid, host ? host : "unknown", rundir->path);
+    json_decref(root);
+    return code;
+}
+
+static int take_lock(struct rundir *rundir, struct error *error)
+{
+    char path[PATH_MAX];
+    int code = file_join(path, sizeof path, rundir->path, "lock", error);
+    if (code != ONWARD_OK)
+        return code;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+        rundir->lock_fd = fd;
+        return ONWARD_OK;
+    }
+    int problem = errno;
+    close(fd);
+    if (problem == EAGAIN || problem == EACCES)
+        return report_owner(rundir, error);
+    return error_set_errno(error, ONWARD_ERR_IO, problem, "%s: cannot be locked", path);
+}
+
+/* Says in the lock file who we are. Written in place: a new file would not be the locked one. It
+ * only serves messages, so a failure (a full disk) is no reason not to run. */
+static void sign_lock(const struct rundir *rundir, int64_t incarnation)
+{
+    json_t *owner = describe_owner(incarnation);
+    char *text = owner ? json_dumps(owner, JSON_COMPACT) : NULL;
+    if (text && ftruncate(rundir->lock_fd, 0) == 0) {
+        ssize_t written = pwrite(rundir->lock_fd, text, strlen(text), 0);
+        (void)written;
+    }
+    free(text);
+    json_decref(owner);
+}
+
+int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *error)
+{
+    int64_t newest = 0;
+    bool had_lock = rundir->lock_fd >= 0;
+    int code = had_lock ? ONWARD_OK : take_lock(rundir, error);
+    if (code != ONWARD_OK)
+        return code;
+    code = rundir_newest_incarnation(rundir, &newest, error);
+    if (code == ONWARD_OK)
+        code = rundir_write_json(rundir, "incarnation.json", describe_owner(newest + 1), error);
+    if (code == ONWARD_OK) {
+        sign_lock(rundir, newest + 1);
+        rundir->incarnation = *incarnation = newest + 1;
+    } else if (!had_lock) {
+        close(rundir->lock_fd);
+        rundir->lock_fd = -1;
+    }
+    return code;
+}
+
+int rundir_join(struct rundir *rundir, int64_t incarnation, struct error *error)
+{
+    int64_t newest;
+    int code = rundir_newest_incarnation(rundir, &newest, error);
+    if (code != ONWARD_OK)
+        return code;
+    if (incarnation < 1 || incarnation > newest)
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "%s: incarnation %lld was never started here, the newest is %lld",
+                         rundir->path, (long long)incarnation, (long long)newest);
+    int64_t before = rundir->incarnation;
+    rundir->incarnation = incarnation;
+    code = rundir_check_fence(rundir, error);
+    if (code != ONWARD_OK)
+        rundir->incarnation = before;
+    return code;
+}
+
+int rundir_check_fence(const struct rundir *rundir, struct error *error)
+{
+    int64_t newest;
+    int code = rundir_newest_incarnation(rundir, &newest, error);
+    if (code != ONWARD_OK)
+        return code;
+    if (rundir->incarnation == 0)
+        return error_set(error, ONWARD_ERR_ORDER, "%s: neither claimed nor joined", rundir->path);
+    if (newest > rundir->incarnation)
+        return error_set(error, ONWARD_ERR_FENCED,
+                         "%s: incarnation %lld took over from incarnation %lld", rundir->path,
+                         (long long)newest, (long long)rundir->incarnation);
+    return ONWARD_OK;
+}

@@ -1,0 +1,41 @@
+/* rundir_internal.h - what the parts of rundir share: the handle, and bounded reading and atomic
+ * writing of its files by name. Not for others. */
+#ifndef STORE_RUNDIR_INTERNAL_H
+#define STORE_RUNDIR_INTERNAL_H
+
+#include <limits.h>
+
+#include "file.h"
+#include "rundir.h"
+
+enum { RUNDIR_FILE_LIMIT_BYTES = 1 << 20 }; /* more than any file of ours ever needs */
+
+struct rundir {
+    char path[PATH_MAX]; /* absolute, of DIR/TASK */
+    char task[RUNDIR_TASK_BYTES];
+    int lock_fd;         /* -1: not the owner */
+    int events_fd;       /* -1: not open yet */
+    int64_t incarnation; /* 0: neither claimed nor joined */
+};
+
+/* The whole file with a NUL behind it; *bytes is the caller's to free(). ONWARD_ERR_NOT_FOUND when
+ * it is not there, ONWARD_ERR_CORRUPT when it is no file or larger than the limit. */
+int rundir_read_bytes(const char *path, char **bytes, size_t *size, struct error *error);
+
+/* A file of the run directory that holds one JSON object; *root is the caller's to json_decref. */
+int rundir_read_json(const struct rundir *rundir, const char *name, json_t **root,
+                     struct error *error);
+
+/* Replaces a file of the run directory by root (stolen; NULL counts as out of memory). */
+int rundir_write_json(const struct rundir *rundir, const char *name, json_t *root,
+                      struct error *error);
+
+/* The newest incarnation that was started here; 0: none. */
+int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
+                              struct error *error);
+
+/* task.yaml: reads it, or creates it. */
+int rundir_load_task(const char *path, struct task_record *record, struct error *error);
+int rundir_save_task(const char *path, const struct task_record *record, struct error *error);
+
+#endif

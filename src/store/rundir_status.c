@@ -1,0 +1,163 @@
+/* rundir_status.c - status.json: how the task stands, replaced atomically several times a second.
+ *
+ * It is not synced: it serves readers of the living task, and the controller, which answers
+ * failures within milliseconds, must not wait for a disk. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rundir_internal.h"
+
+/* JSON has no infinity or NaN: such a number becomes null. */
+static json_t *json_number_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *encode_metrics(const struct run_status *status)
+{
+    json_t *metrics = json_object();
+    for (uint32_t i = 0; i < status->metric_count && i < RUNDIR_METRICS; i++)
+        json_object_set_new(metrics, status->metrics[i].name,
+                            json_number_or_null(status->metrics[i].value));
+    return metrics;
+}
+
+static json_t *encode_status(const struct run_status *status, const char *time)
+{
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:s, "
+        "s:s, s:I, s:I, s:s, s:o}",
+        "task", status->task, "state", status->state, "time", time, "incarnation",
+        (json_int_t)status->incarnation, "epoch", (json_int_t)status->epoch, "step",
+        (json_int_t)status->step, "step_count", (json_int_t)status->step_count, "checkpoint_step",
+        (json_int_t)status->checkpoint_step, "workers", (int)status->workers, "spares",
+        (int)status->spares, "members", (int)status->members, "losses", (int)status->losses,
+        "progress", json_number_or_null(status->progress), "eta_s",
+        json_number_or_null(status->eta_s), "steps_per_s", json_number_or_null(status->steps_per_s),
+        "checkpoint_interval_s", json_number_or_null(status->checkpoint_interval_s),
+        "checkpoint_reason", status->checkpoint_reason, "host", status->host, "pid",
+        (json_int_t)status->pid, "exit_code", (json_int_t)status->exit_code, "text", status->text,
+        "metrics", encode_metrics(status));
+}
+
+static int write_unsynced(const char *path, const char *text, struct error *error)
+{
+    char temporary[PATH_MAX];
+    int fd;
+    int code = file_temporary(path, temporary, sizeof temporary, &fd, error);
+    if (code != ONWARD_OK)
+        return code;
+    code = file_write_at(fd, text, strlen(text), 0, path, error);
+    if (close(fd) != 0 && code == ONWARD_OK)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    if (code == ONWARD_OK && rename(temporary, path) != 0)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    if (code != ONWARD_OK)
+        unlink(temporary);
+    return code;
+}
+
+int rundir_write_status(struct rundir *rundir, const struct run_status *status, struct error *error)
+{
+    char path[PATH_MAX], time[40];
+    time_text(time, sizeof time);
+    int code = file_join(path, sizeof path, rundir->path, "status.json", error);
+    if (code != ONWARD_OK)
+        return code;
+    json_t *root = encode_status(status, time);
+    char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    json_decref(root);
+    if (!text)
+        return error_set(error, ONWARD_ERR_ARGUMENT, "%s: a text is not UTF-8", path);
+    code = write_unsynced(path, text, error);
+    free(text);
+    return code;
+}
+
+static void copy_text(char *to, size_t to_bytes, const char *from)
+{
+    snprintf(to, to_bytes, "%s", from ? from : "");
+}
+
+static double number_or_nan(const json_t *value)
+{
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void decode_metrics(json_t *metrics, struct run_status *status)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(metrics, name, value)
+    {
+        if (status->metric_count == RUNDIR_METRICS)
+            break;
+        struct run_metric *metric = &status->metrics[status->metric_count++];
+        copy_text(metric->name, sizeof metric->name, name);
+        metric->value = number_or_nan(value);
+    }
+}
+
+static void decode_texts(const json_t *root, struct run_status *status)
+{
+#define COPY(field)                                                                                \
+    copy_text(status->field, sizeof status->field, json_string_value(json_object_get(root, #field)))
+    COPY(task);
+    COPY(state);
+    COPY(time);
+    COPY(checkpoint_reason);
+    COPY(host);
+    COPY(text);
+#undef COPY
+}
+
+static int decode_status(json_t *root, struct run_status *status, json_error_t *problem)
+{
+    json_int_t incarnation, epoch, step, step_count, checkpoint_step, pid, exit_code;
+    int workers, spares, members, losses;
+    if (json_unpack_ex(root, problem, 0, "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i}",
+                       "incarnation", &incarnation, "epoch", &epoch, "step", &step, "step_count",
+                       &step_count, "checkpoint_step", &checkpoint_step, "pid", &pid, "exit_code",
+                       &exit_code, "workers", &workers, "spares", &spares, "members", &members,
+                       "losses", &losses) != 0)
+        return -1;
+    *status = (struct run_status){
+        .incarnation = incarnation,
+        .epoch = epoch,
+        .step = step,
+        .step_count = step_count,
+        .checkpoint_step = checkpoint_step,
+        .pid = pid,
+        .exit_code = exit_code,
+        .workers = (uint32_t)workers,
+        .spares = (uint32_t)spares,
+        .members = (uint32_t)members,
+        .losses = (uint32_t)losses,
+        .progress = number_or_nan(json_object_get(root, "progress")),
+        .eta_s = number_or_nan(json_object_get(root, "eta_s")),
+        .steps_per_s = number_or_nan(json_object_get(root, "steps_per_s")),
+        .checkpoint_interval_s = number_or_nan(json_object_get(root, "checkpoint_interval_s")),
+    };
+    decode_texts(root, status);
+    decode_metrics(json_object_get(root, "metrics"), status);
+    return 0;
+}
+
+int rundir_read_status(const struct rundir *rundir, struct run_status *status, struct error *error)
+{
+    json_t *root;
+    json_error_t problem;
+    int code = rundir_read_json(rundir, "status.json", &root, error);
+    if (code != ONWARD_OK)
+        return code;
+    int failed = decode_status(root, status, &problem);
+    json_decref(root);
+    if (failed)
+        return error_set(error, ONWARD_ERR_CORRUPT, "%s/status.json: %s", rundir->path,
+                         problem.text);
+    return ONWARD_OK;
+}
