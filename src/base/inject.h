@@ -1,0 +1,41 @@
+/* inject.h - the grammar of rehearsed faults (--inject).
+ *
+ *     FAULTS = FAULT {"," FAULT}
+ *     FAULT  = ("kill" | "stop") ":" TARGET "@" TRIGGER
+ *     TARGET = "worker=" RANK | "controller" | "host=" NAME
+ *     TRIGGER = "step=" STEP | "phase=" ("sum" | "checkpoint" | "reform" | "finish")
+ *
+ * RANK is the worker's place in the lineup at that moment. */
+#ifndef BASE_INJECT_H
+#define BASE_INJECT_H
+
+#include <stdint.h>
+
+#include "error.h"
+
+enum inject_kind { INJECT_KILL = 1, INJECT_STOP };
+enum inject_target { INJECT_WORKER = 1, INJECT_CONTROLLER, INJECT_HOST };
+enum inject_trigger { INJECT_AT_STEP = 1, INJECT_AT_PHASE };
+enum inject_phase {
+    INJECT_PHASE_SUM = 1,
+    INJECT_PHASE_CHECKPOINT,
+    INJECT_PHASE_REFORM,
+    INJECT_PHASE_FINISH
+};
+
+struct inject_fault {
+    enum inject_kind kind;
+    enum inject_target target;
+    enum inject_trigger trigger;
+    enum inject_phase phase; /* INJECT_AT_PHASE */
+    int32_t index;           /* INJECT_WORKER: rank */
+    int64_t step;            /* INJECT_AT_STEP */
+    char host[64];           /* INJECT_HOST */
+};
+
+/* Parses text into faults (room for max) and sets *count. ONWARD_ERR_INPUT with the faulty part and
+ * what was expected; then *count is 0. */
+int inject_parse(const char *text, struct inject_fault *faults, int max, int *count,
+                 struct error *error);
+
+#endif

@@ -1,0 +1,291 @@
+/* change.c - the one path of an epoch change, as every member walks it.
+ *
+ * A pass: gather reports, let the controller decide, broadcast the opening, split the team, bring
+ * the state, agree. A member that meets a failure in a pass skips to the agreement (its error
+ * handler has revoked the candidate, so nobody waits for it), and everyone starts the next pass
+ * with a smaller candidate. The agreement is the only place where a pass is left, so all members
+ * are always in the same pass. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "watchdog.h"
+
+enum { MAX_PASSES = 64, FLAG_PASS = 1, FLAG_STATE = 2, FLAG_INPUT = 4 };
+
+struct pass {
+    int rank, size;
+    struct opening opening;
+    struct seat *seats;
+    void *core_bytes;
+    int32_t lineup_rank;
+    int flags; /* what this member says in the agreement */
+};
+
+static void pass_clear(struct pass *pass)
+{
+    free(pass->seats);
+    free(pass->core_bytes);
+    memset(pass, 0, sizeof *pass);
+}
+
+static struct change_report report_of(struct onward *ow)
+{
+    struct change_report report;
+    memset(&report, 0, sizeof report);
+    report.member = ow->member;
+    report.pid = (uint32_t)getpid();
+    report.complete_step = ow->complete_step;
+    report.clean = ow->clean;
+    report.dedicated = ow->dedicated;
+    report.signature = ow->dedicated ? 0 : state_signature(ow);
+    memcpy(report.host, ow->host, sizeof report.host);
+    return report;
+}
+
+/* The controller's part between gather and broadcast. */
+static int decide(struct onward *ow, struct pass *pass, const struct change_report *reports)
+{
+    pass->seats = calloc((size_t)pass->size, sizeof *pass->seats);
+    if (!pass->seats)
+        return ONWARD_ERR_MEMORY;
+    control_decide(ow, reports, pass->size, &pass->opening, pass->seats);
+    pass->opening.seat_count = (uint32_t)pass->size;
+    pass->opening.core_size = controller_save(ow->control->core, NULL, 0);
+    pass->core_bytes = malloc(pass->opening.core_size);
+    if (!pass->core_bytes)
+        return ONWARD_ERR_MEMORY;
+    controller_save(ow->control->core, pass->core_bytes, pass->opening.core_size);
+    return ONWARD_OK;
+}
+
+static int gather_and_decide(struct onward *ow, struct pass *pass)
+{
+    struct change_report mine = report_of(ow), *all = NULL;
+    if (pass->rank == 0) {
+        all = calloc((size_t)pass->size, sizeof *all);
+        if (!all)
+            return ONWARD_ERR_MEMORY;
+    }
+    int code = transport_gather(ow->transport, &mine, sizeof mine, all);
+    fault_at_phase(ow, INJECT_PHASE_REFORM);
+    if (code == ONWARD_OK && pass->rank == 0)
+        code = decide(ow, pass, all);
+    free(all);
+    return code;
+}
+
+static int make_room(struct pass *pass)
+{
+    if (pass->opening.magic != OPENING_MAGIC)
+        return ONWARD_ERR_LOST;
+    if (pass->rank == 0)
+        return ONWARD_OK;
+    pass->seats = calloc(pass->opening.seat_count, sizeof *pass->seats);
+    pass->core_bytes = malloc(pass->opening.core_size);
+    return pass->seats && pass->core_bytes ? ONWARD_OK : ONWARD_ERR_MEMORY;
+}
+
+static int share_opening(struct onward *ow, struct pass *pass)
+{
+    struct transport *transport = ow->transport;
+    int code = transport_broadcast(transport, &pass->opening, sizeof pass->opening);
+    if (code == ONWARD_OK)
+        code = make_room(pass);
+    if (code == ONWARD_OK)
+        code = transport_broadcast(transport, pass->seats,
+                                   pass->opening.seat_count * sizeof *pass->seats);
+    if (code == ONWARD_OK)
+        code = transport_broadcast(transport, pass->core_bytes, pass->opening.core_size);
+    if (code == ONWARD_OK)
+        pass->lineup_rank = pass->seats[pass->rank].rank;
+    return code;
+}
+
+/* Every array from the source to the others. Members outside of the lineup take part only when the
+ * source is one of them; they take the bits too, and are as good as any worker then. */
+static int move_state(struct onward *ow, struct pass *pass)
+{
+    bool over_control = pass->opening.move_over_control;
+    int own = over_control ? pass->rank : pass->lineup_rank;
+    if (!pass->opening.move_state || (!over_control && pass->lineup_rank < 0))
+        return ONWARD_OK;
+    if (own != pass->opening.source_rank)
+        ow->clean = false; /* until the agreement: it may be cut in the middle */
+    int code = ONWARD_OK;
+    for (uint32_t i = 0; i < ow->array_count && code == ONWARD_OK; i++)
+        code = transport_move(ow->transport, over_control, pass->opening.source_rank,
+                              ow->arrays[i].data, ow->protected[i].bytes);
+    return code;
+}
+
+static void read_checkpoint(struct onward *ow, struct pass *pass)
+{
+    if (pass->lineup_rank < 0)
+        return;
+    ow->clean = false;
+    int code =
+        checkpoint_read(ow->run, pass->opening.step, ow->arrays, ow->array_count, &ow->error);
+    if (code == ONWARD_ERR_INPUT)
+        pass->flags &= ~FLAG_INPUT;
+    else if (code != ONWARD_OK)
+        pass->flags &= ~FLAG_STATE;
+}
+
+static int pass_body(struct onward *ow, struct pass *pass)
+{
+    int code = gather_and_decide(ow, pass);
+    if (code == ONWARD_OK)
+        code = share_opening(ow, pass);
+    if (code != ONWARD_OK || pass->opening.end)
+        return code;
+    code = transport_split(ow->transport, pass->lineup_rank);
+    if (code != ONWARD_OK)
+        return code;
+    if (pass->opening.source == SOURCE_CHECKPOINT) {
+        read_checkpoint(ow, pass);
+        return ONWARD_OK;
+    }
+    return move_state(ow, pass);
+}
+
+static void take_role(struct onward *ow, const struct pass *pass)
+{
+    const struct opening *opening = &pass->opening;
+    struct lineup_range range = {0, 0};
+    ow->in_lineup = pass->lineup_rank >= 0;
+    if (ow->in_lineup)
+        range = lineup_split(ow->options.subtask_count, opening->size, (uint32_t)pass->lineup_rank);
+    ow->role = (struct onward_role){.comm = transport_team(ow->transport),
+                                    .rank = pass->lineup_rank,
+                                    .size = (int)opening->size,
+                                    .first = range.first,
+                                    .count = range.count,
+                                    .step = opening->step,
+                                    .epoch = opening->epoch,
+                                    .changed = true};
+    if (ow->in_lineup || (opening->move_state && opening->move_over_control && !ow->dedicated)) {
+        ow->clean = true;
+        ow->complete_step = opening->step;
+        state_keep_copies(ow);
+    }
+}
+
+/* Nothing of the epoch before is valid in the new one. */
+static void forget_orders(struct onward *ow)
+{
+    ow->checkpoint_step = -1;
+    ow->finish_ordered = ow->complete_ordered = false;
+    ow->finishing = ow->final_done_sent = ow->in_step = false;
+    ow->poll_ns = ow->report_ns = 0;
+    sum_cancel(ow->sum);
+}
+
+static void commit(struct onward *ow, struct pass *pass)
+{
+    ow->member = pass->seats[pass->rank].member;
+    ow->incarnation = pass->opening.incarnation;
+    ow->fired_faults |= pass->opening.fired_faults;
+    free(ow->seats);
+    free(ow->core_bytes);
+    ow->seats = pass->seats;
+    ow->seat_count = pass->opening.seat_count;
+    ow->core_bytes = pass->core_bytes;
+    ow->core_size = pass->opening.core_size;
+    pass->seats = NULL;
+    pass->core_bytes = NULL;
+    transport_adopt(ow->transport);
+    bool first = !ow->opened;
+    ow->opened = true;
+    forget_orders(ow);
+    take_role(ow, pass);
+    ow->stall_s = first ? 0 : (double)(clock_ns() - ow->step_end_ns) / 1e9;
+    ow->step_end_ns = clock_ns();
+    if (ow->control)
+        control_opened(ow);
+    if (ow->in_lineup && ow->role.rank == 0)
+        worker_send_arrays(ow);
+    if (ow->in_lineup)
+        worker_report(ow);
+}
+
+static int end(struct onward *ow, const struct pass *pass)
+{
+    ow->ended = true;
+    ow->end_code = pass->opening.end_code;
+    error_set(&ow->error, ow->end_code, "%s", pass->opening.text);
+    transport_adopt(ow->transport);
+    return ONWARD_OK;
+}
+
+static int end_bad_input(struct onward *ow)
+{
+    ow->ended = true;
+    ow->end_code = ONWARD_ERR_INPUT;
+    if (ow->control) {
+        if (ow->error.code != ONWARD_ERR_INPUT)
+            error_set(&ow->error, ONWARD_ERR_INPUT,
+                      "task %s: the checkpoint holds other arrays than the program protects",
+                      ow->options.task);
+        control_write_end(ow, ONWARD_ERR_INPUT, ow->error.text);
+    }
+    transport_adopt(ow->transport);
+    return ONWARD_OK;
+}
+
+/* ONWARD_ERR_LOST: another pass. */
+static int settle(struct onward *ow, struct pass *pass, int agreed)
+{
+    if (!(agreed & FLAG_PASS))
+        return ONWARD_ERR_LOST;
+    if (pass->opening.end)
+        return end(ow, pass);
+    if (!(agreed & FLAG_INPUT))
+        return end_bad_input(ow);
+    if (!(agreed & FLAG_STATE)) {
+        if (ow->control)
+            control_checkpoint_bad(ow, pass->opening.step);
+        return ONWARD_ERR_LOST;
+    }
+    commit(ow, pass);
+    return ONWARD_OK;
+}
+
+static int run_pass(struct onward *ow, bool first)
+{
+    struct pass pass = {.flags = FLAG_PASS | FLAG_STATE | FLAG_INPUT, .lineup_rank = -1};
+    int code = transport_candidate(ow->transport, first, &pass.rank, &pass.size);
+    if (code != ONWARD_OK)
+        return code;
+    if (pass.rank == 0 && !ow->control && (code = control_take_over(ow)) != ONWARD_OK)
+        return code; /* this member cannot be the controller; its end makes the next one try */
+    if (pass_body(ow, &pass) != ONWARD_OK) {
+        pass.flags &= ~FLAG_PASS;
+        transport_interrupt(ow->transport);
+    }
+    int agreed = transport_agree(ow->transport, pass.flags);
+    code = settle(ow, &pass, agreed);
+    pass_clear(&pass);
+    return code;
+}
+
+int change_run(struct onward *ow)
+{
+    if (ow->opened && !transport_has_fault_tolerance(ow->transport))
+        return error_set(&ow->error, ONWARD_ERR_NO_FAULT_TOLERANCE,
+                         "a member was lost, and MPI runs without fault tolerance: start with "
+                         "mpirun --with-ft ulfm");
+    watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_EXIT);
+    if (ow->opened && ow->clean)
+        state_restore_copies(ow);
+    int code = ONWARD_ERR_LOST;
+    for (int pass = 0; pass < MAX_PASSES && code == ONWARD_ERR_LOST; pass++)
+        code = run_pass(ow, pass == 0 && !ow->opened);
+    watchdog_disarm(ow->watchdog);
+    if (code == ONWARD_OK || ow->error.code == code)
+        return code;
+    return error_set(&ow->error, code, "the lineup could not be formed again in %d passes: %s",
+                     MAX_PASSES, onward_error_message(code));
+}

@@ -1,0 +1,397 @@
+/* control.c - the controller's messages, time, and its part in an epoch change. What it does on
+ * behalf of the core is in control_act.c. */
+#include "control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { IDLE_NS = 2000000, STATUS_NS = 200000000, REQUEST_NS = 200000000 };
+
+/* The core's number of a host: FNV-1a, so that any member that takes over gives the same. */
+static uint32_t host_number(const char *host)
+{
+    uint32_t number = 2166136261u;
+    for (const char *c = host; *c; c++)
+        number = (number ^ (unsigned char)*c) * 16777619u;
+    return number;
+}
+
+static void remember_metrics(struct run_status *status, const struct message *message)
+{
+    if (message->metric_count > RUNDIR_METRICS)
+        return;
+    for (uint32_t i = 0; i < message->metric_count; i++)
+        status->metrics[i] = message->metrics[i];
+    if (message->metric_count > 0)
+        status->metric_count = message->metric_count;
+}
+
+/* The epoch's line in the log comes with the first report of its worker 0, which knows the stall.
+ */
+static void tell_epoch(struct onward *ow, double stall_s)
+{
+    struct control *control = ow->control;
+    if (control->epoch_told)
+        return;
+    control->epoch_told = true;
+    json_t *extra = json_pack("{s:I, s:s, s:f, s:I}", "workers", (json_int_t)control->opened.size,
+                              "cause", control->cause, "stall_s", stall_s, "steps_lost",
+                              (json_int_t)control->opened.steps_lost);
+    control_event(ow, "epoch", extra);
+    control->cause[0] = 0;
+}
+
+static void take_report(struct onward *ow, const struct message *message)
+{
+    struct control *control = ow->control;
+    remember_metrics(&control->status, message);
+    control_feed(ow, (struct controller_event){.type = EVENT_REPORT,
+                                               .member = message->member,
+                                               .step = message->step,
+                                               .clean = true});
+    if (message->stall_s >= 0 && message->epoch == controller_epoch(control->core) &&
+        controller_find(control->core, message->member) &&
+        controller_find(control->core, message->member)->rank == 0)
+        tell_epoch(ow, message->stall_s);
+    fault_of_controller(ow, controller_best_step(control->core));
+}
+
+static void take_shard(struct onward *ow, const struct message *message)
+{
+    struct control *control = ow->control;
+    const struct core_member *member = controller_find(control->core, message->member);
+    if (!member || member->rank < 0 || message->epoch != control->shard_epoch)
+        return;
+    control->shards[member->rank] = message->shard;
+    control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_SHARD,
+                                               .member = message->member,
+                                               .step = message->step,
+                                               .cost_us = (int64_t)(message->cost_s * 1e6)});
+}
+
+static void take_arrays(struct onward *ow, const struct message *message, size_t size)
+{
+    size_t tail = message->array_count * sizeof(struct checkpoint_array);
+    if (message->array_count > ONWARD_MAX_ARRAYS || size != sizeof *message + tail)
+        return;
+    memcpy(ow->control->arrays, message + 1, tail);
+    ow->control->array_count = message->array_count;
+}
+
+void control_take(struct onward *ow, const void *bytes, size_t size)
+{
+    static struct {
+        struct message message;
+        struct checkpoint_array arrays[ONWARD_MAX_ARRAYS];
+    } aligned;
+    if (size < sizeof(struct message) || size > sizeof aligned)
+        return;
+    memcpy(&aligned, bytes, size);
+    struct message message = aligned.message; /* feeding the core may come back here */
+    struct controller_event event = {.member = message.member, .step = message.step};
+    switch (message.kind) {
+    case MESSAGE_REPORT:
+        take_report(ow, &message);
+        break;
+    case MESSAGE_SHARD:
+        take_shard(ow, &message);
+        break;
+    case MESSAGE_FAILED:
+        control_warn(ow, "checkpoint of step %lld: %s", (long long)message.step, message.text);
+        event.member = 0;
+        /* fall through */
+    case MESSAGE_MISSED:
+        event.type = EVENT_CHECKPOINT_FAILED;
+        control_feed(ow, event);
+        break;
+    case MESSAGE_FINAL_DONE:
+        event.type = EVENT_FINAL_WORK_DONE;
+        control_feed(ow, event);
+        break;
+    case MESSAGE_ARRAYS:
+        take_arrays(ow, &aligned.message, size);
+        break;
+    default:
+        break;
+    }
+}
+
+static uint8_t request_type(const char *name)
+{
+    return strcmp(name, "checkpoint") == 0 ? REQUEST_CHECKPOINT
+           : strcmp(name, "stop") == 0     ? REQUEST_STOP
+                                           : 0;
+}
+
+static void take_request(struct onward *ow)
+{
+    struct run_request request;
+    struct error error = {0};
+    bool found = false;
+    int code = rundir_take_request(ow->control->rundir, &request, &found, &error);
+    if (code != ONWARD_OK) {
+        control_warn(ow, "%s", error.text);
+        return;
+    }
+    if (!found)
+        return;
+    uint8_t type = request_type(request.request);
+    control_event(ow, "request",
+                  json_pack("{s:s, s:s, s:b}", "request", request.request, "by", request.by,
+                            "accepted", type != 0));
+    if (type != 0)
+        control_feed(ow, (struct controller_event){.type = EVENT_REQUEST, .request = type});
+}
+
+static void measure_rate(struct onward *ow, int64_t now_ns)
+{
+    struct control *control = ow->control;
+    int64_t step = controller_best_step(control->core);
+    double passed_s = (double)(now_ns - control->rate_ns) / 1e9;
+    if (control->rate_step < 0 || step < control->rate_step || passed_s > 60) {
+        control->rate_ns = now_ns;
+        control->rate_step = step;
+    } else if (passed_s > 1 && step > control->rate_step) {
+        double rate = (double)(step - control->rate_step) / passed_s;
+        double before = control->status.steps_per_s;
+        control->status.steps_per_s = before > 0 ? 0.7 * before + 0.3 * rate : rate;
+        control->rate_ns = now_ns;
+        control->rate_step = step;
+    }
+}
+
+void control_tick(struct onward *ow)
+{
+    struct control *control = ow->control;
+    int64_t now_ns = clock_ns();
+    if (!control->started || ow->ended)
+        return;
+    control_feed(ow, (struct controller_event){.type = EVENT_TICK});
+    if (now_ns >= control->request_ns) {
+        control->request_ns = now_ns + REQUEST_NS;
+        take_request(ow);
+    }
+    if (now_ns >= control->status_ns) {
+        control->status_ns = now_ns + STATUS_NS;
+        measure_rate(ow, now_ns);
+        control_write_status(ow, "running");
+    }
+}
+
+static void start_core(struct onward *ow, const struct change_report *reports, int count)
+{
+    struct control *control = ow->control;
+    control->started = true;
+    control_feed(ow, (struct controller_event){.type = EVENT_START, .member = 1});
+    for (int i = 0; i < count; i++)
+        control_feed(ow, (struct controller_event){.type = EVENT_REGISTERED,
+                                                   .member = (uint32_t)i + 1,
+                                                   .host = host_number(reports[i].host),
+                                                   .is_controller = reports[i].dedicated,
+                                                   .step = reports[i].complete_step});
+    snprintf(control->cause, sizeof control->cause, "start");
+    control_event(ow, "registered", json_pack("{s:i}", "members", count));
+}
+
+static bool is_reported(const struct change_report *reports, int count, uint32_t member)
+{
+    for (int i = 0; i < count; i++)
+        if (reports[i].member == member)
+            return true;
+    return false;
+}
+
+static void lose_member(struct onward *ow, const struct core_member *lost)
+{
+    struct control *control = ow->control;
+    struct controller_event event = {.type = EVENT_LOST, .member = lost->id};
+    const char *host = "";
+    for (uint32_t i = 0; i < ow->seat_count; i++)
+        if (ow->seats[i].member == lost->id)
+            host = ow->seats[i].host;
+    control_event(ow, "lost",
+                  json_pack("{s:I, s:i, s:s}", "member", (json_int_t)lost->id, "rank", lost->rank,
+                            "host", host));
+    snprintf(control->cause, sizeof control->cause, "lost member %u", lost->id);
+    control->status.losses++;
+    fault_explain_loss(ow, lost->rank, controller_best_step(control->core));
+    control_feed(ow, event);
+}
+
+static void lose_missing(struct onward *ow, const struct change_report *reports, int count)
+{
+    struct controller *core = ow->control->core;
+    for (uint32_t i = 0; i < controller_member_count(core);) {
+        const struct core_member *member = controller_member(core, i);
+        uint32_t before = controller_member_count(core);
+        if (is_reported(reports, count, member->id)) {
+            i++;
+            continue;
+        }
+        struct core_member lost = *member;
+        lose_member(ow, &lost);
+        if (controller_member_count(core) == before)
+            i++; /* the core refused: never loop on it */
+    }
+}
+
+static bool same_arrays(const struct change_report *reports, int count)
+{
+    uint64_t signature = 0;
+    for (int i = 0; i < count; i++) {
+        if (reports[i].dedicated)
+            continue;
+        if (signature != 0 && reports[i].signature != signature)
+            return false;
+        signature = reports[i].signature;
+    }
+    return true;
+}
+
+/* Where the state comes from, in the ranks that the members know. */
+static void fill_source(struct onward *ow, const struct change_report *reports, int count,
+                        struct opening *opening, const struct seat *seats)
+{
+    const struct controller_action *action = &ow->control->opened;
+    opening->source_rank = 0;
+    opening->move_state = action->source == SOURCE_FRESH;
+    for (int i = 0; i < count && action->source == SOURCE_MEMBER; i++) {
+        bool behind = !reports[i].clean || reports[i].complete_step != action->step;
+        if (seats[i].rank >= 0 && behind)
+            opening->move_state = true;
+        if (seats[i].member == action->member) {
+            opening->move_over_control = seats[i].rank < 0;
+            opening->source_rank = seats[i].rank < 0 ? i : seats[i].rank;
+        }
+    }
+}
+
+static void fill_end(struct onward *ow, struct opening *opening)
+{
+    opening->end = true;
+    opening->end_code = ow->control->end_code;
+    memcpy(opening->text, ow->control->end_text, sizeof opening->text);
+}
+
+static void give_up_on_arrays(struct onward *ow)
+{
+    struct control *control = ow->control;
+    control->give_up = true;
+    control->end_code = ONWARD_ERR_INPUT;
+    snprintf(control->end_text, sizeof control->end_text,
+             "the workers protect different arrays; every worker has to call onward_protect with "
+             "the same arguments in the same order");
+    control_write_end(ow, control->end_code, control->end_text);
+}
+
+static void report_all(struct onward *ow, const struct change_report *reports, int count,
+                       const struct seat *seats)
+{
+    for (int i = 0; i < count; i++)
+        control_feed(ow, (struct controller_event){.type = EVENT_REPORT,
+                                                   .member = seats[i].member,
+                                                   .step = reports[i].complete_step,
+                                                   .clean = reports[i].clean,
+                                                   .in_change = true});
+}
+
+static void find_checkpoint(struct onward *ow)
+{
+    struct error error = {0};
+    int64_t step = -1;
+    struct control *control = ow->control;
+    int code =
+        checkpoint_newest(ow->run, ow->options.task, &step, control_checkpoint_warning, ow, &error);
+    if (code == ONWARD_OK && step >= 0)
+        control_feed(ow,
+                     (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
+    else if (code != ONWARD_OK && code != ONWARD_ERR_NOT_FOUND)
+        control_warn(ow, "%s", error.text);
+    control->status.checkpoint_step = step;
+}
+
+void control_decide(struct onward *ow, const struct change_report *reports, int count,
+                    struct opening *opening, struct seat *seats)
+{
+    struct control *control = ow->control;
+    bool first = !control->started;
+    if (first)
+        start_core(ow, reports, count);
+    if (first || ow->opened)
+        find_checkpoint(ow);
+    for (int i = 0; i < count; i++) {
+        seats[i].member = reports[i].member ? reports[i].member : (uint32_t)i + 1;
+        memcpy(seats[i].host, reports[i].host, sizeof seats[i].host);
+    }
+    if (!first && ow->opened)
+        lose_missing(ow, reports, count);
+    if (!same_arrays(reports, count))
+        give_up_on_arrays(ow);
+    report_all(ow, reports, count, seats);
+    control->opened = (struct controller_action){0};
+    if (!control->give_up)
+        control_feed(ow, (struct controller_event){.type = EVENT_GATHERED});
+    *opening = (struct opening){.magic = OPENING_MAGIC,
+                                .source = control->opened.source,
+                                .size = control->opened.size,
+                                .epoch = control->opened.epoch,
+                                .step = control->opened.step,
+                                .incarnation = ow->incarnation,
+                                .fired_faults = ow->fired_faults};
+    for (int i = 0; i < count; i++) {
+        const struct core_member *member = controller_find(control->core, seats[i].member);
+        seats[i].rank = member ? member->rank : CONTROLLER_NO_RANK;
+    }
+    if (control->give_up || control->opened.type != ACTION_OPEN_EPOCH)
+        fill_end(ow, opening);
+    else
+        fill_source(ow, reports, count, opening, seats);
+}
+
+void control_opened(struct onward *ow)
+{
+    struct control *control = ow->control;
+    struct checkpoint_shard *shards =
+        realloc(control->shards, (control->opened.size + 1) * sizeof *shards);
+    if (shards) {
+        control->shards = shards;
+        control->shard_epoch = control->opened.epoch;
+    }
+    control->epoch_told = false;
+    control->rate_step = -1;
+    control_feed(ow,
+                 (struct controller_event){.type = EVENT_OPENED, .epoch = control->opened.epoch});
+    control_write_status(ow, "running");
+}
+
+void control_checkpoint_bad(struct onward *ow, int64_t step)
+{
+    control_warn(ow, "the checkpoint of step %lld could not be read: %s", (long long)step,
+                 ow->error.text);
+    control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_BAD, .step = step});
+}
+
+int onward_control(struct onward *ow)
+{
+    static unsigned char bytes[TRANSPORT_MAX_MESSAGE_BYTES];
+    size_t size;
+    int source;
+    if (!ow->dedicated)
+        return error_set(&ow->error, ONWARD_ERR_ORDER,
+                         "onward_control was called on a worker; call onward_next");
+    while (!ow->ended) {
+        if (!ow->opened || transport_change_due(ow->transport)) {
+            int code = change_run(ow);
+            if (code != ONWARD_OK)
+                return code;
+        }
+        while (!ow->ended && transport_receive(ow->transport, bytes, &size, &source))
+            control_take(ow, bytes, size);
+        if (!ow->ended)
+            control_tick(ow);
+        if (!ow->ended && !transport_loss_seen(ow->transport))
+            sleep_ns(IDLE_NS);
+    }
+    return ow->end_code;
+}

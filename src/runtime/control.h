@@ -1,0 +1,85 @@
+/* control.h - the controller's side of a member: carries out what the decision core says.
+ *
+ * Messages, requests and time become events of the core; its actions become orders to workers,
+ * files in the run directory, and openings of epochs. The whole of it is non-blocking, so that a
+ * worker that took over can serve it between its own steps. */
+#ifndef RUNTIME_CONTROL_H
+#define RUNTIME_CONTROL_H
+
+#include "handle.h"
+
+enum { OPENING_MAGIC = 0x0e9e0001, REPORT_TEXT_BYTES = 256 };
+
+/* What each member brings to an epoch change. */
+struct change_report {
+    uint32_t member; /* 0: not registered yet */
+    uint32_t pid;
+    int64_t complete_step;
+    uint64_t signature; /* of the protected arrays; 0 for a dedicated controller */
+    bool clean, dedicated;
+    char host[HOST_BYTES];
+};
+
+/* What the controller sends to all in an epoch change; seats and the core's bytes come behind. */
+struct opening {
+    uint32_t magic;
+    bool end;        /* no epoch: the task ends with end_code */
+    bool move_state; /* some worker's memory is not the state of step */
+    bool move_over_control;
+    uint8_t source; /* enum state_source */
+    int32_t end_code;
+    int32_t source_rank; /* in the candidate, or in the team */
+    uint32_t size, seat_count;
+    uint32_t takeover; /* the controller is this member since a loss */
+    int64_t epoch, step, incarnation;
+    uint64_t fired_faults, core_size;
+    char text[REPORT_TEXT_BYTES];
+};
+
+struct control {
+    struct controller *core;
+    struct rundir *rundir;
+    struct run_status status;
+    struct checkpoint_array arrays[ONWARD_MAX_ARRAYS];
+    uint32_t array_count;
+    struct checkpoint_shard *shards; /* of the checkpoint in flight, by rank */
+    uint32_t shard_room;
+    int64_t shard_epoch;
+    bool started; /* the core has had EVENT_START */
+    bool give_up; /* the next opening is an end */
+    int end_code;
+    char end_text[REPORT_TEXT_BYTES];
+    struct controller_action opened; /* the newest ACTION_OPEN_EPOCH */
+    char cause[64];                  /* of the change under way */
+    bool epoch_told;                 /* the event of the newest epoch is in the log */
+    int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
+};
+
+/* Opens the run directory and the core; member 0, before the first epoch. */
+int control_create(struct onward *ow);
+/* A worker becomes the controller: the core's state is that of the last opening. */
+int control_take_over(struct onward *ow);
+void control_destroy(struct onward *ow);
+
+/* One message of a member. */
+void control_take(struct onward *ow, const void *bytes, size_t size);
+/* Time: requests, deadlines, status. */
+void control_tick(struct onward *ow);
+
+/* In an epoch change: reports of all members by rank of the candidate -> opening and seats. */
+void control_decide(struct onward *ow, const struct change_report *reports, int count,
+                    struct opening *opening, struct seat *seats);
+/* All agreed, or the state could not be read from the checkpoint that the opening named. */
+void control_opened(struct onward *ow);
+void control_checkpoint_bad(struct onward *ow, int64_t step);
+
+/* control_act.c */
+void control_checkpoint_warning(void *ow, const char *text);
+void control_feed(struct onward *ow, struct controller_event event);
+void control_warn(struct onward *ow, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void control_event(struct onward *ow, const char *event, json_t *extra);
+void control_write_status(struct onward *ow, const char *state);
+/* The last status: what it came to, with the launcher's exit code. */
+void control_write_end(struct onward *ow, int code, const char *text);
+
+#endif

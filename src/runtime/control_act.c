@@ -1,0 +1,232 @@
+/* control_act.c - carries out the actions of the decision core: orders to workers, files in the
+ * run directory, lines in the event log. Results go back to the core as events, at once; the core
+ * bounds how deep that nests (one action leads to at most one result). */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control.h"
+
+void control_event(struct onward *ow, const char *event, json_t *extra)
+{
+    struct control *control = ow->control;
+    /* A log on a full disk must not stop the training; the status says how things stand. */
+    rundir_event(control->rundir, event, controller_epoch(control->core),
+                 controller_best_step(control->core), extra, NULL);
+    json_decref(extra);
+}
+
+void control_warn(struct onward *ow, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    control_event(ow, "warning", json_pack("{s:s}", "text", text));
+}
+
+void control_checkpoint_warning(void *ow, const char *text)
+{
+    control_warn(ow, "%s", text);
+}
+
+static void fill_status(struct onward *ow, struct run_status *status)
+{
+    const struct controller *core = ow->control->core;
+    status->incarnation = ow->incarnation;
+    status->epoch = controller_epoch(core);
+    status->step = controller_best_step(core) > 0 ? controller_best_step(core) : 0;
+    status->step_count = ow->options.step_count;
+    status->checkpoint_step = controller_checkpoint_step(core);
+    status->workers = controller_worker_count(core);
+    status->spares = controller_spare_count(core);
+    status->members = controller_member_count(core);
+    status->checkpoint_interval_s = (double)controller_checkpoint_interval_us(core) / 1e6;
+    status->progress =
+        status->step_count > 0 ? (double)status->step / (double)status->step_count : 1;
+    status->eta_s = status->steps_per_s > 0
+                        ? (double)(status->step_count - status->step) / status->steps_per_s
+                        : -1;
+}
+
+void control_write_status(struct onward *ow, const char *state)
+{
+    struct run_status *status = &ow->control->status;
+    fill_status(ow, status);
+    snprintf(status->state, sizeof status->state, "%s", state);
+    rundir_write_status(ow->control->rundir, status, NULL); /* the next one may fit on the disk */
+}
+
+void control_write_end(struct onward *ow, int code, const char *text)
+{
+    struct run_status *status = &ow->control->status;
+    const char *state = code == ONWARD_OK            ? "complete"
+                        : code == ONWARD_ERR_STOPPED ? "stopped"
+                                                     : "failed";
+    snprintf(status->text, sizeof status->text, "%s", text);
+    status->exit_code = onward_exit_code(code);
+    control_event(ow, state, json_pack("{s:s}", "text", text));
+    control_write_status(ow, state);
+}
+
+/* To every worker, or to every member. */
+static void order(struct onward *ow, struct message message, bool workers_only)
+{
+    for (uint32_t i = 0; i < ow->seat_count; i++) {
+        if (workers_only && ow->seats[i].rank < 0)
+            continue;
+        if (ow->seats[i].member == ow->member)
+            worker_take_order(ow, &message);
+        else
+            transport_send(ow->transport, (int)i, &message, sizeof message);
+    }
+}
+
+static void commit_checkpoint(struct onward *ow, int64_t step)
+{
+    struct control *control = ow->control;
+    struct error error = {0};
+    struct checkpoint_id id = {"", ow->incarnation, controller_epoch(control->core), step};
+    snprintf(id.task, sizeof id.task, "%s", ow->options.task);
+    int64_t begin_ns = clock_ns();
+    int code = rundir_check_fence(control->rundir, &error);
+    if (code == ONWARD_OK)
+        code = checkpoint_commit(ow->run, &id, control->arrays, control->array_count,
+                                 control->shards, controller_worker_count(control->core), &error);
+    struct controller_event event = {.type = EVENT_CHECKPOINT_COMMITTED,
+                                     .step = step,
+                                     .cost_us = (clock_ns() - begin_ns) / 1000};
+    if (code != ONWARD_OK) {
+        control_warn(ow, "checkpoint of step %lld: %s", (long long)step, error.text);
+        event.type = EVENT_CHECKPOINT_FAILED;
+    } else {
+        control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
+        if (checkpoint_retain(ow->run, (uint32_t)ow->options.checkpoint_keep, &error) != ONWARD_OK)
+            control_warn(ow, "old checkpoints: %s", error.text);
+    }
+    control_feed(ow, event);
+}
+
+static void complete(struct onward *ow)
+{
+    struct control *control = ow->control;
+    struct error error = {0};
+    double seconds = (double)(clock_ns() - control->start_ns) / 1e9;
+    struct run_completion completion = {ow->incarnation, controller_epoch(control->core),
+                                        ow->options.step_count, seconds};
+    int code = rundir_check_fence(control->rundir, &error);
+    if (code == ONWARD_OK)
+        code = rundir_write_completion(control->rundir, &completion, &error);
+    ow->ended = true;
+    ow->end_code = code;
+    if (code == ONWARD_OK)
+        snprintf(error.text, sizeof error.text, "%lld steps complete",
+                 (long long)ow->options.step_count);
+    else
+        ow->error = error;
+    control_write_end(ow, code, error.text);
+    order(ow, (struct message){.kind = ORDER_COMPLETE}, false);
+}
+
+static int give_up_code(uint8_t reason)
+{
+    return reason == GIVE_UP_TOO_FEW   ? ONWARD_ERR_TOO_FEW
+           : reason == GIVE_UP_STOPPED ? ONWARD_ERR_STOPPED
+                                       : ONWARD_ERR_GAVE_UP;
+}
+
+static void give_up(struct onward *ow, const struct controller_action *action)
+{
+    static const char *const reasons[] = {
+        [GIVE_UP_TOO_FEW] = "fewer workers are left than the minimum (--min)",
+        [GIVE_UP_STOPPED] = "stopped as asked; it can be resumed",
+        [GIVE_UP_NO_PROGRESS] = "no step was completed in several epochs in a row",
+        [GIVE_UP_BUDGET] = "the budget of restarts is used up",
+        [GIVE_UP_NO_STATE] = "no whole copy of the state is left anywhere",
+    };
+    struct control *control = ow->control;
+    control->give_up = true;
+    control->end_code = give_up_code(action->reason);
+    snprintf(control->end_text, sizeof control->end_text, "%s", reasons[action->reason]);
+    control_write_end(ow, control->end_code, control->end_text);
+    if (!controller_in_change(control->core)) /* members learn it from the opening of a change */
+        transport_interrupt(ow->transport);
+}
+
+static void note(struct onward *ow, const struct controller_action *action)
+{
+    char text[160];
+    switch (action->note) {
+    case NOTE_STEPS_LOST:
+        snprintf(text, sizeof text,
+                 "%u complete steps are done again, from step %lld: no copy of a "
+                 "newer state is left",
+                 action->count, (long long)action->step);
+        break;
+    case NOTE_SPARE_WORKERS:
+        snprintf(text, sizeof text,
+                 "%u members stay spare: there are fewer subtasks, or a lower "
+                 "--max, than workers",
+                 action->count);
+        break;
+    case NOTE_CHECKPOINT_MISSED:
+        snprintf(text, sizeof text,
+                 "the checkpoint of step %lld came too late for member %u; it "
+                 "is taken at a later step",
+                 (long long)action->step, action->member);
+        break;
+    case NOTE_DRAINED:
+        snprintf(text, sizeof text, "member %u left the lineup", action->member);
+        break;
+    default:
+        snprintf(text, sizeof text, "note %u of step %lld", action->note, (long long)action->step);
+        break;
+    }
+    control_warn(ow, "%s", text);
+}
+
+static void act(struct onward *ow, const struct controller_action *action)
+{
+    switch (action->type) {
+    case ACTION_REFORM:
+        if (!controller_in_change(ow->control->core) || ow->opened)
+            transport_interrupt(ow->transport);
+        break;
+    case ACTION_OPEN_EPOCH:
+        ow->control->opened = *action;
+        break;
+    case ACTION_TAKE_CHECKPOINT:
+        order(ow, (struct message){.kind = ORDER_CHECKPOINT, .step = action->step}, true);
+        break;
+    case ACTION_COMMIT_CHECKPOINT:
+        commit_checkpoint(ow, action->step);
+        break;
+    case ACTION_FINISH:
+        order(ow, (struct message){.kind = ORDER_FINISH}, true);
+        break;
+    case ACTION_COMPLETE:
+        complete(ow);
+        break;
+    case ACTION_GIVE_UP:
+        give_up(ow, action);
+        break;
+    case ACTION_NOTE:
+        note(ow, action);
+        break;
+    default: /* a checkpoint that is abandoned leaves shards that the next commit sweeps */
+        break;
+    }
+}
+
+void control_feed(struct onward *ow, struct controller_event event)
+{
+    struct controller_actions actions;
+    event.now_us = clock_ns() / 1000;
+    if (controller_step(ow->control->core, &event, &actions) != 0)
+        return;
+    for (uint32_t i = 0; i < actions.count && !ow->ended; i++)
+        act(ow, &actions.items[i]);
+}

@@ -1,0 +1,141 @@
+/* handle.h - one member's handle on the task: what the files of src/runtime share.
+ *
+ * A member is a worker's side (protected arrays, the step it has reached, its role) and, where it
+ * is the controller, also a controller's side (struct control: the decision core and the run
+ * directory). A worker that took over has both. */
+#ifndef RUNTIME_HANDLE_H
+#define RUNTIME_HANDLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "checkpoint.h"
+#include "controller.h"
+#include "error.h"
+#include "inject.h"
+#include "lineup.h"
+#include "onward.h"
+#include "rundir.h"
+#include "sum_exchange.h"
+#include "transport.h"
+
+enum { RUNTIME_MAX_FAULTS = 32, HOST_BYTES = 64 };
+
+/* Messages on control. Fixed size: one kind of buffer, one bound. */
+enum message_kind {
+    MESSAGE_REPORT = 1, /* worker: complete_step, metrics; after a change stall_s */
+    MESSAGE_SHARD,      /* worker: its shard of step is written */
+    MESSAGE_MISSED,     /* worker: it was past step */
+    MESSAGE_FAILED,     /* worker: its shard could not be written; text */
+    MESSAGE_FINAL_DONE, /* worker: its final work is done */
+    MESSAGE_ARRAYS,     /* worker 0: descriptions of the protected arrays, behind the message */
+    ORDER_CHECKPOINT,   /* controller: write the shard when step is complete */
+    ORDER_FINISH,       /* controller: do the final work */
+    ORDER_COMPLETE      /* controller: the task is complete */
+};
+
+struct message {
+    uint32_t kind, member;
+    int64_t epoch, step;
+    double cost_s, stall_s;
+    struct checkpoint_shard shard;
+    uint32_t metric_count, array_count;
+    struct run_metric metrics[RUNDIR_METRICS];
+    int32_t code;
+    char text[256];
+};
+
+/* Who is at which rank of control; the same table on every member, from the opening. */
+struct seat {
+    uint32_t member;
+    int32_t rank; /* in the lineup; -1: none */
+    char host[HOST_BYTES];
+};
+
+struct protected_array {
+    uint64_t bytes;
+    unsigned flags;
+    void *copy; /* of the last complete step; NULL for ONWARD_ATOMIC */
+};
+
+struct control; /* control.h */
+
+struct onward {
+    struct transport *transport;
+    struct onward_options options; /* strings owned, see options.c */
+    struct error error;
+    char run[4096]; /* run directory */
+    char host[HOST_BYTES];
+
+    struct checkpoint_array arrays[ONWARD_MAX_ARRAYS]; /* as store wants them */
+    struct protected_array protected[ONWARD_MAX_ARRAYS];
+    uint32_t array_count;
+
+    uint32_t member; /* 0 until registered */
+    struct onward_role role;
+    bool opened;    /* the first epoch was opened */
+    bool in_lineup; /* has a role in this epoch */
+    bool in_step;   /* onward_next returned ONWARD_STEP and the step has not ended */
+    bool finishing; /* onward_next returned ONWARD_FINISH in this epoch */
+    bool final_done_sent;
+    bool clean;            /* memory is the state after complete_step */
+    int64_t complete_step; /* -1: no state */
+    int64_t started_step;  /* newest step begun by this member; -1 none */
+    bool ended;
+    int end_code; /* enum onward_error, when ended */
+
+    struct seat *seats; /* transport_size of them */
+    uint32_t seat_count;
+    void *core_bytes; /* the controller's state as of the opening */
+    size_t core_size;
+    int64_t incarnation;
+
+    int64_t checkpoint_step; /* ordered; -1 none */
+    bool finish_ordered, complete_ordered;
+
+    int64_t poll_ns, report_ns; /* when next */
+    int64_t step_end_ns;        /* when the last complete step ended */
+    double stall_s;
+    struct run_metric metrics[RUNDIR_METRICS];
+    uint32_t metric_count;
+
+    struct inject_fault faults[RUNTIME_MAX_FAULTS];
+    uint32_t fault_count;
+    uint64_t fired_faults; /* bit i: fault i has happened */
+
+    struct sum *sum;
+    struct watchdog *watchdog; /* watchdog.h */
+    struct control *control;   /* NULL: this member is not the controller */
+    bool dedicated;            /* opened as the controller: never in the lineup */
+};
+
+/* Monotonic nanoseconds, and a bounded sleep. */
+int64_t clock_ns(void);
+void sleep_ns(int64_t ns);
+
+/* change.c: forms the lineup (again) with all other members. Returns ONWARD_OK with a role, or
+ * none, or ended; else an error that ends this member. */
+int change_run(struct onward *ow);
+
+/* state.c */
+void state_restore_copies(struct onward *ow);
+void state_keep_copies(struct onward *ow);
+uint64_t state_signature(const struct onward *ow);
+uint64_t state_bytes(const struct onward *ow);
+
+/* worker.c: what a worker tells and is told between steps. */
+void worker_poll(struct onward *ow);
+void worker_report(struct onward *ow);
+void worker_send(struct onward *ow, struct message *message);
+void worker_take_order(struct onward *ow, const struct message *message);
+void worker_checkpoint(struct onward *ow);
+void worker_send_arrays(struct onward *ow);
+
+/* fault.c: rehearsed faults of --inject. */
+void fault_at_step(struct onward *ow);
+void fault_at_phase(struct onward *ow, int phase);
+void fault_of_controller(struct onward *ow, int64_t best_step);
+/* Marks as fired what explains the loss of worker `rank` (-1: the controller), once. */
+void fault_explain_loss(struct onward *ow, int32_t rank, int64_t best_step);
+
+#endif

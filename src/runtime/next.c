@@ -1,0 +1,180 @@
+/* next.c - onward_next: ends a step, goes through a change of the lineup, waits where there is
+ * nothing to do, and begins the next step. */
+#include <string.h>
+
+#include "control.h"
+#include "handle.h"
+
+enum { IDLE_NS = 1000000 };
+
+/* The step that just ended counts if no loss was seen in it. */
+static void end_step(struct onward *ow)
+{
+    if (!ow->in_step)
+        return;
+    ow->in_step = false;
+    if (transport_loss_seen(ow->transport))
+        return; /* memory is still the state after complete_step, by contract or by copy */
+    state_keep_copies(ow);
+    ow->complete_step++;
+    ow->step_end_ns = ow->poll_ns; /* at most one poll too early; spares a clock call */
+}
+
+static void begin_final_work(struct onward *ow)
+{
+    ow->finishing = true;
+    if (!ow->options.wants_finish) {
+        ow->final_done_sent = true;
+        worker_send(ow, &(struct message){.kind = MESSAGE_FINAL_DONE, .step = ow->complete_step});
+    }
+}
+
+static void end_final_work(struct onward *ow)
+{
+    if (!ow->finishing || ow->final_done_sent || transport_loss_seen(ow->transport))
+        return;
+    ow->final_done_sent = true;
+    worker_send(ow, &(struct message){.kind = MESSAGE_FINAL_DONE, .step = ow->complete_step});
+}
+
+static int begin_step(struct onward *ow, struct onward_role *role)
+{
+    ow->role.step = ow->complete_step;
+    *role = ow->role;
+    ow->role.changed = false;
+    ow->in_step = true;
+    if (ow->fault_count > 0)
+        fault_at_step(ow);
+    ow->started_step = ow->complete_step;
+    return ONWARD_STEP;
+}
+
+/* What there is to do now; ONWARD_DONE also stands for "wait". */
+static int decide(struct onward *ow, struct onward_role *role)
+{
+    if (!ow->in_lineup)
+        return ONWARD_DONE;
+    worker_checkpoint(ow);
+    if (ow->complete_step < ow->options.step_count)
+        return begin_step(ow, role);
+    if (ow->finish_ordered && !ow->finishing) {
+        begin_final_work(ow);
+        *role = ow->role;
+        role->step = ow->complete_step;
+        role->changed = false;
+        return ow->options.wants_finish ? ONWARD_FINISH : ONWARD_DONE;
+    }
+    return ONWARD_DONE;
+}
+
+static int ended(struct onward *ow)
+{
+    return ow->end_code == ONWARD_OK ? ONWARD_DONE : ow->end_code;
+}
+
+/* Once every step is complete, orders decide what comes, so they are waited for without a pause
+ * to the next report. */
+static void wait_a_little(struct onward *ow)
+{
+    if (ow->in_lineup && ow->complete_step >= ow->options.step_count && ow->report_ns > 0) {
+        worker_report(ow);
+        ow->report_ns = INT64_MAX; /* told; a change of the lineup starts reports again */
+    }
+    sleep_ns(IDLE_NS);
+}
+
+int onward_next(struct onward *ow, struct onward_role *role)
+{
+    if (ow->ended)
+        return ended(ow);
+    if (ow->dedicated)
+        return error_set(&ow->error, ONWARD_ERR_ORDER,
+                         "onward_next was called on the controller; call onward_control");
+    end_step(ow);
+    end_final_work(ow);
+    for (;;) {
+        if (ow->opened)
+            worker_poll(ow);
+        if (!ow->opened || transport_loss_seen(ow->transport)) {
+            int code = change_run(ow);
+            if (code != ONWARD_OK)
+                return code;
+        }
+        if (ow->complete_ordered) {
+            ow->ended = true;
+            ow->end_code = ONWARD_OK;
+        }
+        if (ow->ended)
+            return ended(ow);
+        int verdict = decide(ow, role);
+        if (verdict != ONWARD_DONE)
+            return verdict;
+        wait_a_little(ow);
+    }
+}
+
+bool onward_ok(const struct onward *ow)
+{
+    return !transport_loss_seen(ow->transport);
+}
+
+int onward_metric(struct onward *ow, const char *name, double value)
+{
+    if (!name || !*name || strlen(name) >= RUNDIR_METRIC_NAME_BYTES)
+        return error_set(&ow->error, ONWARD_ERR_ARGUMENT,
+                         "onward_metric: the name has to have 1 to %d bytes",
+                         RUNDIR_METRIC_NAME_BYTES - 1);
+    uint32_t i = 0;
+    while (i < ow->metric_count && strcmp(ow->metrics[i].name, name) != 0)
+        i++;
+    if (i == RUNDIR_METRICS)
+        return error_set(&ow->error, ONWARD_ERR_LIMIT, "onward_metric: more than %d names",
+                         RUNDIR_METRICS);
+    strcpy(ow->metrics[i].name, name);
+    ow->metrics[i].value = value;
+    if (i == ow->metric_count)
+        ow->metric_count++;
+    return ONWARD_OK;
+}
+
+static int sum_result(struct onward *ow, const char *call, int code)
+{
+    if (code == ONWARD_ERR_LOST)
+        transport_note_loss(ow->transport);
+    if (code != ONWARD_OK)
+        error_set(&ow->error, code, "%s: %s", call, onward_error_message(code));
+    return code;
+}
+
+int onward_sum_begin(struct onward *ow, enum onward_type type, size_t length)
+{
+    if (!ow->in_step && !ow->finishing)
+        return sum_result(ow, "onward_sum_begin", ONWARD_ERR_ORDER);
+    if (type != ONWARD_FLOAT && type != ONWARD_DOUBLE)
+        return sum_result(ow, "onward_sum_begin", ONWARD_ERR_ARGUMENT);
+    return sum_result(ow, "onward_sum_begin",
+                      sum_begin(ow->sum, type == ONWARD_DOUBLE, length, ow->options.subtask_count,
+                                ow->role.first, ow->role.count));
+}
+
+void *onward_sum_buffer(struct onward *ow)
+{
+    return sum_buffer(ow->sum);
+}
+
+int onward_sum_add(struct onward *ow, uint32_t subtask, const void *contribution)
+{
+    if (!contribution)
+        return sum_result(ow, "onward_sum_add", ONWARD_ERR_ARGUMENT);
+    return sum_result(ow, "onward_sum_add", sum_add(ow->sum, subtask, contribution));
+}
+
+int onward_sum_end(struct onward *ow, void *total)
+{
+    if (transport_loss_seen(ow->transport)) {
+        sum_cancel(ow->sum);
+        return sum_result(ow, "onward_sum_end", ONWARD_ERR_LOST);
+    }
+    fault_at_phase(ow, INJECT_PHASE_SUM);
+    return sum_result(ow, "onward_sum_end", sum_end(ow->sum, transport_team(ow->transport), total));
+}

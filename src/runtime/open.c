@@ -1,0 +1,275 @@
+/* open.c - opens and closes a member's handle, and makes a member the controller. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "handle.h"
+#include "options.h"
+#include "watchdog.h"
+
+enum { LEAVE_LIMIT_S = 5 };
+
+static struct error open_error; /* of the last failed onward_open, which has no handle to keep it */
+
+const char *onward_text(const struct onward *ow)
+{
+    return ow ? ow->error.text : open_error.text;
+}
+
+const char *onward_version(void)
+{
+    return ONWARD_VERSION;
+}
+
+const char *onward_run_directory(const struct onward *ow)
+{
+    return ow->run;
+}
+
+bool onward_is_controller(const struct onward *ow)
+{
+    return ow->dedicated;
+}
+
+static int open_run_directory(struct onward *ow, bool create, struct rundir **rundir)
+{
+    char base[4096];
+    struct task_record record = {.task = (char *)ow->options.task,
+                                 .program = (char *)ow->options.program,
+                                 .config = "",
+                                 .directory = "",
+                                 .checkpoint = "auto",
+                                 .created = "",
+                                 .version = ONWARD_VERSION,
+                                 .workers = (uint32_t)transport_size(ow->transport) - 1,
+                                 .min_workers = (uint32_t)ow->options.min_workers,
+                                 .max_workers = (uint32_t)ow->options.max_workers,
+                                 .spares = (uint32_t)ow->options.spare_count,
+                                 .subtask_count = ow->options.subtask_count,
+                                 .step_count = -1, /* --steps may differ from run to run */
+                                 .checkpoint_keep = (uint32_t)ow->options.checkpoint_keep};
+    int code = rundir_base(ow->options.directory, base, sizeof base, &ow->error);
+    if (code == ONWARD_OK)
+        code = rundir_open(base, ow->options.task, create ? &record : NULL, rundir, &ow->error);
+    return code;
+}
+
+/* Under a launcher, which holds the lock, its incarnation; else this process takes the task. */
+static int take_task(struct onward *ow, struct rundir *rundir)
+{
+    const char *incarnation = getenv("ONWARD_INCARNATION");
+    if (ow->incarnation == 0 && incarnation && *incarnation)
+        ow->incarnation = strtoll(incarnation, NULL, 10);
+    if (ow->incarnation > 0)
+        return rundir_join(rundir, ow->incarnation, &ow->error);
+    int code =
+        rundir_update_task(rundir, ow->options.subtask_count, ow->options.step_count, &ow->error);
+    return code == ONWARD_OK ? rundir_claim(rundir, &ow->incarnation, &ow->error) : code;
+}
+
+static void init_status(struct onward *ow, struct control *control)
+{
+    struct run_status *status = &control->status;
+    snprintf(status->task, sizeof status->task, "%s", ow->options.task);
+    snprintf(status->host, sizeof status->host, "%s", ow->host);
+    snprintf(status->checkpoint_reason, sizeof status->checkpoint_reason, "%s",
+             ow->options.checkpoint_auto        ? "Young/Daly, from cost and failures"
+             : ow->options.checkpoint_s > 0     ? "--checkpoint in seconds"
+             : ow->options.checkpoint_steps > 0 ? "--checkpoint in steps"
+                                                : "at the end only");
+    status->pid = getpid();
+    status->exit_code = -1;
+    status->checkpoint_step = -1;
+    control->rate_step = -1;
+    control->start_ns = clock_ns();
+}
+
+static int install_control(struct onward *ow, struct controller *core, bool create)
+{
+    struct control *control = calloc(1, sizeof *control);
+    if (!core || !control) {
+        controller_destroy(core);
+        free(control);
+        return error_set(&ow->error, core ? ONWARD_ERR_MEMORY : ONWARD_ERR_ARGUMENT,
+                         "the controller could not be made: its settings are out of range");
+    }
+    control->core = core;
+    init_status(ow, control);
+    int code = open_run_directory(ow, create, &control->rundir);
+    if (code == ONWARD_OK)
+        code = take_task(ow, control->rundir);
+    if (code != ONWARD_OK) {
+        rundir_close(control->rundir);
+        controller_destroy(core);
+        free(control);
+        return code;
+    }
+    ow->control = control;
+    return ONWARD_OK;
+}
+
+int control_create(struct onward *ow)
+{
+    struct controller_policy policy = options_policy(&ow->options);
+    int code = install_control(ow, controller_create(&policy), true);
+    if (code != ONWARD_OK)
+        return code;
+    snprintf(ow->run, sizeof ow->run, "%s", rundir_path(ow->control->rundir));
+    control_event(ow, "start",
+                  json_pack("{s:s, s:i, s:s}", "program", ow->options.program, "members",
+                            transport_size(ow->transport), "inject", ow->options.inject));
+    return ONWARD_OK;
+}
+
+int control_take_over(struct onward *ow)
+{
+    struct controller *core = controller_load(ow->core_bytes, ow->core_size);
+    int code = install_control(ow, core, false);
+    if (code != ONWARD_OK)
+        return code;
+    struct control *control = ow->control;
+    control->started = true;
+    memcpy(control->arrays, ow->arrays, ow->array_count * sizeof *ow->arrays);
+    control->array_count = ow->array_count;
+    control_feed(ow, (struct controller_event){.type = EVENT_START, .member = ow->member});
+    struct run_completion completion;
+    bool complete = false;
+    rundir_read_completion(control->rundir, &completion, &complete, NULL);
+    if (complete && completion.incarnation == ow->incarnation) {
+        control->give_up = true; /* it ended well just before it died; tell everyone */
+        control->end_code = ONWARD_OK;
+    }
+    return ONWARD_OK;
+}
+
+void control_destroy(struct onward *ow)
+{
+    if (!ow->control)
+        return;
+    rundir_close(ow->control->rundir);
+    controller_destroy(ow->control->core);
+    free(ow->control->shards);
+    free(ow->control);
+    ow->control = NULL;
+}
+
+/* Rank 0 opens the run directory; all learn how it went. */
+struct open_news {
+    int code;
+    int64_t incarnation;
+    struct error error;
+    char run[4096];
+};
+
+static int share_news(struct onward *ow, int code)
+{
+    struct open_news *news = calloc(1, sizeof *news);
+    int rank, size;
+    if (!news)
+        return error_set(&ow->error, ONWARD_ERR_MEMORY, "no memory to open");
+    news->code = code;
+    news->incarnation = ow->incarnation;
+    news->error = ow->error;
+    memcpy(news->run, ow->run, sizeof news->run);
+    transport_candidate(ow->transport, true, &rank, &size);
+    int sent = transport_broadcast(ow->transport, news, sizeof *news);
+    code = sent == ONWARD_OK ? news->code : sent;
+    ow->incarnation = news->incarnation;
+    ow->error = news->error;
+    memcpy(ow->run, news->run, sizeof ow->run);
+    free(news);
+    return code;
+}
+
+static int check_start(struct onward *ow)
+{
+    struct error *error = &ow->error;
+    if (transport_size(ow->transport) < 2)
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "1 process was started, expected at least 2: rank 0 is the controller, "
+                         "the others are workers (mpirun -n 2 or more)");
+    if (ow->options.wants_ft && !transport_has_fault_tolerance(ow->transport))
+        return error_set(error, ONWARD_ERR_NO_FAULT_TOLERANCE,
+                         "MPI runs without fault tolerance; start with mpirun --with-ft ulfm");
+    int count = 0;
+    int code = *ow->options.inject
+                   ? inject_parse(ow->options.inject, ow->faults, RUNTIME_MAX_FAULTS, &count, error)
+                   : ONWARD_OK;
+    ow->fault_count = (uint32_t)count;
+    return code == ONWARD_OK ? rundir_check_task(ow->options.task, error) : code;
+}
+
+static int open_on_rank(struct onward *ow)
+{
+    int code = check_start(ow);
+    ow->dedicated = transport_rank(ow->transport) == 0;
+    if (code == ONWARD_OK && ow->dedicated)
+        code = control_create(ow);
+    code = share_news(ow, code);
+    if (code != ONWARD_OK)
+        return code;
+    ow->sum = sum_create();
+    ow->watchdog = watchdog_create();
+    return ow->sum && ow->watchdog
+               ? ONWARD_OK
+               : error_set(&ow->error, ONWARD_ERR_MEMORY, "no memory or thread to open");
+}
+
+static void release(struct onward *ow)
+{
+    control_destroy(ow);
+    transport_finish(ow->transport);
+    watchdog_destroy(ow->watchdog);
+    sum_destroy(ow->sum);
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        free(ow->protected[i].copy);
+    free(ow->seats);
+    free(ow->core_bytes);
+    options_release(&ow->options);
+    free(ow);
+}
+
+int onward_open(MPI_Comm base, const struct onward_options *options, struct onward **result)
+{
+    *result = NULL;
+    struct onward *ow = calloc(1, sizeof *ow);
+    if (!ow)
+        return error_set(&open_error, ONWARD_ERR_MEMORY, "no memory to open");
+    ow->options = *options;
+    ow->complete_step = ow->started_step = ow->checkpoint_step = -1;
+    gethostname(ow->host, sizeof ow->host - 1);
+    int code = options_own(&ow->options, &open_error);
+    if (code != ONWARD_OK) {
+        free(ow);
+        return code;
+    }
+    code = options_check(&ow->options, &ow->error);
+    if (code == ONWARD_OK)
+        code = transport_start(base, &ow->transport, &ow->error);
+    if (code == ONWARD_OK)
+        code = open_on_rank(ow);
+    if (code != ONWARD_OK) {
+        open_error = ow->error;
+        release(ow);
+        return code;
+    }
+    *result = ow;
+    return ONWARD_OK;
+}
+
+int onward_close(struct onward *ow)
+{
+    if (!ow)
+        return ONWARD_OK;
+    int code = ow->ended                     ? ow->end_code
+               : ow->error.code != ONWARD_OK ? ow->error.code
+                                             : ONWARD_ERR_ORDER;
+    /* What MPI does here is bounded by nothing of its own, and the work is done. */
+    watchdog_arm(ow->watchdog, LEAVE_LIMIT_S, onward_exit_code(code));
+    if (ow->ended)
+        transport_leave_together(ow->transport);
+    release(ow);
+    return code;
+}

@@ -1,0 +1,154 @@
+/* options.c - settings: defaults, then what the launcher handed down in the environment. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+
+enum { DEFAULT_KEEP = 3, DEFAULT_REFORM_LIMIT_S = 30 };
+
+/* A whole number from the environment: false when it is absent; *bad when it is none. */
+static bool number_from(const char *name, int64_t *value, const char **bad)
+{
+    const char *text = getenv(name);
+    if (!text || !*text)
+        return false;
+    char *end;
+    long long number = strtoll(text, &end, 10);
+    if (*end != '\0' || number < 0 || number > INT32_MAX) {
+        *bad = name;
+        return false;
+    }
+    *value = number;
+    return true;
+}
+
+static void int_from(const char *name, int *value, const char **bad)
+{
+    int64_t number;
+    if (number_from(name, &number, bad))
+        *value = (int)number;
+}
+
+/* auto, N steps, or Ts seconds. */
+static bool parse_checkpoint(const char *text, struct onward_options *options)
+{
+    char *end;
+    options->checkpoint_auto = strcmp(text, "auto") == 0;
+    options->checkpoint_steps = 0;
+    options->checkpoint_s = 0;
+    if (options->checkpoint_auto)
+        return true;
+    double number = strtod(text, &end);
+    if (end == text || !(number > 0) || number > 1e9)
+        return false;
+    if (strcmp(end, "s") == 0)
+        options->checkpoint_s = number;
+    else if (*end == '\0' && number == (double)(int64_t)number)
+        options->checkpoint_steps = (int64_t)number;
+    else
+        return false;
+    return true;
+}
+
+static const char *read_environment(struct onward_options *options)
+{
+    const char *bad = NULL, *checkpoint = getenv("ONWARD_CHECKPOINT");
+    int_from("ONWARD_MIN_WORKERS", &options->min_workers, &bad);
+    int_from("ONWARD_MAX_WORKERS", &options->max_workers, &bad);
+    int_from("ONWARD_SPARES", &options->spare_count, &bad);
+    int_from("ONWARD_CHECKPOINT_KEEP", &options->checkpoint_keep, &bad);
+    if (checkpoint && *checkpoint && !parse_checkpoint(checkpoint, options))
+        bad = "ONWARD_CHECKPOINT";
+    options->task = getenv("ONWARD_TASK");
+    options->directory = getenv("ONWARD_DIR");
+    options->inject = getenv("ONWARD_INJECT");
+    return bad;
+}
+
+void onward_options_init(struct onward_options *options)
+{
+    *options = (struct onward_options){.min_workers = 1,
+                                       .checkpoint_auto = true,
+                                       .checkpoint_keep = DEFAULT_KEEP,
+                                       .wants_ft = true,
+                                       .reform_limit_s = DEFAULT_REFORM_LIMIT_S,
+                                       .program = "mpirun"};
+    read_environment(options);
+}
+
+int options_check(struct onward_options *options, struct error *error)
+{
+    struct onward_options scratch = *options;
+    const char *bad = read_environment(&scratch);
+    if (!bad)
+        number_from("ONWARD_STEPS", &options->step_count, &bad);
+    if (bad)
+        return error_set(error, ONWARD_ERR_INPUT, "environment variable %s is '%s', expected %s",
+                         bad, getenv(bad),
+                         strcmp(bad, "ONWARD_CHECKPOINT") == 0
+                             ? "auto, a number of steps, or seconds as in 30s"
+                             : "a whole number");
+    if (options->subtask_count == 0)
+        return error_set(error, ONWARD_ERR_ARGUMENT, "subtask_count is 0, expected at least 1");
+    if (options->step_count < 0 || options->min_workers < 1 || options->spare_count < 0 ||
+        options->checkpoint_keep < 1 || !(options->reform_limit_s > 0))
+        return error_set(error, ONWARD_ERR_ARGUMENT,
+                         "options: expected step_count >= 0, min_workers >= 1, spare_count >= 0, "
+                         "checkpoint_keep >= 1, reform_limit_s > 0");
+    if (options->max_workers > 0 && options->max_workers < options->min_workers)
+        return error_set(error, ONWARD_ERR_INPUT, "at most %d workers but at least %d were asked",
+                         options->max_workers, options->min_workers);
+    return ONWARD_OK;
+}
+
+static char *copy(const char *text)
+{
+    return strdup(text ? text : "");
+}
+
+int options_own(struct onward_options *options, struct error *error)
+{
+    options->task = copy(options->task && *options->task ? options->task : "task");
+    options->directory = copy(options->directory);
+    options->inject = copy(options->inject);
+    options->program = copy(options->program);
+    if (!options->task || !options->directory || !options->inject || !options->program) {
+        options_release(options);
+        return error_set(error, ONWARD_ERR_MEMORY, "no memory for the options");
+    }
+    return ONWARD_OK;
+}
+
+void options_release(struct onward_options *options)
+{
+    free((char *)options->task);
+    free((char *)options->directory);
+    free((char *)options->inject);
+    free((char *)options->program);
+    options->task = options->directory = options->inject = options->program = NULL;
+}
+
+struct controller_policy options_policy(const struct onward_options *options)
+{
+    uint32_t max =
+        options->max_workers > 0 ? (uint32_t)options->max_workers : options->subtask_count;
+    if (max < (uint32_t)options->min_workers)
+        max = (uint32_t)options->min_workers;
+    return (struct controller_policy){.subtask_count = options->subtask_count,
+                                      .step_count = options->step_count,
+                                      .min_workers = (uint32_t)options->min_workers,
+                                      .max_workers = max,
+                                      .spare_count = (uint32_t)options->spare_count,
+                                      .replace = REPLACE_SPARE,
+                                      .finish_checkpoint = true,
+                                      .checkpoint_steps = options->checkpoint_steps,
+                                      .checkpoint_us = (int64_t)(options->checkpoint_s * 1e6),
+                                      .checkpoint_auto = options->checkpoint_auto,
+                                      .checkpoint_min_us = 10000000,
+                                      .checkpoint_max_us = 3600000000,
+                                      .restart_budget = 1000,
+                                      .backoff_us = 1000000,
+                                      .no_progress_limit = 32,
+                                      .seed = 1};
+}

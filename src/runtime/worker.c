@@ -1,0 +1,124 @@
+/* worker.c - what a worker tells the controller, and is told, between two steps. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+#include "handle.h"
+
+enum { POLL_NS = 1000000, REPORT_NS = 100000000 };
+
+/* A message to the controller; to itself where this member is the controller. */
+static void send_bytes(struct onward *ow, const void *bytes, size_t size)
+{
+    if (ow->control)
+        control_take(ow, bytes, size);
+    else
+        transport_send(ow->transport, 0, bytes, size); /* lost or too many: the next one tells */
+}
+
+void worker_send(struct onward *ow, struct message *message)
+{
+    message->member = ow->member;
+    message->epoch = ow->role.epoch;
+    send_bytes(ow, message, sizeof *message);
+}
+
+void worker_report(struct onward *ow)
+{
+    struct message report = {.kind = MESSAGE_REPORT, .step = ow->complete_step};
+    report.stall_s = ow->stall_s;
+    if (ow->role.rank == 0) {
+        report.metric_count = ow->metric_count;
+        memcpy(report.metrics, ow->metrics, sizeof report.metrics);
+    }
+    worker_send(ow, &report);
+    ow->stall_s = -1;
+    ow->report_ns = clock_ns() + REPORT_NS;
+}
+
+/* The controller needs the descriptions for the master of a checkpoint. */
+void worker_send_arrays(struct onward *ow)
+{
+    size_t tail = ow->array_count * sizeof *ow->arrays;
+    unsigned char *bytes = calloc(1, sizeof(struct message) + tail);
+    if (!bytes)
+        return;
+    struct message message = {.kind = MESSAGE_ARRAYS, .member = ow->member};
+    message.array_count = ow->array_count;
+    memcpy(bytes, &message, sizeof message);
+    memcpy(bytes + sizeof message, ow->arrays, tail);
+    send_bytes(ow, bytes, sizeof message + tail);
+    free(bytes);
+}
+
+void worker_take_order(struct onward *ow, const struct message *message)
+{
+    switch (message->kind) {
+    case ORDER_CHECKPOINT:
+        ow->checkpoint_step = message->step;
+        break;
+    case ORDER_FINISH:
+        ow->finish_ordered = true;
+        break;
+    case ORDER_COMPLETE:
+        ow->complete_ordered = true;
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_orders(struct onward *ow)
+{
+    static unsigned char bytes[TRANSPORT_MAX_MESSAGE_BYTES];
+    size_t size;
+    int source;
+    while (transport_receive(ow->transport, bytes, &size, &source)) {
+        if (ow->control)
+            control_take(ow, bytes, size);
+        else if (size >= sizeof(struct message))
+            worker_take_order(ow, (const struct message *)bytes);
+    }
+}
+
+/* Looks for orders and for a change at most a thousand times a second: onward_next has to cost
+ * about a microsecond. */
+void worker_poll(struct onward *ow)
+{
+    int64_t now = clock_ns();
+    if (now < ow->poll_ns)
+        return;
+    ow->poll_ns = now + POLL_NS;
+    take_orders(ow);
+    if (ow->control)
+        control_tick(ow);
+    if (transport_change_due(ow->transport))
+        transport_note_loss(ow->transport);
+    else if (ow->in_lineup && now >= ow->report_ns)
+        worker_report(ow);
+}
+
+/* Writes this worker's shard of the state after complete_step, if that was ordered. */
+void worker_checkpoint(struct onward *ow)
+{
+    if (ow->checkpoint_step < 0 || ow->checkpoint_step > ow->complete_step)
+        return;
+    struct message message = {.kind = MESSAGE_MISSED, .step = ow->checkpoint_step};
+    if (ow->checkpoint_step == ow->complete_step) {
+        struct checkpoint_id id = {"", ow->incarnation, ow->role.epoch, ow->complete_step};
+        struct error error = {0};
+        snprintf(id.task, sizeof id.task, "%s", ow->options.task);
+        int64_t begin_ns = clock_ns();
+        fault_at_phase(ow, INJECT_PHASE_CHECKPOINT);
+        message.code = checkpoint_write_shard(ow->run, &id, ow->arrays, ow->array_count,
+                                              (uint32_t)ow->role.rank, (uint32_t)ow->role.size,
+                                              &message.shard, &error);
+        message.kind = message.code == ONWARD_OK ? MESSAGE_SHARD : MESSAGE_FAILED;
+        message.cost_s = (double)(clock_ns() - begin_ns) / 1e9;
+        snprintf(message.text, sizeof message.text, "%.255s", error.text);
+    }
+    ow->checkpoint_step = -1;
+    worker_report(ow); /* the core is to know the step before its shard comes */
+    worker_send(ow, &message);
+}

@@ -1,0 +1,129 @@
+/* trial.c - a small task for the scenarios of tests/mpi: a float state that each step moves by a
+ * sum of contributions which depend on the state, so that one lost, repeated or garbled step
+ * changes the bits at the end.
+ *
+ *     trial [--steps N] [--subtasks N] [--length N] [--plain] [--finish] [--pause US] [--careless]
+ *
+ * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
+ * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "onward.h"
+
+struct trial {
+    size_t length;
+    uint32_t subtasks;
+    int64_t steps;
+    long pause_us;
+    bool plain, finish;
+    float *state, *total, *part;
+};
+
+static void read_arguments(struct trial *trial, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "0";
+        if (strcmp(argv[i], "--steps") == 0)
+            trial->steps = atoll(value);
+        else if (strcmp(argv[i], "--subtasks") == 0)
+            trial->subtasks = (uint32_t)atoi(value);
+        else if (strcmp(argv[i], "--length") == 0)
+            trial->length = (size_t)atoll(value);
+        else if (strcmp(argv[i], "--pause") == 0)
+            trial->pause_us = atol(value);
+        trial->plain |= strcmp(argv[i], "--plain") == 0;
+        trial->finish |= strcmp(argv[i], "--finish") == 0;
+    }
+}
+
+static void contribute(const struct trial *trial, uint32_t subtask, int64_t step)
+{
+    for (size_t i = 0; i < trial->length; i++) {
+        float x = trial->state[i] + (float)(subtask + 1) * 0.001f;
+        trial->part[i] = x * (1.0f - x) * 0.37f + (float)((step * 7 + (int64_t)i) % 11) * 1e-3f;
+    }
+}
+
+static void step(struct onward *ow, const struct trial *trial, const struct onward_role *role)
+{
+    onward_sum_begin(ow, ONWARD_FLOAT, trial->length);
+    for (uint32_t k = role->first; k < role->first + role->count; k++) {
+        contribute(trial, k, role->step);
+        onward_sum_add(ow, k, trial->part);
+    }
+    if (trial->pause_us > 0)
+        usleep((useconds_t)trial->pause_us);
+    int code = onward_sum_end(ow, trial->total);
+    if (code != ONWARD_OK && !trial->plain)
+        return;
+    for (size_t i = 0; i < trial->length; i++)
+        trial->state[i] +=
+            0.05f * trial->total[i] / (float)trial->subtasks - 0.01f * trial->state[i];
+    if (role->rank == 0)
+        onward_metric(ow, "loss", trial->state[0]);
+}
+
+static void final_work(struct onward *ow, const struct trial *trial, const struct onward_role *role)
+{
+    char path[4200];
+    if (role->rank != 0)
+        return;
+    snprintf(path, sizeof path, "%s/final.txt", onward_run_directory(ow));
+    FILE *file = fopen(path, "w");
+    if (!file)
+        return;
+    fprintf(file, "%a\n", (double)trial->state[trial->length - 1]);
+    fclose(file);
+}
+
+static int work(struct onward *ow, struct trial *trial)
+{
+    struct onward_role role;
+    uint64_t dims[] = {trial->length};
+    unsigned flags = ONWARD_REPLICATED | (trial->plain ? 0 : ONWARD_ATOMIC);
+    int verdict = onward_protect(ow, "state", trial->state, ONWARD_FLOAT, 1, dims, flags);
+    if (verdict != ONWARD_OK)
+        return verdict;
+    while ((verdict = onward_next(ow, &role)) > ONWARD_DONE) {
+        if (verdict == ONWARD_FINISH)
+            final_work(ow, trial, &role);
+        else
+            step(ow, trial, &role);
+    }
+    return verdict;
+}
+
+int main(int argc, char **argv)
+{
+    struct trial trial = {.length = 1000, .subtasks = 16, .steps = 100};
+    struct onward_options options;
+    struct onward *ow;
+    read_arguments(&trial, argc, argv);
+    trial.state = calloc(trial.length, sizeof(float));
+    trial.total = calloc(trial.length, sizeof(float));
+    trial.part = calloc(trial.length, sizeof(float));
+    onward_options_init(&options);
+    options.subtask_count = trial.subtasks;
+    options.step_count = trial.steps;
+    options.wants_finish = trial.finish;
+    options.program = "trial";
+    int code = onward_open(MPI_COMM_NULL, &options, &ow);
+    if (code != ONWARD_OK) {
+        fprintf(stderr, "trial: %s\n", onward_text(NULL));
+        return onward_exit_code(code);
+    }
+    if (onward_is_controller(ow))
+        code = onward_control(ow);
+    else
+        code = work(ow, &trial);
+    if (code < 0)
+        fprintf(stderr, "trial: %s\n", onward_text(ow));
+    code = onward_exit_code(onward_close(ow));
+    free(trial.state);
+    free(trial.total);
+    free(trial.part);
+    return code;
+}
