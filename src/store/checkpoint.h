@@ -1,15 +1,18 @@
 /* checkpoint.h - the shared level: committed checkpoints in the run directory.
  *
  *     RUN/ckpt/step-00000120.h5                    master: virtual datasets over the shards
- *     RUN/ckpt/step-00000120.shards/r003-of-004.e0007.h5   what worker 3 of 4 wrote in epoch 7
+ *     RUN/ckpt/step-00000120.shards/r003-of-004.i0002.e0007.h5
+ *                                                  what worker 3 of 4 wrote in epoch 7 of
+ *                                                  incarnation 2
  *
  * Worker `rank` of `size` writes rows [first, first+count) of dimension 0 of each array, split by
- * lineup_split(dims[0], size, rank). Commit order: shards to temporary names, synced, renamed (by
- * their workers); then the master to a temporary name, synced, renamed. A checkpoint is there when
- * its master is there; it is whole when every shard has the size and checksum that the master's
- * attributes name (format_version, task, epoch, incarnation, step, time, onward_version,
- * shard_names, shard_bytes, shard_xxh128). Shard paths in the master are relative, so that a run
- * directory can be moved. Serial HDF5 only. */
+ * the rule of lineup_split, in 64 bits (checkpoint_rows). Commit order: shards to temporary names,
+ * synced, renamed (by their workers); then the master to a temporary name, synced, renamed. A
+ * checkpoint is there when its master is there; it is whole when every shard has the size and
+ * checksum that the master's attributes name (format_version, task, epoch, incarnation, step, time,
+ * onward_version, shard_names, shard_bytes, shard_xxh128). The master's own length and checksum are
+ * in its first 512 bytes, a user block that HDF5 readers skip. Shard paths in the master are
+ * relative, so that a run directory can be moved. Serial HDF5 only. */
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
 
@@ -20,8 +23,10 @@
 #include "error.h"
 
 enum {
-    CHECKPOINT_MAX_DIMS = 8,     /* as ONWARD_MAX_DIMS */
-    CHECKPOINT_NAME_BYTES = 64,  /* of an array, with NUL */
+    CHECKPOINT_MAX_DIMS = 8,    /* as ONWARD_MAX_DIMS */
+    CHECKPOINT_NAME_BYTES = 64, /* of an array, with NUL */
+    CHECKPOINT_MAX_ARRAYS = 1024,
+    CHECKPOINT_MAX_SHARDS = 65536,
     CHECKPOINT_SHARD_BYTES = 64, /* of a shard's file name, with NUL */
     CHECKPOINT_SUM_BYTES = 33    /* xxHash128 in hexadecimal, with NUL */
 };
@@ -54,6 +59,10 @@ struct checkpoint_entry {
     bool readable;  /* the master itself could be read; if not, `problem` says why */
     char problem[256];
 };
+
+/* The rows of dimension 0 that worker `rank` of `size` writes: contiguous, in order of rank,
+ * balanced to within one row, the larger ranges first. */
+void checkpoint_rows(uint64_t rows, uint32_t size, uint32_t rank, uint64_t *first, uint64_t *count);
 
 /* Writes, syncs and renames this worker's shard. Collective over nobody: any worker, any time. */
 int checkpoint_write_shard(const char *run, const struct checkpoint_id *id,

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEMPORARY_ATTEMPTS = 16, WRITE_MAX_BYTES = 1 << 30 };
+enum { TEMPORARY_ATTEMPTS = 16, TRANSFER_MAX_BYTES = 1 << 30 };
 
 int file_join(char *path, size_t path_bytes, const char *directory, const char *name,
               struct error *error)
@@ -112,7 +112,7 @@ int file_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const
 {
     const char *next = bytes;
     while (size > 0) {
-        size_t part = size < WRITE_MAX_BYTES ? size : WRITE_MAX_BYTES;
+        size_t part = size < TRANSFER_MAX_BYTES ? size : TRANSFER_MAX_BYTES;
         ssize_t written = pwrite(fd, next, part, (off_t)offset);
         if (written < 0 && errno == EINTR)
             continue;
@@ -124,6 +124,35 @@ int file_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const
         offset += (uint64_t)written;
     }
     return ONWARD_OK;
+}
+
+int file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *path,
+                 struct error *error)
+{
+    char *next = bytes;
+    while (size > 0) {
+        size_t part = size < TRANSFER_MAX_BYTES ? size : TRANSFER_MAX_BYTES;
+        ssize_t got = pread(fd, next, part, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
+        if (got == 0)
+            return error_set(error, ONWARD_ERR_CORRUPT, "%s: is shorter than expected", path);
+        next += got;
+        size -= (size_t)got;
+        offset += (uint64_t)got;
+    }
+    return ONWARD_OK;
+}
+
+int file_open(const char *path, int *fd, struct error *error)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd >= 0)
+        return ONWARD_OK;
+    int code = errno == ENOENT || errno == ENOTDIR ? ONWARD_ERR_NOT_FOUND : ONWARD_ERR_IO;
+    return error_set_errno(error, code, errno, "%s: cannot read", path);
 }
 
 /* Syncs and closes; some file systems report a full disk only here. */

@@ -34,6 +34,13 @@ int file_temporary(const char *path, char *temporary, size_t temporary_bytes, in
 int file_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const char *path,
                   struct error *error);
 
+/* Exactly size bytes at offset; a file that ends before is ONWARD_ERR_CORRUPT. */
+int file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *path,
+                 struct error *error);
+
+/* Opens for reading; ONWARD_ERR_NOT_FOUND when there is none. */
+int file_open(const char *path, int *fd, struct error *error);
+
 /* Syncs and closes fd (always), renames temporary to path, syncs the directory. When it fails
  * before the rename, temporary is removed and path is as it was. */
 int file_publish(int fd, const char *temporary, const char *path, struct error *error);

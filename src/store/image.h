@@ -1,0 +1,67 @@
+/* image.h - writing an HDF5 file without HDF5 ever writing to the disk.
+ *
+ * HDF5 lays the file out in memory (a memfd): groups, attributes, and contiguous datasets that are
+ * given a place but no bytes, so that a dataset of many GiB costs a hole. The bytes then go to the
+ * real file by plain writes in one pass: what HDF5 wrote from the memfd, what belongs to datasets
+ * straight from the caller's memory. So a full disk is an errno like any other (HDF5 cannot close a
+ * file that it cannot flush), the checksum is computed while the bytes pass, and nothing is copied.
+ *
+ *     image_open, image_array / h5_put_* on image.file ..., image_save or image_store, image_close
+ *
+ * Sealed images begin with a user block of IMAGE_SEAL_BYTES bytes, which HDF5 readers skip, that
+ * names length and checksum of all the rest: damage is seen before HDF5 parses anything. */
+#ifndef STORE_IMAGE_H
+#define STORE_IMAGE_H
+
+#include <hdf5.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+
+enum { IMAGE_SEAL_BYTES = 512, IMAGE_SUM_BYTES = 33 };
+
+/* Where the bytes of a dataset go. data NULL: the caller writes them itself, see image_store. */
+struct image_region {
+    uint64_t offset, bytes;
+    const void *data;
+};
+
+struct image {
+    int memory_fd;
+    hid_t file; /* open for groups, attributes and small datasets until it is saved */
+    bool sealed;
+    struct image_region *regions; /* in order of offset once laid out */
+    uint32_t region_count, region_capacity;
+};
+
+/* On failure there is nothing to close. */
+int image_open(struct image *image, bool sealed, struct error *error);
+void image_close(struct image *image);
+
+/* Adds a contiguous dataset, with the groups that its name needs. data: its bytes, borrowed until
+ * the image is saved, or NULL; offset (may be NULL): where they go in the file (0: it has none).
+ * *dataset (may be NULL) is the caller's to close, for attributes. */
+int image_array(struct image *image, const char *name, int type, int ndims, const uint64_t *dims,
+                const void *data, uint64_t *offset, hid_t *dataset, struct error *error);
+
+/* Writes the file atomically. bytes and sum (IMAGE_SUM_BYTES, XXH3 128 of all bytes of the file)
+ * may be NULL; no sum for a sealed image. */
+int image_save(struct image *image, const char *path, uint64_t *bytes, char *sum,
+               struct error *error);
+
+/* Writes all but the regions without data to fd. `path` is for texts. */
+int image_store(struct image *image, int fd, const char *path, struct error *error);
+
+/* Is this a sealed file with the length and checksum that its seal names? OK, ONWARD_ERR_CORRUPT,
+ * ONWARD_ERR_NOT_FOUND or ONWARD_ERR_IO. */
+int image_check_seal(const char *path, struct error *error);
+
+/* The 128-bit digest of an XXH3 state in hexadecimal, IMAGE_SUM_BYTES with its NUL. */
+struct XXH3_state_s;
+void image_sum_text(const struct XXH3_state_s *hash, char *sum);
+
+/* XXH3 128 and length of a whole file. */
+int image_sum_file(const char *path, uint64_t *bytes, char *sum, struct error *error);
+
+#endif
