@@ -3,7 +3,8 @@
  * A data file (made by `onward import`) holds for each split ("train", "test") a group with
  *     x  uint8 or float32 [rows, features]   features of one sample, row-major
  *     y  int32 [rows]                        class of each sample, 0 .. classes-1
- * and the attributes classes (int32), scale (float: value = x * scale), shape (of one sample). */
+ * and, on the group, the attributes classes (int64), scale (float64: value = x * scale, computed in
+ * float32) and shape (uint64 list: extents of one sample). Datasets may have any layout. */
 #ifndef STORE_READER_H
 #define STORE_READER_H
 
