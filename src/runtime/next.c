@@ -23,6 +23,7 @@ static void end_step(struct onward *ow)
 static void begin_final_work(struct onward *ow)
 {
     ow->finishing = true;
+    fault_at_phase(ow, INJECT_PHASE_FINISH);
     if (!ow->options.wants_finish) {
         ow->final_done_sent = true;
         worker_send(ow, &(struct message){.kind = MESSAGE_FINAL_DONE, .step = ow->complete_step});

@@ -96,6 +96,9 @@ int rundir_save_task(const char *path, const struct task_record *record, struct 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!*texts[i])
             *texts[i] = empty;
+    char *no_arguments[] = {NULL}; /* libcyaml refuses a sequence without an address */
+    if (!whole.arguments)
+        whole.arguments = no_arguments;
     char created[40];
     if (!*whole.created) {
         time_text(created, sizeof created);

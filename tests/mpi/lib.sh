@@ -1,0 +1,39 @@
+# lib.sh - what the scenarios of tests/mpi share. Each scenario is a shell script NAME.mpi that
+# sources this file; the build gives $builddir and $srcdir. Verdicts come from the run directory
+# (the survivors' record), never from mpirun's exit status.
+set -eu
+srcdir=${srcdir:-.}
+builddir=${builddir:-.}
+name=$(basename "$0" .mpi)
+command -v mpirun >/dev/null || { echo "no mpirun here"; exit 77; }
+mpirun --version | grep -q 'Open MPI) [5-9]' || { echo "Open MPI 5 or later is needed"; exit 77; }
+work=$(mktemp -d "${TMPDIR:-/tmp}/onward-$name.XXXXXX")
+trap 'status=$?; pkill -KILL -f "$work" 2>/dev/null || true; [ $status = 0 ] && rm -rf "$work"; exit $status' EXIT
+export ONWARD_DIR=$work
+export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
+onward=$builddir/onward
+trial=$builddir/trial
+limit_s=${limit_s:-60}
+
+fail() { echo "FAIL: $*"; for f in "$work"/*.log; do echo "--- $f"; tail -n 40 "$f"; done; exit 1; }
+
+# start TASK WORKERS FAULTS [trial's arguments]: runs to the end; status in $status
+start() {
+    task=$1 workers=$2 faults=$3; shift 3
+    root=; [ "$(id -u)" = 0 ] && root=--allow-run-as-root
+    status=0
+    # shellcheck disable=SC2086
+    ONWARD_TASK=$task ONWARD_INJECT=$faults timeout -s KILL "$limit_s" \
+        mpirun $root --with-ft ulfm -n $((workers + 1)) --map-by :OVERSUBSCRIBE --bind-to none \
+        --mca pml ob1 --mca coll ^han --mca btl_tcp_if_include lo --mca async_mpi_finalize 1 \
+        --mca mpi_yield_when_idle 1 "$trial" "$@" </dev/null >"$work/$task.log" 2>&1 || status=$?
+    [ $status != 137 ] || [ -e "$work/$task/complete.json" ] || fail "$task did not end in $limit_s s"
+    [ "$(pgrep -fc "$trial.*$work" || true)" = 0 ] || fail "$task left processes behind"
+}
+
+complete() { [ -e "$work/$1/complete.json" ] || fail "$1 has no completion record"; }
+sum() { "$onward" ckpt sum --dir "$work" "$1" 2>"$work/sum.err" || fail "no sum of $1: $(cat "$work/sum.err")"; }
+equal() { [ "$(sum "$1")" = "$(sum "$2")" ] || fail "$1 and $2 differ"; }
+events() { grep -c "\"event\": *\"$2\"" "$work/$1/events.jsonl" || true; }
+lost() { [ "$(events "$1" lost)" = "$2" ] || fail "$1 lost $(events "$1" lost) members, expected $2"; }
+no_steps_lost() { ! grep -q '"steps_lost": *[1-9]' "$work/$1/events.jsonl" || fail "$1 lost steps"; }
