@@ -152,11 +152,13 @@ enum give_up_reason {
 };
 
 enum note_type {
-    NOTE_STEPS_LOST = 1,    /* step: where it resumes; count: how many complete steps are redone */
-    NOTE_SPARE_WORKERS,     /* count members are more than max_workers or the subtasks: spare */
-    NOTE_CHECKPOINT_MISSED, /* step, member: it was past the step already; tried again later */
-    NOTE_SPAWN_FAILED,
-    NOTE_DRAINED /* member is out of the lineup */
+    NOTE_STEPS_LOST = 1,     /* step: where it resumes; count: how many complete steps are redone */
+    NOTE_SPARE_WORKERS,      /* count members are more than max_workers or the subtasks: spare */
+    NOTE_CHECKPOINT_MISSED,  /* step, member: it was past the step already; tried again later */
+    NOTE_SPAWN_FAILED,       /* count: how many did not come */
+    NOTE_DRAINED,            /* member is out of the lineup; member 0: count more of them are */
+    NOTE_CHECKPOINT_FAILED,  /* step; count: failures in a row; tried again later */
+    NOTE_NO_FINAL_CHECKPOINT /* step; after count attempts the task finishes without it */
 };
 
 /* ACTION_OPEN_EPOCH: the workers are the members with rank >= 0; worker r of `size` has the

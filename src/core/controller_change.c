@@ -1,0 +1,198 @@
+/* controller_change.c - the course of an epoch change: what begins it, what is gathered, what
+ * opens.
+ *
+ * A join, a drain and a crash take the same way: change_begin, then the reports, then the decision
+ * (controller_decide.c), then OPENED. What comes up between decision and OPENED makes another
+ * change follow, unless the pass fails and is decided anew anyway. */
+#include "controller_state.h"
+
+enum { MAX_DRAIN_NOTES = 16 };
+
+static void forget_epoch_work(struct controller *state)
+{
+    for (uint32_t i = 0; i < state->roster.count; i++) {
+        struct roster_member *member = state->roster.members[i];
+        member->shown.reported = false;
+        member->at_end = member->shard_written = member->final_done = 0;
+    }
+    state->plain.at_end_count = 0;
+    state->plain.final_done_count = 0;
+    state->plain.finish_given = 0;
+}
+
+static void mark_unplanned(struct controller_plain *plain)
+{
+    if (plain->planned)
+        interval_observe_failure(&plain->checkpoint.interval);
+    plain->planned = 0;
+}
+
+void change_begin(struct controller *state, bool planned, struct controller_actions *actions)
+{
+    struct controller_plain *plain = &state->plain;
+    if (!plain->in_change) {
+        plain->in_change = plain->planned = 1;
+        plain->opening = plain->stall_counted = plain->spawn_tried = 0;
+        plain->reform_wanted = REFORM_NO;
+        plain->passes = 0;
+        checkpoint_leave(state, actions);
+        forget_epoch_work(state);
+        controller_act(actions, ACTION_REFORM);
+    }
+    if (!planned)
+        mark_unplanned(plain);
+}
+
+void change_want(struct controller *state, bool planned, struct controller_actions *actions)
+{
+    struct controller_plain *plain = &state->plain;
+    uint8_t wanted = planned ? REFORM_PLANNED : REFORM_UNPLANNED;
+    change_begin(state, planned, actions);
+    if (plain->opening && plain->reform_wanted < wanted)
+        plain->reform_wanted = wanted;
+}
+
+/* The clock of the controller before is gone, and so is what it had under way. */
+static void take_over(struct controller *state, struct controller_actions *actions)
+{
+    struct controller_plain *plain = &state->plain;
+    plain->checkpoint.flight = (struct checkpoint_flight){0};
+    plain->checkpoint.last_us = plain->checkpoint.front_us = plain->now_us;
+    plain->checkpoint.not_before_us = plain->now_us;
+    plain->budget.not_before_us = plain->now_us;
+    plain->spawn_pending = 0;
+    plain->in_change = 0;
+    change_begin(state, false, actions);
+}
+
+int change_start(struct controller *state, const struct controller_event *event,
+                 struct controller_actions *actions)
+{
+    struct controller_plain *plain = &state->plain;
+    if (!plain->started) {
+        plain->started = plain->in_change = plain->planned = 1;
+        plain->epoch_given = plain->epoch_opened = event->epoch;
+        return 0;
+    }
+    struct roster_member *successor = roster_find(&state->roster, event->member);
+    if (successor == NULL)
+        return -1;
+    for (uint32_t i = 0; i < state->roster.count; i++)
+        state->roster.members[i]->shown.is_controller = false;
+    successor->shown.is_controller = true;
+    plain->now_us = event->now_us;
+    take_over(state, actions);
+    return 0;
+}
+
+int change_registered(struct controller *state, const struct controller_event *event,
+                      struct controller_actions *actions)
+{
+    struct roster_member *member = roster_add(&state->roster, event->member);
+    if (member == NULL)
+        return -1;
+    member->shown.host = event->host;
+    member->shown.is_controller = event->is_controller;
+    member->is_worker = !event->is_controller;
+    change_want(state, true, actions);
+    member->shown.reported = true;
+    member->shown.complete_step = event->step;
+    member->shown.clean = event->clean && event->step >= 0;
+    if (event->step > state->plain.best_step)
+        state->plain.best_step = event->step;
+    return 0;
+}
+
+int change_lost(struct controller *state, const struct controller_event *event,
+                struct controller_actions *actions)
+{
+    if (roster_find(&state->roster, event->member) == NULL)
+        return -1;
+    change_want(state, false, actions);
+    roster_remove(&state->roster, event->member);
+    return 0;
+}
+
+int change_spawn_result(struct controller *state, const struct controller_event *event,
+                        struct controller_actions *actions)
+{
+    struct controller_plain *plain = &state->plain;
+    if (!plain->spawn_pending)
+        return -1;
+    plain->spawn_pending = 0;
+    if (event->count >= plain->spawn_asked) {
+        policy_spawn_succeeded(&plain->budget);
+        return 0;
+    }
+    policy_spawn_failed(&plain->policy, &plain->budget, plain->now_us);
+    controller_note(actions, NOTE_SPAWN_FAILED, 0, plain->best_step,
+                    plain->spawn_asked - event->count);
+    return 0;
+}
+
+/* One note each; where there are many, the last one carries how many are left. */
+static void note_drained(struct controller *state, struct controller_actions *actions)
+{
+    uint32_t noted = 0, beyond = 0;
+    for (uint32_t i = 0; i < state->roster.count; i++) {
+        struct roster_member *member = state->roster.members[i];
+        if (member->shown.state != MEMBER_DRAINING || member->drain_noted ||
+            member->shown.rank != CONTROLLER_NO_RANK)
+            continue;
+        member->drain_noted = 1;
+        if (noted++ < MAX_DRAIN_NOTES)
+            controller_note(actions, NOTE_DRAINED, member->shown.id, 0, 1);
+        else
+            beyond++;
+    }
+    if (beyond > 0)
+        controller_note(actions, NOTE_DRAINED, 0, 0, beyond);
+}
+
+/* Every worker has the state of resume_step now. */
+static void enter_epoch(struct controller *state)
+{
+    struct controller_plain *plain = &state->plain;
+    bool at_end = plain->resume_step >= plain->policy.step_count;
+    for (uint32_t i = 0; i < state->roster.count; i++) {
+        struct roster_member *member = state->roster.members[i];
+        member->waited |= member->shown.rank == CONTROLLER_NO_RANK;
+        if (member->shown.rank == CONTROLLER_NO_RANK)
+            continue;
+        member->waited = 0;
+        member->shown.complete_step = plain->resume_step;
+        member->shown.clean = true;
+        member->at_end = at_end;
+        plain->at_end_count += at_end;
+    }
+}
+
+int change_opened(struct controller *state, const struct controller_event *event,
+                  struct controller_actions *actions)
+{
+    struct controller_plain *plain = &state->plain;
+    uint8_t again = plain->reform_wanted;
+    if (!plain->opening || event->epoch != plain->epoch_given)
+        return -1;
+    plain->in_change = plain->opening = plain->scaled = 0;
+    plain->reform_wanted = REFORM_NO;
+    plain->epoch_opened = plain->epoch_given;
+    if (state->lineup_size >= plain->desired)
+        plain->spawn_free = 0; /* grown by those who were there */
+    enter_epoch(state);
+    checkpoint_epoch_opened(state);
+    note_drained(state, actions);
+    if (again != REFORM_NO)
+        change_begin(state, again == REFORM_PLANNED, actions);
+    return 0;
+}
+
+void change_retry_spawn(struct controller *state, struct controller_actions *actions)
+{
+    struct controller_plain *plain = &state->plain;
+    if (plain->in_change || plain->finish_given || plain->stop_requested ||
+        state->lineup_size >= plain->desired || !change_may_spawn(plain) ||
+        plain->now_us < plain->budget.not_before_us)
+        return;
+    change_begin(state, true, actions);
+}
