@@ -1,5 +1,5 @@
 /* image.c - HDF5 files laid out in memory and written by plain writes; see image.h. */
-#define _GNU_SOURCE /* memfd_create */
+#define _GNU_SOURCE 1 /* memfd_create */
 #include "image.h"
 
 #include <errno.h>

@@ -106,6 +106,8 @@ int result_put_array(struct result *result, const struct result_array *array, st
     if (array->ndims < 1 || array->ndims > RESULT_MAX_DIMS)
         return error_set(error, ONWARD_ERR_ARGUMENT, "array %s: expected 1 to %d dimensions",
                          array->name, RESULT_MAX_DIMS);
+    if (!array->data)
+        return error_set(error, ONWARD_ERR_ARGUMENT, "array %s: has no data", array->name);
     int code = image_array(&result->image, array->name, array->type, array->ndims, array->dims,
                            array->data, NULL, &dataset, error);
     return code != ONWARD_OK ? code : describe(dataset, array, error);
