@@ -64,15 +64,19 @@ void controller_give_up(struct controller *state, uint8_t reason,
     state->plain.ended = 1;
 }
 
+/* A worker's message that was on its way when the lineup changed. */
+static bool is_of_another_epoch(const struct controller_plain *plain,
+                                const struct controller_event *event)
+{
+    return event->epoch != 0 && event->epoch != plain->epoch_opened;
+}
+
 /* Outside of a change a report counts only when it is of this epoch and goes forward. */
 static bool report_is_late(const struct controller_plain *plain, const struct core_member *member,
                            const struct controller_event *event)
 {
-    if (event->in_change)
-        return false;
-    if (event->epoch != 0 && event->epoch != plain->epoch_opened)
-        return true;
-    return event->step < member->complete_step;
+    return !event->in_change &&
+           (is_of_another_epoch(plain, event) || event->step < member->complete_step);
 }
 
 static void copy_report(struct core_member *member, const struct controller_event *event)
@@ -162,6 +166,12 @@ static bool event_is_valid(const struct controller_event *event)
     return true;
 }
 
+static bool is_work(uint8_t type)
+{
+    return type == EVENT_CHECKPOINT_SHARD || type == EVENT_CHECKPOINT_FAILED ||
+           type == EVENT_FINAL_WORK_DONE;
+}
+
 static void settle(struct controller *state, struct controller_actions *actions)
 {
     end_advance(state, actions);
@@ -178,6 +188,8 @@ int controller_step(struct controller *state, const struct controller_event *eve
     int64_t before_us = plain->now_us;
     actions->count = 0;
     if (!event_is_valid(event) || plain->ended || (!plain->started && event->type != EVENT_START))
+        return -1;
+    if (is_work(event->type) && is_of_another_epoch(plain, event))
         return -1;
     if (event->now_us > before_us)
         plain->now_us = event->now_us;

@@ -170,7 +170,8 @@ struct controller_action {
     uint8_t note;    /* NOTE */
     int exit_code;   /* GIVE_UP */
     uint32_t size;   /* OPEN_EPOCH: workers */
-    uint32_t member; /* OPEN_EPOCH: source_member for SOURCE_MEMBER; NOTE */
+    uint32_t member; /* OPEN_EPOCH: who has the state: SOURCE_MEMBER, and SOURCE_HELD of one shard;
+                        NOTE */
     uint32_t count;
     int64_t epoch, step; /* OPEN_EPOCH: step is where to resume */
     int64_t steps_lost;  /* OPEN_EPOCH: complete steps that are done again */
@@ -187,8 +188,14 @@ struct controller; /* opaque; members in the order of registration */
 struct controller *controller_create(const struct controller_policy *policy);
 void controller_destroy(struct controller *state);
 
-/* One event in, actions out (actions->count is set to 0 first). An event that cannot be, such as a
- * report of an unknown member, changes nothing. Returns 0, or -1 for such an event. */
+/* Of the events' other fields: epoch of START is the newest of an earlier incarnation (0: none), of
+ * a report in the change the newest whose opening the member saw; of a worker's other reports,
+ * shards, failures and final work the one that it belongs to (0: not said), so that a message that
+ * was on its way during a change is not taken for one of the new epoch.
+ *
+ * One event in, actions out (actions->count is set to 0 first). An event that cannot be, such as a
+ * report of an unknown member, changes nothing. Returns 0, or -1 for such an event (or, for
+ * EVENT_GATHERED and EVENT_REGISTERED, when memory is short). */
 int controller_step(struct controller *state, const struct controller_event *event,
                     struct controller_actions *actions);
 

@@ -33,7 +33,9 @@ static int64_t next_step(const struct controller_plain *plain)
     const struct checkpoint_planner *planner = &plain->checkpoint;
     int64_t since_us = limited(plain->now_us - planner->front_us, max_since_report_us);
     int64_t since_steps = planner->step_us > 0 ? since_us / planner->step_us : 0;
-    return planner->front_step + since_steps + margin_steps(planner);
+    int64_t step = planner->front_step + since_steps + margin_steps(planner);
+    int64_t committed = restore_newest(&planner->committed);
+    return step > committed ? step : committed + 1;
 }
 
 static int64_t next_multiple(const struct controller_plain *plain)
