@@ -317,24 +317,36 @@ int transport_agree(struct transport *transport, int flags)
     return flags;
 }
 
+/* Sends on the communicator that ends now. One that is still under way may still read its bytes:
+ * both are left alone. This comes before the new pair is in place, since the error that such a
+ * request reports must not be taken for one of the new epoch. */
+static void settle_sends(struct transport *transport)
+{
+    for (int i = 0; i < TRANSPORT_SEND_SLOTS; i++) {
+        struct send_slot *slot = &transport->slots[i];
+        int done = 1;
+        if (slot->request != MPI_REQUEST_NULL &&
+            MPI_Test(&slot->request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+            done = slot->request == MPI_REQUEST_NULL;
+        if (!done) {
+            slot->request = MPI_REQUEST_NULL;
+            slot->bytes = NULL;
+        }
+    }
+}
+
 void transport_adopt(struct transport *transport)
 {
+    if (transport->candidate != transport->control) {
+        transport->loss_seen = true; /* keeps the error handler quiet about the dead pair */
+        settle_sends(transport);
+    }
     transport->control = transport->candidate;
     transport->team = transport->candidate_team;
     transport->candidate = transport->candidate_team = MPI_COMM_NULL;
     transport->loss_seen = false;
     MPI_Comm_rank(transport->control, &transport->rank);
     MPI_Comm_size(transport->control, &transport->size);
-    for (int i = 0; i < TRANSPORT_SEND_SLOTS; i++) {
-        struct send_slot *slot = &transport->slots[i];
-        int done = 1;
-        if (slot->request != MPI_REQUEST_NULL)
-            MPI_Test(&slot->request, &done, MPI_STATUS_IGNORE);
-        if (!done) { /* on a revoked communicator; its bytes may still be read: leave both */
-            slot->request = MPI_REQUEST_NULL;
-            slot->bytes = NULL;
-        }
-    }
 }
 
 void transport_leave_together(struct transport *transport)

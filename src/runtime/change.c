@@ -199,6 +199,7 @@ static void commit(struct onward *ow, struct pass *pass)
     transport_adopt(ow->transport);
     bool first = !ow->opened;
     ow->opened = true;
+    ow->changing = false;
     forget_orders(ow);
     take_role(ow, pass);
     ow->stall_s = first ? 0 : (double)(clock_ns() - ow->step_end_ns) / 1e9;
@@ -281,8 +282,10 @@ int change_run(struct onward *ow)
     if (ow->opened && ow->clean)
         state_restore_copies(ow);
     int code = ONWARD_ERR_LOST;
+    ow->changing = true;
     for (int pass = 0; pass < MAX_PASSES && code == ONWARD_ERR_LOST; pass++)
         code = run_pass(ow, pass == 0 && !ow->opened);
+    ow->changing = false;
     watchdog_disarm(ow->watchdog);
     if (code == ONWARD_OK || ow->error.code == code)
         return code;

@@ -202,7 +202,18 @@ static bool is_reported(const struct change_report *reports, int count, uint32_t
     return false;
 }
 
-static void lose_member(struct onward *ow, const struct core_member *lost)
+/* The core hears of the newest steps after the losses; what explains a loss has to know them now.
+ */
+static int64_t best_step_of(const struct onward *ow, const struct change_report *reports, int count)
+{
+    int64_t best = controller_best_step(ow->control->core);
+    for (int i = 0; i < count; i++)
+        if (reports[i].complete_step > best)
+            best = reports[i].complete_step;
+    return best;
+}
+
+static void lose_member(struct onward *ow, const struct core_member *lost, int64_t best_step)
 {
     struct control *control = ow->control;
     struct controller_event event = {.type = EVENT_LOST, .member = lost->id};
@@ -215,13 +226,15 @@ static void lose_member(struct onward *ow, const struct core_member *lost)
                             "host", host));
     snprintf(control->cause, sizeof control->cause, "lost member %u", lost->id);
     control->status.losses++;
-    fault_explain_loss(ow, lost->rank, controller_best_step(control->core));
+    if (ow->seats[0].member != lost->id) /* that one was explained when control was taken over */
+        fault_explain_loss(ow, lost, best_step);
     control_feed(ow, event);
 }
 
 static void lose_missing(struct onward *ow, const struct change_report *reports, int count)
 {
     struct controller *core = ow->control->core;
+    int64_t best_step = best_step_of(ow, reports, count);
     for (uint32_t i = 0; i < controller_member_count(core);) {
         const struct core_member *member = controller_member(core, i);
         uint32_t before = controller_member_count(core);
@@ -230,7 +243,7 @@ static void lose_missing(struct onward *ow, const struct change_report *reports,
             continue;
         }
         struct core_member lost = *member;
-        lose_member(ow, &lost);
+        lose_member(ow, &lost, best_step);
         if (controller_member_count(core) == before)
             i++; /* the core refused: never loop on it */
     }

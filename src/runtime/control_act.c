@@ -152,7 +152,7 @@ static void give_up(struct onward *ow, const struct controller_action *action)
     control->end_code = give_up_code(action->reason);
     snprintf(control->end_text, sizeof control->end_text, "%s", reasons[action->reason]);
     control_write_end(ow, control->end_code, control->end_text);
-    if (!controller_in_change(control->core)) /* members learn it from the opening of a change */
+    if (!ow->changing) /* members learn it from the opening of a change */
         transport_interrupt(ow->transport);
 }
 
@@ -192,7 +192,7 @@ static void act(struct onward *ow, const struct controller_action *action)
 {
     switch (action->type) {
     case ACTION_REFORM:
-        if (!controller_in_change(ow->control->core) || ow->opened)
+        if (!ow->changing) /* else everyone is in it already */
             transport_interrupt(ow->transport);
         break;
     case ACTION_OPEN_EPOCH:

@@ -60,12 +60,13 @@ void fault_of_controller(struct onward *ow, int64_t best_step)
     }
 }
 
-void fault_explain_loss(struct onward *ow, int32_t rank, int64_t best_step)
+void fault_explain_loss(struct onward *ow, const struct core_member *lost, int64_t best_step)
 {
+    bool was_controller = ow->seat_count > 0 && ow->seats[0].member == lost->id;
     for (uint32_t i = 0; i < ow->fault_count; i++) {
         const struct inject_fault *fault = &ow->faults[i];
-        bool same = rank < 0 ? fault->target == INJECT_CONTROLLER
-                             : fault->target == INJECT_WORKER && fault->index == rank;
+        bool same = (fault->target == INJECT_CONTROLLER && was_controller) ||
+                    (fault->target == INJECT_WORKER && fault->index == lost->rank);
         bool reached = fault->trigger == INJECT_AT_PHASE || best_step + 1 >= fault->step;
         if (is_due(ow, i) && same && reached) {
             ow->fired_faults |= 1ull << i;

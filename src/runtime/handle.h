@@ -74,6 +74,7 @@ struct onward {
     uint32_t member; /* 0 until registered */
     struct onward_role role;
     bool opened;    /* the first epoch was opened */
+    bool changing;  /* inside a pass of an epoch change */
     bool in_lineup; /* has a role in this epoch */
     bool in_step;   /* onward_next returned ONWARD_STEP and the step has not ended */
     bool finishing; /* onward_next returned ONWARD_FINISH in this epoch */
@@ -135,7 +136,7 @@ void worker_send_arrays(struct onward *ow);
 void fault_at_step(struct onward *ow);
 void fault_at_phase(struct onward *ow, int phase);
 void fault_of_controller(struct onward *ow, int64_t best_step);
-/* Marks as fired what explains the loss of worker `rank` (-1: the controller), once. */
-void fault_explain_loss(struct onward *ow, int32_t rank, int64_t best_step);
+/* Marks as fired what explains the loss of this member, once. */
+void fault_explain_loss(struct onward *ow, const struct core_member *lost, int64_t best_step);
 
 #endif

@@ -126,6 +126,8 @@ int control_create(struct onward *ow)
 int control_take_over(struct onward *ow)
 {
     struct controller *core = controller_load(ow->core_bytes, ow->core_size);
+    if (core && ow->seat_count > 0 && controller_find(core, ow->seats[0].member))
+        fault_explain_loss(ow, controller_find(core, ow->seats[0].member), ow->complete_step);
     int code = install_control(ow, core, false);
     if (code != ONWARD_OK)
         return code;
@@ -133,6 +135,8 @@ int control_take_over(struct onward *ow)
     control->started = true;
     memcpy(control->arrays, ow->arrays, ow->array_count * sizeof *ow->arrays);
     control->array_count = ow->array_count;
+    /* The bytes are from before the opening was agreed to; it was, or this member had none. */
+    control_feed(ow, (struct controller_event){.type = EVENT_OPENED, .epoch = ow->role.epoch});
     control_feed(ow, (struct controller_event){.type = EVENT_START, .member = ow->member});
     struct run_completion completion;
     bool complete = false;
