@@ -3,6 +3,7 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -150,7 +151,7 @@ static int check_shards(const char *run, const struct checkpoint_id *id,
         if (code != ONWARD_OK)
             return code;
         if (stat(path, &status) != 0)
-            return error_set(error, ONWARD_ERR_NOT_FOUND, "%s: the shard is not there", path);
+            return error_set_errno(error, ONWARD_ERR_NOT_FOUND, errno, "%s: no such shard", path);
         if ((uint64_t)status.st_size != shards[i].bytes)
             return error_set(error, ONWARD_ERR_CORRUPT, "%s: has %lld bytes, expected %" PRIu64,
                              path, (long long)status.st_size, shards[i].bytes);
