@@ -1,7 +1,7 @@
 # ddp.py - the same multi-layer perceptron in PyTorch's DistributedDataParallel with gloo, one thread
 # a worker: prints "ddp SAMPLES_PER_SECOND".
-#     torchrun --nproc-per-node W ddp.py BATCH STEPS     (python3 -m torch.distributed.run)
-import os
+#     RANK=R WORLD_SIZE=W MASTER_ADDR=localhost MASTER_PORT=P ddp.py BATCH STEPS    for each R
+# Debian's PyTorch has no libuv, which torchrun asks for, so the ranks are started one by one.
 import sys
 import time
 
@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 def main():
     batch, steps = int(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
+    dist.init_process_group("gloo", init_method="env://?use_libuv=0")
     share = batch // dist.get_world_size()
     torch.manual_seed(1)
     net = torch.nn.Sequential(
