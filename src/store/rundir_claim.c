@@ -77,6 +77,26 @@ static int take_lock(struct rundir *rundir, struct error *error)
     return error_set_errno(error, ONWARD_ERR_IO, problem, "%s: cannot be locked", path);
 }
 
+int rundir_is_owned(const struct rundir *rundir, bool *owned, struct error *error)
+{
+    char path[PATH_MAX];
+    *owned = false;
+    int code = file_join(path, sizeof path, rundir->path, "lock", error);
+    if (code != ONWARD_OK)
+        return code;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? ONWARD_OK
+                               : error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    else
+        *owned = lock.l_type != F_UNLCK;
+    close(fd);
+    return code;
+}
+
 /* Says in the lock file who we are. Written in place: a new file would not be the locked one. It
  * only serves messages, so a failure (a full disk) is no reason not to run. */
 static void sign_lock(const struct rundir *rundir, int64_t incarnation)

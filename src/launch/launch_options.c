@@ -1,0 +1,194 @@
+/* launch_options.c - the options that run, train and resume share. Each value is checked as it is
+ * read, so that nothing starts on a bad one; what needs two options is checked at the end. */
+#include "launch_options.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inject.h"
+#include "rundir.h"
+#include "say.h"
+#include "verb.h"
+
+enum {
+    KEY_TASK = 256,
+    KEY_MIN,
+    KEY_MAX,
+    KEY_SPARES,
+    KEY_STEPS,
+    KEY_CHECKPOINT,
+    KEY_KEEP,
+    KEY_MAX_RESTARTS,
+    KEY_DETECT,
+    KEY_INJECT,
+    KEY_MPIRUN,
+    KEY_MPIRUN_ARGUMENT
+};
+
+static const double default_detect_s = 60, max_detect_s = 86400;
+
+enum { DEFAULT_MAX_RESTARTS = 3, MAX_RESTARTS = 1000000, MAX_KEEP = 1000, MAX_FAULTS = 64 };
+
+void launch_options_init(struct launch_options *options)
+{
+    *options = (struct launch_options){.spares = -1,
+                                       .step_count = -1,
+                                       .max_restarts = DEFAULT_MAX_RESTARTS,
+                                       .detect_s = default_detect_s};
+}
+
+bool launch_is_checkpoint(const char *text)
+{
+    if (!strcmp(text, "auto"))
+        return true;
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || !isfinite(value) || value <= 0 || value > 1e9)
+        return false;
+    return (*end == '\0' && value == floor(value)) || !strcmp(end, "s");
+}
+
+static const char *check_checkpoint(const char *text)
+{
+    if (!launch_is_checkpoint(text))
+        options_refuse("--checkpoint %s: expected auto, a number of steps, or seconds as in 30s",
+                       text);
+    return text;
+}
+
+static const char *check_inject(const char *text)
+{
+    struct inject_fault faults[MAX_FAULTS];
+    struct error error;
+    int count;
+    if (inject_parse(text, faults, MAX_FAULTS, &count, &error) != ONWARD_OK)
+        options_refuse("%s", error.text);
+    return text;
+}
+
+static const char *check_task(const char *text)
+{
+    struct error error;
+    if (rundir_check_task(text, &error) != ONWARD_OK)
+        options_refuse("--task: %s", error.text);
+    return text;
+}
+
+static void add_mpirun_argument(struct launch_options *options, const char *text)
+{
+    if (options->mpirun_argument_count == LAUNCH_MAX_MPIRUN_ARGUMENTS)
+        options_refuse("--mpirun-arg: expected at most %d", LAUNCH_MAX_MPIRUN_ARGUMENTS);
+    options->mpirun_arguments[options->mpirun_argument_count++] = text;
+}
+
+static uint32_t workers_of(const char *option, const char *text)
+{
+    return (uint32_t)options_number(option, text, 1, LAUNCH_MAX_WORKERS);
+}
+
+/* How the task is to run. */
+static bool parse_policy(int key, const char *text, struct launch_options *options)
+{
+    switch (key) {
+    case 'n':
+        options->workers = workers_of("-n", text);
+        return true;
+    case KEY_MIN:
+        options->min_workers = workers_of("--min", text);
+        return true;
+    case KEY_MAX:
+        options->max_workers = workers_of("--max", text);
+        return true;
+    case KEY_SPARES:
+        options->spares = options_number("--spares", text, 0, LAUNCH_MAX_WORKERS);
+        return true;
+    case KEY_STEPS:
+        options->step_count = options_number("--steps", text, 0, INT32_MAX);
+        return true;
+    case KEY_CHECKPOINT:
+        options->checkpoint = check_checkpoint(text);
+        return true;
+    case KEY_KEEP:
+        options->checkpoint_keep = (uint32_t)options_number("--keep", text, 1, MAX_KEEP);
+        return true;
+    case KEY_MAX_RESTARTS:
+        options->max_restarts = (int)options_number("--max-restarts", text, 0, MAX_RESTARTS);
+        return true;
+    case KEY_DETECT:
+        options->detect_s = options_seconds("--detect", text, max_detect_s);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void check_together(const struct launch_options *options)
+{
+    if (options->max_workers && options->min_workers > options->max_workers)
+        options_refuse("--min %u: expected at most --max, which is %u", options->min_workers,
+                       options->max_workers);
+    if (options->workers && options->min_workers > options->workers)
+        options_refuse("--min %u: expected at most -n, which is %u", options->min_workers,
+                       options->workers);
+    if (options->quiet && options->json)
+        options_refuse("--quiet with --json: expected one of them");
+}
+
+static error_t parse_launch(int key, char *text, struct argp_state *state)
+{
+    struct launch_options *options = state->input;
+    if (parse_policy(key, text, options))
+        return 0;
+    switch (key) {
+    case KEY_TASK:
+        options->task = check_task(text);
+        return 0;
+    case 'd':
+        options->directory = text;
+        return 0;
+    case KEY_INJECT:
+        options->inject = check_inject(text);
+        return 0;
+    case KEY_MPIRUN:
+        options->mpirun = text;
+        return 0;
+    case KEY_MPIRUN_ARGUMENT:
+        add_mpirun_argument(options, text);
+        return 0;
+    case 'q':
+        options->quiet = true;
+        return 0;
+    case 'j':
+        options->json = true;
+        return 0;
+    case ARGP_KEY_SUCCESS:
+        check_together(options);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option table[] = {
+    {"workers", 'n', "N", 0, "number of workers (default: number of cores)", 0},
+    {"task", KEY_TASK, "ID", 0, "task ID (default: from program, time and process)", 0},
+    {"dir", 'd', "DIR", 0, "where run directories are (default $ONWARD_DIR or ./onward-runs)", 0},
+    {"steps", KEY_STEPS, "N", 0, "the task is complete after N steps", 0},
+    {"min", KEY_MIN, "N", 0, "give up, resumable, with fewer than N workers (default 1)", 0},
+    {"max", KEY_MAX, "N", 0, "more than N workers stay spare", 0},
+    {"spares", KEY_SPARES, "K", 0, "start K more members, which replace lost workers", 0},
+    {"checkpoint", KEY_CHECKPOINT, "auto|N|Ts", 0,
+     "checkpoint by cost and failures, every N steps, or every T seconds (default auto)", 0},
+    {"keep", KEY_KEEP, "K", 0, "keep the newest K checkpoints (default 3)", 0},
+    {"max-restarts", KEY_MAX_RESTARTS, "K", 0, "start mpirun again at most K times (default 3)", 0},
+    {"detect", KEY_DETECT, "SECONDS", 0,
+     "start again when the controller was silent for so long (default 60)", 0},
+    {"inject", KEY_INJECT, "FAULTS", 0, "rehearse faults, such as kill:worker=2@step=300", 0},
+    {"mpirun", KEY_MPIRUN, "PATH", 0, "the mpirun to use (default $ONWARD_MPIRUN)", 0},
+    {"mpirun-arg", KEY_MPIRUN_ARGUMENT, "A", 0, "hand A to mpirun; may be given several times", 0},
+    {"quiet", 'q', NULL, 0, "no progress", 0},
+    {"json", 'j', NULL, 0, "print what it came to as JSON", 0},
+    {NULL, 0, NULL, 0, NULL, 0}};
+
+const struct argp launch_argp = {.options = table, .parser = parse_launch};

@@ -1,0 +1,36 @@
+/* launch_options.h - the options that run, train and resume share. */
+#ifndef LAUNCH_LAUNCH_OPTIONS_H
+#define LAUNCH_LAUNCH_OPTIONS_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LAUNCH_MAX_WORKERS = 4096, LAUNCH_MAX_MPIRUN_ARGUMENTS = 256 };
+
+/* What was given on the command line; 0, NULL or -1 where nothing was. */
+struct launch_options {
+    const char *task, *directory;
+    uint32_t workers, min_workers, max_workers;
+    int64_t spares;     /* -1: not given */
+    int64_t step_count; /* -1: not given */
+    const char *checkpoint;
+    uint32_t checkpoint_keep;
+    int max_restarts;
+    double detect_s;
+    const char *inject;
+    const char *mpirun; /* NULL: $ONWARD_MPIRUN, or the one that was there at build time */
+    const char *mpirun_arguments[LAUNCH_MAX_MPIRUN_ARGUMENTS + 1];
+    uint32_t mpirun_argument_count;
+    bool quiet, json;
+};
+
+void launch_options_init(struct launch_options *options);
+
+/* A child parser for them; its input is a struct launch_options. */
+extern const struct argp launch_argp;
+
+/* Is it auto, a number of steps, or a number of seconds with an s behind? */
+bool launch_is_checkpoint(const char *text);
+
+#endif

@@ -1,0 +1,341 @@
+/* start.c - from what was asked for to a supervised task: finds the programs, opens and claims the
+ * run directory, hands the settings down in the environment, supervises, says what it came to. */
+#include "start.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "display.h"
+#include "find.h"
+#include "say.h"
+#include "supervise.h"
+
+enum { MAX_STALE_REQUESTS = 1000, NAME_BYTES = 32 };
+
+uint32_t start_core_count(void)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) > 0)
+        return (uint32_t)CPU_COUNT(&cores);
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (uint32_t)count : 1;
+}
+
+void start_make_task(const char *program, char *task, size_t task_bytes)
+{
+    const char *slash = strrchr(program, '/');
+    char name[NAME_BYTES], moment[32];
+    struct tm parts;
+    time_t now = time(NULL);
+    snprintf(name, sizeof name, "%.31s", slash ? slash + 1 : program);
+    name[strcspn(name, ".")] = '\0';
+    for (char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) && *c != '_')
+            *c = '-';
+    if (!isalnum((unsigned char)name[0]))
+        snprintf(name, sizeof name, "task");
+    localtime_r(&now, &parts);
+    strftime(moment, sizeof moment, "%Y%m%d-%H%M%S", &parts);
+    snprintf(task, task_bytes, "%s-%s-%ld", name, moment, (long)getpid());
+}
+
+void start_override(const struct launch_options *options, struct task_record *record)
+{
+    if (options->workers)
+        record->workers = options->workers;
+    if (options->min_workers)
+        record->min_workers = options->min_workers;
+    if (options->max_workers)
+        record->max_workers = options->max_workers;
+    if (options->spares >= 0)
+        record->spares = (uint32_t)options->spares;
+    if (options->step_count >= 0)
+        record->step_count = options->step_count;
+    if (options->checkpoint)
+        record->checkpoint = (char *)options->checkpoint;
+    if (options->checkpoint_keep)
+        record->checkpoint_keep = options->checkpoint_keep;
+}
+
+/* The same program with the same arguments: then a second start goes on with the first. */
+static int check_same_start(const struct rundir *rundir, const struct task_record *record,
+                            int64_t *step_count, struct error *error)
+{
+    struct task_record there;
+    int code = rundir_read_task(rundir, &there, error);
+    if (code != ONWARD_OK)
+        return code;
+    bool same = !strcmp(there.program, record->program) && !strcmp(there.config, record->config) &&
+                there.argument_count == record->argument_count;
+    for (uint32_t i = 0; same && i < there.argument_count; i++)
+        same = !strcmp(there.arguments[i], record->arguments[i]);
+    *step_count = there.step_count;
+    task_record_clear(&there);
+    if (!same)
+        return error_set(error, ONWARD_ERR_OTHER_TASK,
+                         "%s: task %s was started with another program, config or arguments: "
+                         "expected another --task, or `onward resume %s'",
+                         rundir_path(rundir), record->task, record->task);
+    return ONWARD_OK;
+}
+
+static void export_number(const char *name, int64_t number, bool is_set)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64, number);
+    if (is_set)
+        setenv(name, text, 1);
+    else
+        unsetenv(name);
+}
+
+static void export_text(const char *name, const char *text)
+{
+    if (text && *text)
+        setenv(name, text, 1);
+    else
+        unsetenv(name);
+}
+
+/* What the library reads. A variable that is not ours to set is taken away: it would be another
+ * task's. */
+static void export_settings(const struct launch_options *options, const char *base,
+                            const struct task_record *record)
+{
+    export_text("ONWARD_TASK", record->task);
+    export_text("ONWARD_DIR", base);
+    export_number("ONWARD_MIN_WORKERS", record->min_workers, true);
+    export_number("ONWARD_MAX_WORKERS", record->max_workers, record->max_workers > 0);
+    export_number("ONWARD_SPARES", record->spares, record->spares > 0);
+    export_text("ONWARD_CHECKPOINT", record->checkpoint);
+    export_number("ONWARD_CHECKPOINT_KEEP", record->checkpoint_keep, true);
+    export_number("ONWARD_STEPS", record->step_count, record->step_count >= 0);
+    export_text("ONWARD_INJECT", options->inject);
+    unsetenv("ONWARD_REPLACE");
+    unsetenv("ONWARD_DETECT_S");
+}
+
+/* Requests that nobody answered were meant for an earlier start. */
+static void drop_stale_requests(struct rundir *rundir)
+{
+    struct run_request request;
+    struct error error;
+    for (int i = 0; i < MAX_STALE_REQUESTS; i++) {
+        bool found = false;
+        int code = rundir_take_request(rundir, &request, &found, &error);
+        if (code == ONWARD_OK && !found)
+            return;
+    }
+}
+
+static const char *result_place(const struct rundir *rundir, char *path, size_t path_bytes)
+{
+    snprintf(path, path_bytes, "%s/result.h5", rundir_path(rundir));
+    if (access(path, R_OK) != 0)
+        snprintf(path, path_bytes, "%s", rundir_path(rundir));
+    return path;
+}
+
+static json_t *metrics_json(const struct run_status *status)
+{
+    json_t *metrics = json_object();
+    for (uint32_t i = 0; i < status->metric_count && i < RUNDIR_METRICS; i++)
+        json_object_set_new(metrics, status->metrics[i].name, json_real(status->metrics[i].value));
+    return metrics;
+}
+
+static int print_result_json(const struct supervise_result *result, const char *task,
+                             const char *place)
+{
+    const struct run_status *status = &result->status;
+    int printed = print_json(
+        json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:i, s:f, s:o, s:s}", "task", task,
+                  "state", result->state, "exit_code", result->exit_code, "text", result->text,
+                  "step", (json_int_t)status->step, "step_count", (json_int_t)status->step_count,
+                  "checkpoint_step", (json_int_t)status->checkpoint_step, "losses",
+                  (json_int_t)status->losses, "restarts", result->restarts, "seconds",
+                  result->seconds, "metrics", metrics_json(status), "place", place));
+    return result->exit_code ? result->exit_code : printed;
+}
+
+static int report_result(const struct launch_options *options,
+                         const struct supervise_result *result, const struct rundir *rundir,
+                         const char *task)
+{
+    char path[PATH_MAX + 16], text[2 * PROGRESS_LINE_BYTES + PATH_MAX];
+    const char *place = result_place(rundir, path, sizeof path);
+    if (options->json)
+        return print_result_json(result, task, place);
+    struct progress_end end = {.task = task,
+                               .state = result->state,
+                               .text = result->text,
+                               .step = result->status.step,
+                               .step_count = result->status.step_count,
+                               .seconds = result->seconds,
+                               .losses = result->status.losses,
+                               .restarts = result->restarts,
+                               .place = place};
+    progress_end_line(&end, text, sizeof text);
+    if (result->exit_code != 0) {
+        say("%s", text);
+        if (result->exit_code == EXIT_RESUMABLE)
+            say("`onward resume %s' goes on with it", task);
+        return result->exit_code;
+    }
+    if (!options->quiet)
+        puts(text);
+    return finish_output(0);
+}
+
+static int build_command(const struct launch_options *options, const struct task_record *record,
+                         const char *mpirun, const char *const *program, uint32_t program_count,
+                         char ***command, struct error *error)
+{
+    struct command_settings settings = {
+        .mpirun = mpirun,
+        .rank_count = record->workers + record->spares + 1,
+        .core_count = start_core_count(),
+        .is_root = geteuid() == 0,
+        .mpirun_arguments = options->mpirun_arguments,
+        .mpirun_argument_count = options->mpirun_argument_count,
+        .program = program,
+        .program_count = program_count,
+    };
+    return command_build(&settings, command, error);
+}
+
+static int supervise_claimed(const struct launch_options *options, struct rundir *rundir,
+                             int64_t incarnation, const struct task_record *record,
+                             char *const *command, struct error *error)
+{
+    struct display display;
+    struct supervise_result result;
+    struct supervise_settings settings = {.command = command,
+                                          .rundir = rundir,
+                                          .incarnation = incarnation,
+                                          .max_restarts = options->max_restarts,
+                                          .display = &display};
+    display_init(&display, options->quiet);
+    supervise_defaults(&settings);
+    settings.detect_s = options->detect_s;
+    int code = supervise(&settings, &result, error);
+    if (code != ONWARD_OK)
+        return say_error(error);
+    return report_result(options, &result, rundir, record->task);
+}
+
+/* True when there is nothing left to do, after saying so. */
+static bool is_complete(const struct launch_options *options, const struct rundir *rundir,
+                        const struct task_record *record, int *exit_code)
+{
+    struct run_completion completion;
+    struct error error;
+    bool complete;
+    *exit_code = 0;
+    int code = rundir_read_completion(rundir, &completion, &complete, &error);
+    if (code != ONWARD_OK) {
+        *exit_code = say_error(&error);
+        return true;
+    }
+    if (!complete || completion.step < record->step_count)
+        return false;
+    struct supervise_result result = {.state = "complete",
+                                      .text = "was complete already",
+                                      .status = {.step = completion.step,
+                                                 .step_count = completion.step,
+                                                 .checkpoint_step = completion.step}};
+    char path[PATH_MAX + 16];
+    const char *place = result_place(rundir, path, sizeof path);
+    if (options->json)
+        *exit_code = print_result_json(&result, record->task, place);
+    else
+        printf("task %s is complete already: %lld steps, %s\n", record->task,
+               (long long)completion.step, place);
+    *exit_code = finish_output(*exit_code);
+    return true;
+}
+
+static int run_opened(const struct launch_options *options, struct rundir *rundir, const char *base,
+                      struct task_record *record, char *const *command)
+{
+    struct error error;
+    int64_t incarnation;
+    int exit_code;
+    if (is_complete(options, rundir, record, &exit_code))
+        return exit_code;
+    if (rundir_claim(rundir, &incarnation, &error) != ONWARD_OK)
+        return say_error(&error);
+    drop_stale_requests(rundir);
+    if (options->step_count >= 0 &&
+        rundir_update_task(rundir, record->subtask_count, record->step_count, &error) != ONWARD_OK)
+        return say_error(&error);
+    export_settings(options, base, record);
+    if (!options->quiet)
+        say("task %s in %s, %u worker%s", record->task, rundir_path(rundir), record->workers,
+            record->workers == 1 ? "" : "s");
+    return supervise_claimed(options, rundir, incarnation, record, command, &error);
+}
+
+/* Opens the run directory; a task that is there must be the same. */
+static int open_task(struct task_record *record, const char *base, bool again,
+                     struct rundir **rundir, struct error *error)
+{
+    int64_t step_count = -1;
+    int code = rundir_open(base, record->task, again ? NULL : record, rundir, error);
+    if (code == ONWARD_OK && !again)
+        code = check_same_start(*rundir, record, &step_count, error);
+    if (code == ONWARD_OK && record->step_count < 0)
+        record->step_count = step_count;
+    return code;
+}
+
+static int start_program(const struct launch_options *options, struct task_record *record,
+                         bool again, const char *const *program, uint32_t program_count)
+{
+    char mpirun[PATH_MAX], path[PATH_MAX], base[PATH_MAX];
+    struct rundir *rundir = NULL;
+    struct error error;
+    char **command = NULL;
+    int code = find_mpirun(options->mpirun, mpirun, sizeof mpirun, &error);
+    if (code == ONWARD_OK)
+        code = find_program(program[0], path, sizeof path, &error);
+    if (code == ONWARD_OK)
+        code = rundir_base(options->directory, base, sizeof base, &error);
+    if (code == ONWARD_OK)
+        code = build_command(options, record, mpirun, program, program_count, &command, &error);
+    if (code == ONWARD_OK)
+        code = open_task(record, base, again, &rundir, &error);
+    int exit_code =
+        code == ONWARD_OK ? run_opened(options, rundir, base, record, command) : say_error(&error);
+    rundir_close(rundir);
+    free(command);
+    return exit_code;
+}
+
+int start_task(const struct launch_options *options, struct task_record *record, bool again)
+{
+    char train[PATH_MAX];
+    struct error error;
+    if (!record->workers)
+        record->workers = start_core_count();
+    if (record->min_workers > record->workers) {
+        say("at least %u workers (--min) but only %u are to be started (-n)", record->min_workers,
+            record->workers);
+        return EXIT_USAGE;
+    }
+    if (strcmp(record->program, "train") != 0)
+        return start_program(options, record, again, (const char *const *)record->arguments,
+                             record->argument_count);
+    if (find_own("onward-train", "ONWARD_TRAIN", train, sizeof train, &error) != ONWARD_OK)
+        return say_error(&error);
+    const char *const program[] = {train, record->config, NULL};
+    return start_program(options, record, again, program, 2);
+}

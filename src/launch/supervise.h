@@ -1,0 +1,37 @@
+/* supervise.h - the parent of mpirun: watches the task, starts mpirun again when it went down, and
+ * ends for certain. */
+#ifndef LAUNCH_SUPERVISE_H
+#define LAUNCH_SUPERVISE_H
+
+#include "display.h"
+#include "rundir.h"
+
+struct supervise_settings {
+    char *const *command;
+    struct rundir *rundir; /* claimed */
+    int64_t incarnation;   /* that the claim started */
+    int max_restarts;
+    double detect_s; /* a controller that is silent for longer is taken for dead */
+    double start_s;  /* the program has so long to open its task */
+    double stop_s;   /* a task that was asked to stop has so long */
+    double settle_s; /* mpirun has so long to end once the task ended */
+    struct display *display;
+};
+
+struct supervise_result {
+    int exit_code;
+    char state[16];           /* complete stopped failed */
+    char text[512];           /* why, when it is not complete */
+    struct run_status status; /* the newest */
+    double seconds;           /* since the first start */
+    int restarts;
+};
+
+/* Fills in the four limits. */
+void supervise_defaults(struct supervise_settings *settings);
+
+/* Runs until the task ended one way or another. An error only where nothing could be started. */
+int supervise(const struct supervise_settings *settings, struct supervise_result *result,
+              struct error *error);
+
+#endif

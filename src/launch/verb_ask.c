@@ -1,0 +1,161 @@
+/* verb_ask.c - onward stop and onward checkpoint: put a request into the run directory, and wait,
+ * bounded, until the answer shows there. */
+#include <stdio.h>
+#include <string.h>
+
+#include "say.h"
+#include "standing.h"
+
+enum { KEY_WAIT = 256 };
+
+static const double default_wait_s = 120, max_wait_s = 86400, look_s = 0.1;
+
+struct ask_input {
+    struct task_options task;
+    const char *verb;
+    double wait_s;
+};
+
+static error_t parse_ask(int key, char *text, struct argp_state *state)
+{
+    struct ask_input *input = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &input->task;
+        return 0;
+    case KEY_WAIT:
+        input->wait_s = options_seconds("--wait", text, max_wait_s);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (input->task.task)
+            options_refuse("%s: %s: expected one TASK, which is %s", input->verb, text,
+                           input->task.task);
+        return ARGP_ERR_UNKNOWN; /* the child takes it */
+    case ARGP_KEY_SUCCESS:
+        if (!input->task.task)
+            options_refuse("%s: expected a TASK; `onward status' lists them", input->verb);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option table[] = {
+    {"wait", KEY_WAIT, "SECONDS", 0, "wait so long for the answer (default 120)", 0},
+    {NULL, 0, NULL, 0, NULL, 0}};
+static const struct argp_child children[] = {{.argp = &task_argp}, {.argp = NULL}};
+static const struct argp stop_argp = {
+    .options = table,
+    .parser = parse_ask,
+    .args_doc = "TASK",
+    .doc = "Asks TASK to stop after a checkpoint, and waits until it has. It can be resumed.",
+    .children = children,
+};
+static const struct argp checkpoint_argp = {
+    .options = table,
+    .parser = parse_ask,
+    .args_doc = "TASK",
+    .doc = "Asks TASK for a checkpoint now, and waits until it is committed.",
+    .children = children,
+};
+
+static int tell(const struct ask_input *input, const struct standing *now, int exit_code,
+                const char *text)
+{
+    if (input->task.json)
+        return print_json(json_pack("{s:s, s:s, s:s, s:I, s:I}", "task", input->task.task, "state",
+                                    now->state, "text", text, "step", (json_int_t)now->status.step,
+                                    "checkpoint_step", (json_int_t)now->status.checkpoint_step)) ||
+               exit_code;
+    if (exit_code)
+        say("task %s %s", input->task.task, text);
+    else
+        printf("task %s %s\n", input->task.task, text);
+    return finish_output(exit_code);
+}
+
+/* Whether what was asked for is there. */
+static bool is_answered(const struct ask_input *input, const struct standing *before,
+                        const struct standing *now)
+{
+    if (!now->owned)
+        return true;
+    return !strcmp(input->verb, "checkpoint") &&
+           (now->status.checkpoint_step > before->status.checkpoint_step ||
+            now->status.checkpoint_step >= now->status.step);
+}
+
+static int ask_and_wait(const struct ask_input *input, struct rundir *rundir,
+                        const struct standing *before, struct standing *now, struct error *error)
+{
+    struct run_request request = {.count = 0};
+    double deadline_s = clock_now_s() + input->wait_s;
+    snprintf(request.request, sizeof request.request, "%s", input->verb);
+    int code = rundir_put_request(rundir, &request, error);
+    do {
+        sleep_s(look_s);
+        if (code == ONWARD_OK)
+            code = standing_read(rundir, now, error);
+        if (code == ONWARD_OK && is_answered(input, before, now))
+            return ONWARD_OK;
+    } while (code == ONWARD_OK && clock_now_s() < deadline_s);
+    if (code == ONWARD_OK)
+        code = error_set(error, ONWARD_ERR_TIMEOUT,
+                         "task %s did not %s in %g s; it was asked and may do so later (--wait)",
+                         input->task.task, input->verb, input->wait_s);
+    return code;
+}
+
+static int tell_answer(const struct ask_input *input, const struct standing *before,
+                       const struct standing *now)
+{
+    char text[128];
+    bool stops = !strcmp(input->verb, "stop");
+    if (now->complete && !now->owned)
+        return tell(input, now, 0, "is complete");
+    if (stops)
+        snprintf(text, sizeof text, "%s at step %lld, checkpoint of step %lld", now->state,
+                 (long long)now->status.step, (long long)now->status.checkpoint_step);
+    else if (now->owned || now->status.checkpoint_step > before->status.checkpoint_step)
+        snprintf(text, sizeof text, "has a checkpoint of step %lld",
+                 (long long)now->status.checkpoint_step);
+    else
+        return tell(input, now, 1, "ended before it took a checkpoint");
+    return tell(input, now, stops && strcmp(now->state, "stopped") != 0, text);
+}
+
+static int ask(const struct ask_input *input)
+{
+    struct rundir *rundir;
+    struct standing before, now;
+    struct error error;
+    int exit_code, code = standing_open(&input->task, &rundir, &error);
+    if (code == ONWARD_OK)
+        code = standing_read(rundir, &before, &error);
+    if (code == ONWARD_OK && !before.owned) {
+        bool fine = before.complete || !strcmp(input->verb, "stop");
+        exit_code =
+            tell(input, &before, fine ? 0 : 1, before.complete ? "is complete" : "is not running");
+        rundir_close(rundir);
+        return exit_code;
+    }
+    if (code == ONWARD_OK)
+        code = ask_and_wait(input, rundir, &before, &now, &error);
+    exit_code = code == ONWARD_OK ? tell_answer(input, &before, &now) : say_error(&error);
+    rundir_close(rundir);
+    return exit_code;
+}
+
+int verb_stop(int argc, char **argv)
+{
+    struct ask_input input = {.verb = "stop", .wait_s = default_wait_s};
+    options_parse(&stop_argp, "onward stop", argc, argv, &input);
+    return ask(&input);
+}
+
+int verb_checkpoint(int argc, char **argv)
+{
+    struct ask_input input = {.verb = "checkpoint", .wait_s = default_wait_s};
+    options_parse(&checkpoint_argp, "onward checkpoint", argc, argv, &input);
+    return ask(&input);
+}

@@ -1,0 +1,202 @@
+/* verb_status.c - onward status: how a task stands, or the tasks there are. */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "progress.h"
+#include "say.h"
+#include "standing.h"
+
+enum { MAX_TASKS = 100000 };
+
+static error_t parse_status(int key, char *text, struct argp_state *state)
+{
+    struct task_options *options = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = options;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (options->task)
+            options_refuse("status: %s: expected one TASK, which is %s", text, options->task);
+        return ARGP_ERR_UNKNOWN; /* the child takes it */
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{.argp = &task_argp}, {.argp = NULL}};
+static const struct argp status_argp = {
+    .parser = parse_status,
+    .args_doc = "[TASK]",
+    .doc = "Shows how TASK stands, or lists the tasks.",
+    .children = children,
+};
+
+static void row(const char *name, const char *text)
+{
+    printf("%-12s %s\n", name, text);
+}
+
+static void number_row(const char *name, int64_t number)
+{
+    printf("%-12s %lld\n", name, (long long)number);
+}
+
+static void print_metrics(const struct run_status *status)
+{
+    for (uint32_t i = 0; i < status->metric_count; i++)
+        printf("%-12s %.6g\n", status->metrics[i].name, status->metrics[i].value);
+}
+
+static void print_running(const struct run_status *status)
+{
+    char text[64];
+    printf("%-12s %u, %u spare, %u lost\n", "workers", status->workers, status->spares,
+           status->losses);
+    printf("%-12s process %lld on %s\n", "controller", (long long)status->pid, status->host);
+    if (status->eta_s >= 0) {
+        progress_duration(status->eta_s, text, sizeof text);
+        row("time left", text);
+    }
+}
+
+static int print_table(const struct rundir *rundir, const char *task,
+                       const struct standing *standing)
+{
+    const struct run_status *status = &standing->status;
+    row("task", task);
+    row("state", standing->state);
+    row("directory", rundir_path(rundir));
+    if (standing->has_status) {
+        printf("%-12s %lld of %lld\n", "step", (long long)status->step,
+               (long long)status->step_count);
+        number_row("incarnation", status->incarnation);
+        number_row("epoch", status->epoch);
+        if (status->checkpoint_step >= 0)
+            number_row("checkpoint", status->checkpoint_step);
+        else
+            row("checkpoint", "none");
+        print_metrics(status);
+        if (standing->owned)
+            print_running(status);
+        row("updated", status->time);
+        if (status->text[0])
+            row("text", status->text);
+    }
+    return finish_output(0);
+}
+
+static json_t *number_json(double value)
+{
+    return value == value ? json_real(value) : json_null();
+}
+
+static json_t *standing_json(const struct rundir *rundir, const char *task,
+                             const struct standing *standing)
+{
+    const struct run_status *status = &standing->status;
+    json_t *root = json_pack("{s:s, s:s, s:b, s:b, s:s}", "task", task, "state", standing->state,
+                             "owned", standing->owned, "complete", standing->complete, "directory",
+                             rundir_path(rundir));
+    if (!root || !standing->has_status)
+        return root;
+    json_t *metrics = json_object();
+    for (uint32_t i = 0; i < status->metric_count; i++)
+        json_object_set_new(metrics, status->metrics[i].name,
+                            number_json(status->metrics[i].value));
+    json_t *more = json_pack(
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:s, s:o, s:s, s:I}",
+        "time", status->time, "incarnation", (json_int_t)status->incarnation, "epoch",
+        (json_int_t)status->epoch, "step", (json_int_t)status->step, "step_count",
+        (json_int_t)status->step_count, "checkpoint_step", (json_int_t)status->checkpoint_step,
+        "workers", (json_int_t)status->workers, "spares", (json_int_t)status->spares, "losses",
+        (json_int_t)status->losses, "progress", number_json(status->progress), "eta_s",
+        number_json(status->eta_s), "steps_per_s", number_json(status->steps_per_s), "exit_code",
+        (json_int_t)status->exit_code, "text", status->text, "metrics", metrics, "host",
+        status->host, "pid", (json_int_t)status->pid);
+    json_object_update(root, more);
+    json_decref(more);
+    return root;
+}
+
+static int show_task(const struct task_options *options)
+{
+    struct rundir *rundir;
+    struct standing standing;
+    struct error error;
+    int code = standing_open(options, &rundir, &error);
+    if (code == ONWARD_OK)
+        code = standing_read(rundir, &standing, &error);
+    int exit_code;
+    if (code != ONWARD_OK)
+        exit_code = say_error(&error);
+    else if (options->json)
+        exit_code = print_json(standing_json(rundir, options->task, &standing));
+    else
+        exit_code = print_table(rundir, options->task, &standing);
+    rundir_close(rundir);
+    return exit_code;
+}
+
+/* One line, or one element of list, for a directory that holds a task. */
+static void list_task(const struct task_options *options, const char *name, json_t *list)
+{
+    struct task_options one = {.directory = options->directory, .task = name};
+    struct rundir *rundir;
+    struct standing standing;
+    struct error error;
+    if (rundir_check_task(name, NULL) != ONWARD_OK)
+        return;
+    int code = standing_open(&one, &rundir, &error);
+    if (code == ONWARD_ERR_NOT_FOUND)
+        return;
+    if (code == ONWARD_OK)
+        code = standing_read(rundir, &standing, &error);
+    if (code != ONWARD_OK)
+        say("%s", error.text);
+    else if (options->json)
+        json_array_append_new(list, standing_json(rundir, name, &standing));
+    else
+        printf("%-36s %-12s %10lld %10lld %8u\n", name, standing.state,
+               (long long)standing.status.step, (long long)standing.status.step_count,
+               standing.owned ? standing.status.workers : 0);
+    rundir_close(rundir);
+}
+
+static int list_tasks(const struct task_options *options)
+{
+    char base[PATH_MAX];
+    struct error error;
+    struct dirent **names = NULL;
+    if (rundir_base(options->directory, base, sizeof base, &error) != ONWARD_OK)
+        return say_error(&error);
+    int count = scandir(base, &names, NULL, alphasort);
+    if (count < 0 && errno != ENOENT) {
+        say("%s: %s", base, strerror(errno));
+        return 1;
+    }
+    json_t *list = json_array();
+    if (!options->json)
+        printf("%-36s %-12s %10s %10s %8s\n", "TASK", "STATE", "STEP", "OF", "WORKERS");
+    for (int i = 0; i < count; i++) {
+        if (i < MAX_TASKS)
+            list_task(options, names[i]->d_name, list);
+        free(names[i]);
+    }
+    free(names);
+    if (options->json)
+        return print_json(list);
+    json_decref(list);
+    return finish_output(0);
+}
+
+int verb_status(int argc, char **argv)
+{
+    struct task_options options = {.task = NULL};
+    options_parse(&status_argp, "onward status", argc, argv, &options);
+    return options.task ? show_task(&options) : list_tasks(&options);
+}
