@@ -118,6 +118,10 @@ static void complete(struct onward *ow)
     struct run_completion completion = {ow->incarnation, controller_epoch(control->core),
                                         ow->options.step_count, seconds};
     int code = rundir_check_fence(control->rundir, &error);
+    if (code == ONWARD_OK && control->unsaved)
+        code =
+            error_set(&error, ONWARD_ERR_STOPPED,
+                      "the final state could not be written to %s; make room and resume", ow->run);
     if (code == ONWARD_OK)
         code = rundir_write_completion(control->rundir, &completion, &error);
     ow->ended = true;
@@ -128,7 +132,7 @@ static void complete(struct onward *ow)
     else
         ow->error = error;
     control_write_end(ow, code, error.text);
-    order(ow, (struct message){.kind = ORDER_COMPLETE}, false);
+    order(ow, (struct message){.kind = ORDER_COMPLETE, .code = code}, false);
 }
 
 static int give_up_code(uint8_t reason)
@@ -177,6 +181,11 @@ static void note(struct onward *ow, const struct controller_action *action)
                  "the checkpoint of step %lld came too late for member %u; it "
                  "is taken at a later step",
                  (long long)action->step, action->member);
+        break;
+    case NOTE_NO_FINAL_CHECKPOINT:
+        ow->control->unsaved = true;
+        snprintf(text, sizeof text, "the final checkpoint, of step %lld, failed %u times",
+                 (long long)action->step, action->count);
         break;
     case NOTE_DRAINED:
         snprintf(text, sizeof text, "member %u left the lineup", action->member);

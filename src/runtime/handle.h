@@ -83,7 +83,7 @@ struct onward {
     int64_t complete_step; /* -1: no state */
     int64_t started_step;  /* newest step begun by this member; -1 none */
     bool ended;
-    int end_code; /* enum onward_error, when ended */
+    int end_code; /* enum onward_error, when ended or complete_ordered */
 
     struct seat *seats; /* transport_size of them */
     uint32_t seat_count;

@@ -63,6 +63,7 @@ void worker_take_order(struct onward *ow, const struct message *message)
         break;
     case ORDER_COMPLETE:
         ow->complete_ordered = true;
+        ow->end_code = message->code;
         break;
     default:
         break;

@@ -17,18 +17,36 @@ limit_s=${limit_s:-60}
 
 fail() { echo "FAIL: $*"; for f in "$work"/*.log; do echo "--- $f"; tail -n 40 "$f"; done; exit 1; }
 
-# start TASK WORKERS FAULTS [trial's arguments]: runs to the end; status in $status
-start() {
+# launch TASK WORKERS FAULTS [trial's arguments]: mpirun as the launcher starts it
+launch() {
     task=$1 workers=$2 faults=$3; shift 3
     root=; [ "$(id -u)" = 0 ] && root=--allow-run-as-root
-    status=0
     # shellcheck disable=SC2086
-    ONWARD_TASK=$task ONWARD_INJECT=$faults timeout -s KILL "$limit_s" \
+    ONWARD_TASK=$task ONWARD_INJECT=$faults exec timeout -s KILL "$limit_s" \
         mpirun $root --with-ft ulfm -n $((workers + 1)) --map-by :OVERSUBSCRIBE --bind-to none \
         --mca pml ob1 --mca coll ^han --mca btl_tcp_if_include lo --mca async_mpi_finalize 1 \
-        --mca mpi_yield_when_idle 1 "$trial" "$@" </dev/null >"$work/$task.log" 2>&1 || status=$?
-    [ $status != 137 ] || [ -e "$work/$task/complete.json" ] || fail "$task did not end in $limit_s s"
-    [ "$(pgrep -fc "$trial.*$work" || true)" = 0 ] || fail "$task left processes behind"
+        --mca mpi_yield_when_idle 1 "$trial" "$@" </dev/null >"$work/$task.log" 2>&1
+}
+
+# start ...: runs to the end; mpirun's status, for what it is worth, in $status
+start() {
+    status=0
+    (launch "$@") || status=$?
+    [ $status != 137 ] || [ -e "$ONWARD_DIR/$1/complete.json" ] || fail "$1 did not end in $limit_s s"
+}
+start_in_background() { launch "$@" & }
+
+# await SECONDS COMMAND...: until it succeeds
+await() {
+    tries=$(($1 * 20)); shift
+    until "$@" 2>/dev/null; do
+        tries=$((tries - 1)); [ $tries -gt 0 ] || fail "waited in vain for: $*"
+        sleep 0.05
+    done
+}
+request() { # TASK JSON: as an operator would, by atomic rename
+    printf '%s\n' "$2" >"$work/$1/requests/.new"
+    mv "$work/$1/requests/.new" "$work/$1/requests/1.json"
 }
 
 complete() { [ -e "$work/$1/complete.json" ] || fail "$1 has no completion record"; }
