@@ -46,6 +46,7 @@ struct control {
     uint32_t shard_room;
     int64_t shard_epoch;
     bool started; /* the core has had EVENT_START */
+    bool unsaved; /* the final state could not be written: the task must not complete */
     bool give_up; /* the next opening is an end */
     int end_code;
     char end_text[REPORT_TEXT_BYTES];
