@@ -15,7 +15,7 @@ static const struct {
     {"", "c: is empty, expected a mapping with data"},
     {"trainer: mlp\ndata:\n  file: a\n  fiel: b\n",
      "c:4: data.fiel: unknown key, expected one of file, train, test"},
-    {"trainer: mlp\n\n# bath: 3\nbath: 3\n",
+    {"trainer: mlp\n\n# one, bath: 3\nbath: 3\n",
      "c:4: bath: unknown key, expected one of trainer, data, model, train"},
     {GOOD_DATA "train:\n  optimizer: {name: sgd, rate: 3}\n",
      "c:4: train.optimizer.rate: unknown key, expected one of name, learning_rate, momentum, "

@@ -21,7 +21,7 @@ struct reader {
 };
 
 static pthread_mutex_t count_mutex = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t times_read[TRAIN_ROWS];
+static uint32_t times_read[TRAIN_ROWS], times_scored[TEST_ROWS];
 
 static struct reader train_reader = {1, UINT64_MAX}, test_reader = {2, UINT64_MAX};
 
@@ -83,6 +83,10 @@ int reader_rows_range(struct reader *reader, uint64_t first, uint64_t count, flo
     (void)error;
     for (uint64_t i = 0; i < count; i++)
         make_row(reader, first + i, x + i * FEATURES, y + i);
+    pthread_mutex_lock(&count_mutex);
+    for (uint64_t i = 0; i < count; i++)
+        times_scored[first + i]++;
+    pthread_mutex_unlock(&count_mutex);
     return ONWARD_OK;
 }
 
@@ -218,13 +222,14 @@ START_TEST(it_learns_and_reports)
 END_TEST
 
 /* 203 rows in batches of 50: step 4 ends the first epoch of data and begins the second. */
-START_TEST(every_row_is_read_once_an_epoch_of_data)
+START_TEST(every_row_is_used)
 {
     struct fake_plan plan = plan_of(3);
     struct fake_outcome outcome;
     struct arrays arrays;
     plan.step_count = 8;
     memset(times_read, 0, sizeof times_read);
+    memset(times_scored, 0, sizeof times_scored);
     run(&plan, &outcome, &arrays);
     uint32_t once = 0, twice = 0;
     for (int row = 0; row < TRAIN_ROWS; row++) {
@@ -233,6 +238,8 @@ START_TEST(every_row_is_read_once_an_epoch_of_data)
     }
     ck_assert_uint_eq(once, 6); /* 400 = 203 + 197 */
     ck_assert_uint_eq(twice, 197);
+    for (int row = 0; row < TEST_ROWS; row++)
+        ck_assert_uint_eq(times_scored[row], 3); /* before steps 0 and 4, and at the end */
     release(&arrays);
 }
 END_TEST
@@ -280,7 +287,7 @@ int main(void)
     tcase_add_loop_test(cases, any_number_of_workers_gives_the_same_bits, 0, 5);
     tcase_add_loop_test(cases, a_loss_leaves_no_trace, 0, sizeof losses / sizeof losses[0]);
     tcase_add_test(cases, it_learns_and_reports);
-    tcase_add_test(cases, every_row_is_read_once_an_epoch_of_data);
+    tcase_add_test(cases, every_row_is_used);
     tcase_add_test(cases, result_is_written);
     tcase_add_test(cases, a_result_that_cannot_be_written_is_a_failure);
     tcase_add_test(cases, a_row_that_cannot_be_read_is_a_failure);
