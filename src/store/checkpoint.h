@@ -9,10 +9,12 @@
  * the rule of lineup_split, in 64 bits (checkpoint_rows). Commit order: shards to temporary names,
  * synced, renamed (by their workers); then the master to a temporary name, synced, renamed. A
  * checkpoint is there when its master is there; it is whole when every shard has the size and
- * checksum that the master's attributes name (format_version, task, epoch, incarnation, step, time,
- * onward_version, shard_names, shard_bytes, shard_xxh128). The master's own length and checksum are
- * in its first 512 bytes, a user block that HDF5 readers skip. Shard paths in the master are
- * relative, so that a run directory can be moved. Serial HDF5 only. */
+ * checksum that the master names. The master's attributes are format_version, task, epoch,
+ * incarnation, step, time, onward_version; shard_names, shard_bytes, shard_xxh128 (one element a
+ * shard, in order of rank); array_count, array_names, and array_shapes (ten numbers an array: enum
+ * onward_type, number of dimensions, eight extents). The master's own length and checksum are in
+ * its first 512 bytes, a user block that HDF5 readers skip. Shard paths in the master are relative,
+ * so that a run directory can be moved. Serial HDF5 only. */
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
 

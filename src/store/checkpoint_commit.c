@@ -113,6 +113,37 @@ static int put_shards(hid_t file, const struct checkpoint_shard *shards, uint32_
     return code;
 }
 
+/* Names and shapes of the arrays, for our own reading: a mapping of a virtual dataset is one of the
+ * few things in an HDF5 file that carry no checksum, and costs time where there are many shards. */
+static int put_arrays(hid_t file, const struct checkpoint_array *arrays, uint32_t array_count,
+                      struct error *error)
+{
+    H5_AUTO hid_t name_type = H5Tcopy(H5T_C_S1);
+    char(*names)[CHECKPOINT_NAME_BYTES] = calloc(array_count + 1, sizeof *names);
+    uint64_t(*shapes)[CHECKPOINT_SHAPE_NUMBERS] = calloc(array_count + 1, sizeof *shapes);
+    int code = h5_put_int(file, "array_count", array_count, error);
+    if (!names || !shapes)
+        code = error_set(error, ONWARD_ERR_MEMORY, "out of memory for %" PRIu32 " arrays",
+                         array_count);
+    for (uint32_t i = 0; i < array_count && code == ONWARD_OK; i++) {
+        snprintf(names[i], sizeof *names, "%s", arrays[i].name);
+        shapes[i][0] = (uint64_t)arrays[i].type;
+        shapes[i][1] = (uint64_t)arrays[i].ndims;
+        for (int k = 0; k < arrays[i].ndims; k++)
+            shapes[i][2 + k] = arrays[i].dims[k];
+    }
+    if (code == ONWARD_OK && H5Tset_size(name_type, CHECKPOINT_NAME_BYTES) < 0)
+        code = h5_fail(error, ONWARD_ERR_IO, "cannot write the table of arrays");
+    if (code == ONWARD_OK && array_count > 0)
+        code = h5_put_list(file, "array_names", name_type, array_count, names, error);
+    if (code == ONWARD_OK && array_count > 0)
+        code = h5_put_list(file, "array_shapes", H5T_NATIVE_UINT64,
+                           (uint64_t)array_count * CHECKPOINT_SHAPE_NUMBERS, shapes, error);
+    free(names);
+    free(shapes);
+    return code;
+}
+
 static int put_id(hid_t file, const struct checkpoint_id *id, struct error *error)
 {
     const struct {
@@ -166,6 +197,8 @@ static int fill_master(struct image *image, const struct checkpoint_id *id,
     int code = put_id(image->file, id, error);
     if (code == ONWARD_OK)
         code = put_shards(image->file, shards, size, error);
+    if (code == ONWARD_OK)
+        code = put_arrays(image->file, arrays, array_count, error);
     for (uint32_t i = 0; i < array_count && code == ONWARD_OK; i++)
         code = add_array(image, &arrays[i], id, shards, size, error);
     return code;

@@ -5,7 +5,8 @@
 
 #include "checkpoint.h"
 
-enum { CHECKPOINT_FORMAT_VERSION = 1 };
+/* One element of the attribute array_shapes: type, number of dimensions, extents (0 beyond). */
+enum { CHECKPOINT_FORMAT_VERSION = 1, CHECKPOINT_SHAPE_NUMBERS = 2 + CHECKPOINT_MAX_DIMS };
 
 /* RUN/ckpt, RUN/ckpt/step-N.h5, RUN/ckpt/step-N.shards and RUN/ckpt/step-N.shards/FILE; paths have
  * room for PATH_MAX bytes. */

@@ -92,51 +92,25 @@ static int load_shards(hid_t file, const char *path, struct checkpoint_master *m
     return code;
 }
 
-/* What the walk over the objects of a master carries along. */
-struct walk {
-    struct checkpoint_master *master;
-    const char *path;
-    struct error *error;
-    int code;
-};
-
-static int describe(hid_t file, const char *name, const char *path, struct checkpoint_array *array,
-                    struct error *error)
+/* The two attributes of the table, into arrays; the buffers have room for all of them. */
+static int load_array_table(hid_t file, const char *path, struct checkpoint_master *master,
+                            char (*names)[CHECKPOINT_NAME_BYTES],
+                            uint64_t (*shapes)[CHECKPOINT_SHAPE_NUMBERS], struct error *error)
 {
-    hsize_t extents[H5S_MAX_RANK];
-    H5_AUTO hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-    H5_AUTO hid_t space = dataset < 0 ? H5I_INVALID_HID : H5Dget_space(dataset);
-    H5_AUTO hid_t type = dataset < 0 ? H5I_INVALID_HID : H5Dget_type(dataset);
-    if (space < 0 || type < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot read array %s", path, name);
-    *array = (struct checkpoint_array){.type = h5_type_of(type),
-                                       .ndims = H5Sget_simple_extent_ndims(space)};
-    if (strlen(name) >= sizeof array->name || array->ndims < 1 ||
-        array->ndims > CHECKPOINT_MAX_DIMS || array->type == 0)
-        return error_set(error, ONWARD_ERR_CORRUPT, "%s: %.200s is no array of a checkpoint", path,
-                         name);
-    memcpy(array->name, name, strlen(name) + 1);
-    H5Sget_simple_extent_dims(space, extents, NULL);
-    for (int i = 0; i < array->ndims; i++)
-        array->dims[i] = extents[i];
-    return ONWARD_OK;
-}
-
-static herr_t visit(hid_t file, const char *name, const H5O_info2_t *info, void *context)
-{
-    struct walk *walk = context;
-    struct checkpoint_master *master = walk->master;
-    if (info->type != H5O_TYPE_DATASET)
-        return 0;
-    if (master->array_count == CHECKPOINT_MAX_ARRAYS)
-        walk->code = error_set(walk->error, ONWARD_ERR_CORRUPT, "%s: has more than %d arrays",
-                               walk->path, CHECKPOINT_MAX_ARRAYS);
-    else
-        walk->code =
-            describe(file, name, walk->path, &master->arrays[master->array_count], walk->error);
-    if (walk->code == ONWARD_OK)
-        master->array_count++;
-    return walk->code == ONWARD_OK ? 0 : -1;
+    uint32_t count = master->array_count;
+    int code = load_texts(file, "array_names", path, CHECKPOINT_NAME_BYTES, count, names, error);
+    if (code == ONWARD_OK)
+        code = h5_get_list(file, "array_shapes", path, H5T_NATIVE_UINT64,
+                           (uint64_t)count * CHECKPOINT_SHAPE_NUMBERS, shapes, error);
+    for (uint32_t i = 0; i < count && code == ONWARD_OK; i++) {
+        struct checkpoint_array *array = &master->arrays[i];
+        memcpy(array->name, names[i], sizeof array->name);
+        /* Beyond their range they become 0, which checkpoint_check_arrays refuses. */
+        array->type = shapes[i][0] <= ONWARD_BYTE ? (int)shapes[i][0] : 0;
+        array->ndims = shapes[i][1] <= CHECKPOINT_MAX_DIMS ? (int)shapes[i][1] : 0;
+        memcpy(array->dims, &shapes[i][2], sizeof array->dims);
+    }
+    return code;
 }
 
 static int compare_names(const void *left, const void *right)
@@ -148,20 +122,30 @@ static int compare_names(const void *left, const void *right)
 static int load_arrays(hid_t file, const char *path, struct checkpoint_master *master,
                        struct error *error)
 {
-    struct walk walk = {master, path, error, ONWARD_OK};
-    master->arrays = calloc(CHECKPOINT_MAX_ARRAYS, sizeof *master->arrays);
-    if (!master->arrays)
-        return error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", path);
-    herr_t status = H5Ovisit3(file, H5_INDEX_NAME, H5_ITER_INC, visit, &walk, H5O_INFO_BASIC);
-    if (walk.code != ONWARD_OK)
-        return walk.code;
-    if (status < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot list its arrays", path);
+    int64_t count = 0;
+    int code = h5_get_int(file, "array_count", path, &count, error);
+    if (code == ONWARD_OK && (count < 0 || count > CHECKPOINT_MAX_ARRAYS))
+        code = error_set(error, ONWARD_ERR_CORRUPT, "%s: %" PRId64 " arrays, expected at most %d",
+                         path, count, CHECKPOINT_MAX_ARRAYS);
+    if (code != ONWARD_OK)
+        return code;
+    master->array_count = (uint32_t)count;
+    master->arrays = calloc((size_t)count + 1, sizeof *master->arrays);
+    char(*names)[CHECKPOINT_NAME_BYTES] = calloc((size_t)count + 1, sizeof *names);
+    uint64_t(*shapes)[CHECKPOINT_SHAPE_NUMBERS] = calloc((size_t)count + 1, sizeof *shapes);
+    if (!master->arrays || !names || !shapes)
+        code = error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", path);
+    else if (count > 0)
+        code = load_array_table(file, path, master, names, shapes, error);
+    free(names);
+    free(shapes);
+    if (code != ONWARD_OK || count == 0)
+        return code;
+    code = checkpoint_check_arrays(master->arrays, master->array_count, error);
+    if (code != ONWARD_OK)
+        return error_set(error, ONWARD_ERR_CORRUPT, "%s: has arrays that cannot be", path);
     qsort(master->arrays, master->array_count, sizeof *master->arrays, compare_names);
-    int code = checkpoint_check_arrays(master->arrays, master->array_count, error);
-    return code == ONWARD_ERR_ARGUMENT
-               ? error_set(error, ONWARD_ERR_CORRUPT, "%s: has arrays that cannot be", path)
-               : code;
+    return ONWARD_OK;
 }
 
 static int load(const char *path, int64_t step, struct checkpoint_master *master,
