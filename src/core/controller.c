@@ -19,7 +19,7 @@ struct controller *controller_create(const struct controller_policy *policy)
     state->plain.policy = *policy;
     state->plain.max_workers = policy->max_workers;
     state->plain.best_step = -1;
-    state->plain.progress_step = -1;
+    state->plain.progress_step = state->plain.change_step = -1;
     state->plain.checkpoint.miss_factor = 1;
     return state;
 }
@@ -200,7 +200,7 @@ int controller_step(struct controller *state, const struct controller_event *eve
     }
     if (event->type != EVENT_START) /* a new controller has another clock */
         interval_observe_time(&plain->checkpoint.interval, plain->now_us - before_us);
-    if (!plain->ended)
+    if (!plain->ended && !state->waits_for_start)
         settle(state, actions);
     return 0;
 }

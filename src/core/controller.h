@@ -13,8 +13,14 @@
  *   2. for each pass: EVENT_LOST for those found missing, EVENT_REPORT for each that lives, and
  *      then EVENT_GATHERED -> ACTION_SPAWN (its result comes as EVENT_SPAWN_RESULT, then
  *      EVENT_GATHERED again), or ACTION_OPEN_EPOCH, or ACTION_GIVE_UP
+ *      (the result of a commit that was asked for comes before EVENT_GATHERED)
  *   3. all agreed: EVENT_OPENED. A pass that failed: back to 2, and the next lineup gets a new
  * epoch.
+ *
+ * When the controller dies, its successor loads the state that the newest opening it received
+ * carried, feeds EVENT_OPENED if it agreed to that epoch, and then EVENT_START with its own member
+ * ID, and EVENT_CHECKPOINT_COMMITTED for the newest whole checkpoint in the run directory, as at
+ * the very start. What was asked for since that opening is not known to it.
  *
  * Steps are counted: complete_step = k says that k steps are complete and the state is the one
  * after them. The task is complete at step_count. -1: the member has no state at all.

@@ -35,6 +35,7 @@ void change_begin(struct controller *state, bool planned, struct controller_acti
         plain->opening = plain->stall_counted = plain->spawn_tried = 0;
         plain->reform_wanted = REFORM_NO;
         plain->passes = 0;
+        plain->change_step = plain->progress_step;
         checkpoint_leave(state, actions);
         forget_epoch_work(state);
         controller_act(actions, ACTION_REFORM);
@@ -57,12 +58,19 @@ static void take_over(struct controller *state, struct controller_actions *actio
 {
     struct controller_plain *plain = &state->plain;
     plain->checkpoint.flight = (struct checkpoint_flight){0};
+    plain->checkpoint.committed.count = 0; /* what is in the run directory now is what counts */
     plain->checkpoint.last_us = plain->checkpoint.front_us = plain->now_us;
     plain->checkpoint.not_before_us = plain->now_us;
     plain->budget.not_before_us = plain->now_us;
-    plain->spawn_pending = 0;
-    plain->in_change = 0;
-    change_begin(state, false, actions);
+    plain->spawn_pending = plain->opening = 0;
+    plain->reform_wanted = REFORM_NO;
+    if (!plain->in_change) {
+        change_begin(state, false, actions);
+        return;
+    }
+    mark_unplanned(plain); /* the change goes on, and what it has used up of its bounds counts */
+    forget_epoch_work(state);
+    controller_act(actions, ACTION_REFORM);
 }
 
 int change_start(struct controller *state, const struct controller_event *event,
@@ -80,6 +88,7 @@ int change_start(struct controller *state, const struct controller_event *event,
     for (uint32_t i = 0; i < state->roster.count; i++)
         state->roster.members[i]->shown.is_controller = false;
     successor->shown.is_controller = true;
+    state->waits_for_start = false;
     plain->now_us = event->now_us;
     take_over(state, actions);
     return 0;

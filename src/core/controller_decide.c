@@ -36,12 +36,14 @@ static struct policy_supply take_stock(const struct controller *state)
     return supply;
 }
 
-/* Counts this change once if it was not planned and nothing was completed since the one before. */
+/* A change without a new complete step counts once, if something was lost in it. */
 static bool progress_is_made(struct controller_plain *plain)
 {
-    if (!plain->planned && !plain->stall_counted) {
+    if (plain->best_step > plain->change_step) {
+        plain->stalled = 0;
+    } else if (!plain->planned && !plain->stall_counted) {
         plain->stall_counted = 1;
-        plain->stalled = plain->best_step > plain->progress_step ? 0 : plain->stalled + 1;
+        plain->stalled++;
     }
     return plain->stalled < plain->policy.no_progress_limit;
 }

@@ -150,6 +150,7 @@ struct controller *controller_load(const void *bytes, size_t size)
     if (state == NULL)
         return NULL;
     roster_start(&state->roster);
+    state->waits_for_start = true;
     if (load_all(state, &header, &at))
         return state;
     controller_destroy(state);

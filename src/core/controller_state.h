@@ -57,6 +57,7 @@ struct controller_plain {
     int64_t resume_step;   /* of epoch_given */
     int64_t best_step;     /* newest ever reported complete; -1: none */
     int64_t progress_step; /* best_step when the newest epoch was given out */
+    int64_t change_step;   /* progress_step when this change began */
     int64_t stop_step;     /* the checkpoint before a stop is of this step or a later one */
     uint32_t stalled;      /* unplanned changes in a row without a new complete step */
     uint32_t passes;       /* in this change */
@@ -86,6 +87,7 @@ struct controller {
     struct roster roster;
     uint32_t *lineup; /* member IDs by rank, of epoch_given; some may be lost since */
     uint32_t lineup_size;
+    bool waits_for_start; /* loaded, and its new controller is not known yet: orders nothing */
 };
 
 /* Appends an action of this type, zeroed else, and returns it to be filled in. */

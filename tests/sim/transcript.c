@@ -11,7 +11,6 @@
 #define _GNU_SOURCE
 #include <argp.h>
 #include <glob.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +38,7 @@ static void complain(struct story *story, const char *what, const char *text)
 
 static int64_t seconds(const char *text)
 {
-    return llround(strtod(text, NULL) * 1e6);
+    return (int64_t)(strtod(text, NULL) * 1e6 + 0.5);
 }
 
 static bool set_policy(struct controller_policy *policy, const char *key, const char *value)
