@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "mlp.h"
 
@@ -53,11 +54,17 @@ static void print_version(FILE *stream, struct argp_state *state)
     fprintf(stream, "onward-train %s\n", onward_version());
 }
 
-/* Of members that all know the same, the first one speaks. */
-static bool speaks_for_all(void)
+/* Says what every member knows for itself: the first member of each host speaks, as the data may be
+ * missing on one host alone. The others give it time, since mpirun ends the whole job once one
+ * member exits. */
+static void say_once(const char *text)
 {
-    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
-    return !rank || strcmp(rank, "0") == 0;
+    static const struct timespec time_to_speak = {.tv_nsec = 300000000};
+    const char *local_rank = getenv("OMPI_COMM_WORLD_LOCAL_RANK");
+    if (!local_rank || strcmp(local_rank, "0") == 0)
+        fprintf(stderr, "onward-train: %s\n", text);
+    else
+        nanosleep(&time_to_speak, NULL);
 }
 
 static int read_input(const char *path, struct config *config, struct dataset *dataset,
@@ -130,8 +137,7 @@ static int train(const struct config *config, const struct dataset *dataset)
     limit_threads();
     int code = onward_open(MPI_COMM_NULL, &options, &ow);
     if (code != ONWARD_OK) {
-        if (speaks_for_all())
-            fprintf(stderr, "onward-train: %s\n", onward_text(NULL));
+        say_once(onward_text(NULL));
         return code;
     }
     return serve(ow, config, dataset);
@@ -150,8 +156,7 @@ int main(int argc, char **argv)
     argp_parse(&parser, argc, argv, 0, NULL, &arguments);
     int code = read_input(arguments.config, &config, &dataset, &error);
     if (code != ONWARD_OK) {
-        if (speaks_for_all())
-            fprintf(stderr, "onward-train: %s\n", error.text);
+        say_once(error.text);
         return onward_exit_code(code);
     }
     if (!arguments.check)
