@@ -162,15 +162,15 @@ static void forward(struct network *network, const float *parameters, uint32_t r
 static float softmax_derivative(float *output, uint32_t classes, int32_t label, float scale)
 {
     float largest = output[0], sum = 0.0F;
-    for (uint32_t class = 1; class < classes; class++)
+    for (uint32_t class = 1; class < classes; class ++)
         largest = output[class] > largest ? output[class] : largest;
     float of_label = output[label] - largest;
-    for (uint32_t class = 0; class < classes; class++) {
+    for (uint32_t class = 0; class < classes; class ++) {
         output[class] = expf(output[class] - largest);
         sum += output[class];
     }
     float factor = scale / sum;
-    for (uint32_t class = 0; class < classes; class++)
+    for (uint32_t class = 0; class < classes; class ++)
         output[class] *= factor;
     output[label] -= scale;
     /* The largest output adds expf(0) = 1 to the sum: */
@@ -254,7 +254,7 @@ void network_gradient(struct network *network, const float *parameters, uint32_t
 static uint32_t largest_of(const float *output, uint32_t classes)
 {
     uint32_t largest = 0;
-    for (uint32_t class = 1; class < classes; class++)
+    for (uint32_t class = 1; class < classes; class ++)
         if (output[class] > output[largest])
             largest = class;
     return largest;
