@@ -17,7 +17,11 @@ static const char *const line_words[] = {"PRTE",       "PMIX",       "PMIx",    
                                          "btl_tcp",    "OPAL ERROR", "show_help", "help message",
                                          "[[prterun-", "PML ob1",    "revoke"};
 static const char *const line_beginnings[] = {"PRTE has lost communication",
-                                              "prterun:", "mpirun:", "prterun noticed", "prted:"};
+                                              "[warn] Epoll ",
+                                              "prterun:",
+                                              "mpirun:",
+                                              "prterun noticed",
+                                              "prted:"};
 
 static bool contains_any(const char *text, const char *const *words, size_t count)
 {

@@ -43,37 +43,42 @@ double options_seconds(const char *option, const char *text, double high)
 }
 
 struct outer {
-    const struct argp *argp;
     const char *name;
     void *input;
 };
 
 /* Wraps every verb's parser. getopt says in one line what is wrong with an option; the second line
- * that argp adds ("Try ...") goes nowhere. */
+ * that argp adds ("Try ...") goes nowhere. Help is our own, for it names the verb. */
 static error_t parse_outer(int key, char *text, struct argp_state *state)
 {
     (void)text;
     struct outer *outer = state->input;
+    if (key == '?') {
+        state->name = (char *)outer->name;
+        argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+        return 0;
+    }
     if (key != ARGP_KEY_INIT)
         return ARGP_ERR_UNKNOWN;
     FILE *nowhere = fopen("/dev/null", "w");
     if (nowhere)
         state->err_stream = nowhere;
-    state->name = (char *)outer->name;
     state->child_inputs[0] = outer->input;
     return 0;
 }
 
+static const struct argp_option help_option[] = {{"help", '?', NULL, 0, "show this help", -1},
+                                                 {NULL, 0, NULL, 0, NULL, 0}};
+
 void options_parse(const struct argp *argp, const char *name, int argc, char **argv, void *input)
 {
     static char program[] = "onward";
-    struct outer outer = {argp, name, input};
-    struct argp_child children[] = {{.argp = argp}, {.argp = NULL}};
-    struct argp whole = {
-        .parser = parse_outer, .args_doc = NULL, .doc = NULL, .children = children};
+    struct outer outer = {name, input};
+    const struct argp_child children[] = {{.argp = argp}, {.argp = NULL}};
+    const struct argp whole = {.options = help_option, .parser = parse_outer, .children = children};
     argp_err_exit_status = EXIT_USAGE;
     argv[0] = program; /* what getopt begins its line with */
-    error_t failed = argp_parse(&whole, argc, argv, ARGP_IN_ORDER, NULL, &outer);
+    error_t failed = argp_parse(&whole, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, &outer);
     if (failed)
         options_refuse("%s", strerror(failed));
 }

@@ -147,11 +147,19 @@ bool progress_event(struct progress_events *events, const json_t *event, char *t
     else if (!strcmp(what, "warning"))
         add(&line, "warning: %s", text_of(event, "text"));
     else if (!strcmp(what, "relaunch"))
-        add(&line, "%s: starting again, incarnation %lld, from step %lld or its checkpoint",
-            text_of(event, "cause"), number_of(event, "incarnation"), number_of(event, "step"));
+        add(&line, "%s at step %lld: starting again from the newest checkpoint, incarnation %lld",
+            text_of(event, "cause"), number_of(event, "step"), number_of(event, "incarnation"));
     else if (!strcmp(what, "request"))
         add(&line, "%s was asked for by %s", text_of(event, "request"), text_of(event, "by"));
     return line.used > 0;
+}
+
+static void add_steps(struct line *line, const struct progress_end *end)
+{
+    if (end->step_count > 0 && end->step != end->step_count)
+        add(line, "%lld of %lld steps", (long long)end->step, (long long)end->step_count);
+    else
+        add(line, "%lld step%s", (long long)end->step, plural((uint64_t)end->step));
 }
 
 void progress_end_line(const struct progress_end *end, char *text, size_t text_bytes)
@@ -159,16 +167,10 @@ void progress_end_line(const struct progress_end *end, char *text, size_t text_b
     struct line line = start_line(text, text_bytes);
     char duration[32];
     progress_duration(end->seconds, duration, sizeof duration);
-    bool complete = !strcmp(end->state, "complete");
-    add(&line, "task %s %s: ", end->task, end->state);
-    if (!complete && end->text && *end->text)
-        add(&line, "%s; ", end->text);
-    if (complete || end->step_count <= 0)
-        add(&line, "%lld step%s", (long long)end->step, plural((uint64_t)end->step));
-    else
-        add(&line, "%lld of %lld steps", (long long)end->step, (long long)end->step_count);
-    add(&line, " in %s, %u member%s lost", duration, end->losses, plural(end->losses));
+    add(&line, "task %s %s after ", end->task, end->state);
+    add_steps(&line, end);
+    add(&line, ", %s, %u member%s lost", duration, end->losses, plural(end->losses));
     if (end->restarts)
         add(&line, ", %d restart%s", end->restarts, plural((uint64_t)end->restarts));
-    add(&line, ", %s", end->place);
+    add(&line, ": %s", !strcmp(end->state, "complete") ? end->place : end->text);
 }

@@ -22,16 +22,16 @@ struct progress_events {
 bool progress_event(struct progress_events *events, const json_t *event, char *text,
                     size_t text_bytes);
 
-/* What it came to. */
+/* "task t complete after 600 steps, 41 s, 1 member lost: /runs/t/result.h5" */
 struct progress_end {
     const char *task;
     const char *state; /* complete, stopped, failed */
-    const char *text;  /* why, when it is not complete */
+    const char *text;  /* why; not for complete */
     int64_t step, step_count;
     double seconds;
     uint32_t losses;
     int restarts;
-    const char *place; /* the result, or the run directory */
+    const char *place; /* for complete: the result, or the run directory */
 };
 void progress_end_line(const struct progress_end *end, char *text, size_t text_bytes);
 

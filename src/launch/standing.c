@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "say.h"
+
 int standing_open(const struct task_options *options, struct rundir **rundir, struct error *error)
 {
     char base[PATH_MAX];
@@ -17,18 +19,28 @@ int standing_open(const struct task_options *options, struct rundir **rundir, st
     return code;
 }
 
-static const char *state_of(const struct standing *standing)
+static const char *ended_state(int64_t exit_code)
 {
-    bool ended = standing->has_status && standing->status.exit_code >= 0;
-    if (standing->owned)
-        return standing->has_status && !ended ? standing->status.state : "starting";
-    if (standing->complete)
+    return exit_code == EXIT_RESUMABLE || exit_code > 128 ? "stopped" : "failed";
+}
+
+/* newest: the incarnation that its owner works under, or the last one did. */
+static const char *state_of(const struct standing *standing, int64_t newest)
+{
+    const struct run_status *status = &standing->status;
+    bool current = standing->has_status && status->incarnation == newest;
+    if (standing->owned && !current)
+        return "starting";
+    if (standing->complete && standing->completion.incarnation == newest)
         return "complete";
-    return ended ? standing->status.state : "interrupted";
+    if (current && status->exit_code >= 0)
+        return ended_state(status->exit_code);
+    return standing->owned ? status->state : "interrupted";
 }
 
 int standing_read(const struct rundir *rundir, struct standing *standing, struct error *error)
 {
+    int64_t newest = 0;
     memset(standing, 0, sizeof *standing);
     int code = rundir_is_owned(rundir, &standing->owned, error);
     if (code == ONWARD_OK)
@@ -38,6 +50,8 @@ int standing_read(const struct rundir *rundir, struct standing *standing, struct
     standing->has_status = code == ONWARD_OK;
     if (code == ONWARD_ERR_NOT_FOUND) /* its program did not open it yet */
         code = ONWARD_OK;
-    standing->state = state_of(standing);
+    if (code == ONWARD_OK)
+        code = rundir_newest_incarnation(rundir, &newest, error);
+    standing->state = state_of(standing, newest);
     return code;
 }

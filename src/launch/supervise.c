@@ -245,7 +245,7 @@ static bool made_progress(const struct supervisor *s)
 static const char *refuse_restart(const struct supervisor *s)
 {
     if (!s->watch.seen && s->result->restarts == 0)
-        return "that is no reason to start it again";
+        return "it is not started again";
     if (s->result->restarts >= s->settings->max_restarts)
         return "no restart is left (--max-restarts)";
     if (s->result->restarts > 0 && !made_progress(s))

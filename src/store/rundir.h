@@ -73,6 +73,9 @@ void task_record_clear(struct task_record *record);
  * ONWARD_ERR_IN_USE, with the owner's host and process in the text, when another living process
  * has it. */
 int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *error);
+/* The newest incarnation that was started here; 0: none. */
+int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
+                              struct error *error);
 /* Whether a living process owns the task; never waits, changes nothing. */
 int rundir_is_owned(const struct rundir *rundir, bool *owned, struct error *error);
 /* For a member of a job whose launcher has claimed: work under this incarnation. */

@@ -30,10 +30,6 @@ int rundir_read_json(const struct rundir *rundir, const char *name, json_t **roo
 int rundir_write_json(const struct rundir *rundir, const char *name, json_t *root,
                       struct error *error);
 
-/* The newest incarnation that was started here; 0: none. */
-int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
-                              struct error *error);
-
 /* task.yaml: reads it, or creates it. */
 int rundir_load_task(const char *path, struct task_record *record, struct error *error);
 int rundir_save_task(const char *path, const struct task_record *record, struct error *error);

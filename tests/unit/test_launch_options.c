@@ -1,0 +1,187 @@
+/* test_launch_options.c - options of the launching verbs, task IDs made from programs, and the
+ * command line of mpirun. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "launch_options.h"
+#include "rundir.h"
+#include "start.h"
+#include "verb.h"
+
+enum { MAX_WORDS = 16 };
+
+/* Cuts text at blanks into an argv and reads it. */
+static void parse(const char *text, struct launch_options *options)
+{
+    static char copy[512];
+    static char verb[] = "verb";
+    char *argv[MAX_WORDS] = {verb}, *rest;
+    int argc = 1;
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        argv[argc++] = word;
+    launch_options_init(options);
+    options_parse(&launch_argp, "onward test", argc, argv, options);
+}
+
+START_TEST(reads_options)
+{
+    struct launch_options options;
+    parse("-n 4 --min 2 --max 8 --spares 0 --task t --dir /d --steps 0 --checkpoint 30s --keep 5 "
+          "--quiet",
+          &options);
+    ck_assert_uint_eq(options.workers, 4);
+    ck_assert_uint_eq(options.min_workers, 2);
+    ck_assert_uint_eq(options.max_workers, 8);
+    ck_assert_int_eq(options.spares, 0);
+    ck_assert_str_eq(options.task, "t");
+    ck_assert_str_eq(options.directory, "/d");
+    ck_assert_int_eq(options.step_count, 0);
+    ck_assert_str_eq(options.checkpoint, "30s");
+    ck_assert_uint_eq(options.checkpoint_keep, 5);
+    ck_assert(options.quiet);
+}
+END_TEST
+
+START_TEST(reads_more_options)
+{
+    struct launch_options options;
+    parse("--max-restarts 0 --detect 2.5 --inject kill:worker=2@step=300 --mpirun-arg a "
+          "--mpirun-arg=b --json",
+          &options);
+    ck_assert_int_eq(options.max_restarts, 0);
+    ck_assert(options.detect_s == 2.5);
+    ck_assert_str_eq(options.inject, "kill:worker=2@step=300");
+    ck_assert_uint_eq(options.mpirun_argument_count, 2);
+    ck_assert_str_eq(options.mpirun_arguments[1], "b");
+    ck_assert(options.json);
+}
+END_TEST
+
+START_TEST(leaves_what_is_not_given)
+{
+    struct launch_options options;
+    parse("", &options);
+    ck_assert_uint_eq(options.workers, 0);
+    ck_assert_int_eq(options.spares, -1);
+    ck_assert_int_eq(options.step_count, -1);
+    ck_assert_int_eq(options.max_restarts, 3);
+    ck_assert_ptr_null(options.task);
+}
+END_TEST
+
+static const char *const bad_options[] = {
+    "-n 0",
+    "-n -1",
+    "-n 4x",
+    "-n 4097",
+    "-n 99999999999999999999",
+    "--min 0",
+    "--min 3 --max 2",
+    "-n 2 --min 3",
+    "--steps -1",
+    "--spares -1",
+    "--checkpoint never",
+    "--checkpoint 0",
+    "--checkpoint 1.5",
+    "--checkpoint -3s",
+    "--checkpoint inf",
+    "--keep 0",
+    "--max-restarts -1",
+    "--detect 0",
+    "--detect nan",
+    "--inject kill",
+    "--inject kill:worker=1@step=3,",
+    "--task ..",
+    "--task a/b",
+    "--quiet --json",
+    "--nonsense",
+    "--task",
+    "word",
+};
+
+START_TEST(refuses_with_status_2)
+{
+    struct launch_options options;
+    parse(bad_options[_i], &options);
+    _exit(0);
+}
+END_TEST
+
+static const struct {
+    const char *program, *begin;
+} programs[] = {
+    {"/usr/bin/heat", "heat-2"},
+    {"./my prog.py", "my-prog-2"},
+    {"...", "task-2"},
+    {"-x", "task-2"},
+    {"a-very-long-name-of-a-program-that-goes-on-and-on-and-on-and-on", "a-very-long-name"},
+};
+
+START_TEST(makes_task_ids)
+{
+    char task[RUNDIR_TASK_BYTES];
+    start_make_task(programs[_i].program, task, sizeof task);
+    ck_assert_int_eq(rundir_check_task(task, NULL), ONWARD_OK);
+    ck_assert_msg(!strncmp(task, programs[_i].begin, strlen(programs[_i].begin)), "%s", task);
+}
+END_TEST
+
+static void build(const struct command_settings *settings, char *text, size_t text_bytes)
+{
+    char **command;
+    struct error error;
+    size_t used = 0;
+    ck_assert_int_eq(command_build(settings, &command, &error), ONWARD_OK);
+    for (int i = 0; command[i]; i++)
+        used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", i ? " " : "", command[i]);
+    free(command);
+}
+
+#define COMMON                                                                                     \
+    "--map-by :OVERSUBSCRIBE --bind-to none --mca pml ob1 --mca coll ^han --mca "                  \
+    "btl_tcp_if_include lo --mca async_mpi_finalize 1"
+
+START_TEST(builds_the_command)
+{
+    const char *program[] = {"prog", "-x", NULL}, *more[] = {"--display", "map"};
+    char text[1024];
+    struct command_settings settings = {
+        .mpirun = "/m", .rank_count = 4, .core_count = 4, .program = program, .program_count = 2};
+    build(&settings, text, sizeof text);
+    ck_assert_str_eq(text, "/m --with-ft ulfm -n 4 " COMMON " prog -x");
+    settings.core_count = 3;
+    settings.is_root = true;
+    settings.mpirun_arguments = more;
+    settings.mpirun_argument_count = 2;
+    build(&settings, text, sizeof text);
+    ck_assert_str_eq(text, "/m --with-ft ulfm -n 4 " COMMON " --mca mpi_yield_when_idle 1 "
+                           "--allow-run-as-root --display map prog -x");
+}
+END_TEST
+
+#define LOOP(tests, test, table)                                                                   \
+    tcase_add_loop_test(tests, test, 0, (int)(sizeof table / sizeof *table))
+
+int main(void)
+{
+    Suite *suite = suite_create("launch options");
+    TCase *tests = tcase_create("options");
+    tcase_add_test(tests, reads_options);
+    tcase_add_test(tests, reads_more_options);
+    tcase_add_test(tests, leaves_what_is_not_given);
+    tcase_add_loop_exit_test(tests, refuses_with_status_2, 2, 0,
+                             (int)(sizeof bad_options / sizeof *bad_options));
+    LOOP(tests, makes_task_ids, programs);
+    tcase_add_test(tests, builds_the_command);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

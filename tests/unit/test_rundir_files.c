@@ -1,0 +1,252 @@
+/* test_rundir_files.c - status, events, requests and completion: what others left in a file is
+ * refused by name instead of being believed, and a failed write leaves the old file. */
+#include "rundir_fixture.h"
+
+START_TEST(gives_back_the_status)
+{
+    struct rundir *rundir = make("t");
+    struct run_status read, status = {.task = "t",
+                                      .state = "running",
+                                      .incarnation = 3,
+                                      .epoch = 2,
+                                      .step = 1LL << 40,
+                                      .step_count = 1LL << 41,
+                                      .checkpoint_step = -1,
+                                      .workers = 4,
+                                      .spares = 1,
+                                      .members = 6,
+                                      .losses = 2,
+                                      .progress = 0.5,
+                                      .eta_s = -1,
+                                      .exit_code = -1,
+                                      .pid = 77,
+                                      .host = "n1",
+                                      .text = "\"quoted\"",
+                                      .metric_count = 2,
+                                      .metrics = {{"loss", 0.25}, {"bad", 0.0 / 0.0}}};
+    ck_assert_int_eq(rundir_read_status(rundir, &read, &error), ONWARD_ERR_NOT_FOUND);
+    ck_assert_int_eq(rundir_write_status(rundir, &status, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_read_status(rundir, &read, &error), ONWARD_OK);
+    ck_assert_int_eq(read.step, status.step);
+    ck_assert_int_eq(read.checkpoint_step, -1);
+    ck_assert_int_eq(read.exit_code, -1);
+    ck_assert_uint_eq(read.losses, 2);
+    ck_assert_str_eq(read.text, status.text);
+    ck_assert_str_eq(read.host, "n1");
+    ck_assert_uint_eq(read.metric_count, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        ck_assert(!strcmp(read.metrics[i].name, "bad")
+                      ? read.metrics[i].value != read.metrics[i].value
+                      : read.metrics[i].value == 0.25);
+    rundir_close(rundir);
+}
+END_TEST
+
+static const char *const bad_json[] = {
+    "", "{", "[]", "3", "{\"step\": \"x\"}", "{\"a\":1,\"a\":2}", "{}", "\xff\xfe",
+};
+
+START_TEST(refuses_damaged_files)
+{
+    struct rundir *rundir = make("t");
+    struct run_status status;
+    struct run_completion completion;
+    int64_t incarnation = 7;
+    bool complete;
+    write_text("t/status.json", bad_json[_i]);
+    write_text("t/complete.json", bad_json[_i]);
+    write_text("t/incarnation.json", bad_json[_i]);
+    ck_assert_int_eq(rundir_read_status(rundir, &status, &error), ONWARD_ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(error.text, "status.json"));
+    ck_assert_int_eq(rundir_read_completion(rundir, &completion, &complete, &error),
+                     ONWARD_ERR_CORRUPT);
+    ck_assert(!complete);
+    ck_assert_int_eq(rundir_claim(rundir, &incarnation, &error), ONWARD_ERR_CORRUPT);
+    ck_assert_int_eq(incarnation, 7);
+    bool owned = true;
+    ck_assert_int_eq(rundir_is_owned(rundir, &owned, &error), ONWARD_OK);
+    ck_assert(!owned);
+    rundir_close(rundir);
+}
+END_TEST
+
+START_TEST(bounds_what_it_reads)
+{
+    struct rundir *rundir = make("t");
+    struct run_status status;
+    char path[128];
+    snprintf(path, sizeof path, "%s/t/status.json", base);
+    write_text("t/status.json", "{");
+    ck_assert_int_eq(truncate(path, 1LL << 34), 0);
+    ck_assert_int_eq(rundir_read_status(rundir, &status, &error), ONWARD_ERR_CORRUPT);
+    unlink(path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(rundir_read_status(rundir, &status, &error), ONWARD_ERR_CORRUPT);
+    rundir_close(rundir);
+}
+END_TEST
+
+static int count_lines(const char *name, int *objects)
+{
+    char path[256], line[4096];
+    snprintf(path, sizeof path, "%s/%s", base, name);
+    FILE *file = fopen(path, "r");
+    int lines = 0;
+    *objects = 0;
+    while (file && fgets(line, sizeof line, file)) {
+        json_t *root = json_loads(line, 0, NULL);
+        *objects += json_is_object(root);
+        json_decref(root);
+        lines++;
+    }
+    if (file)
+        fclose(file);
+    return lines;
+}
+
+START_TEST(appends_events)
+{
+    struct rundir *rundir = make("t");
+    int objects;
+    json_t *extra = json_pack("{s:i, s:s}", "member", 4, "event", "not this");
+    ck_assert_int_eq(rundir_event(rundir, "lost", 1, 2, extra, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_event(rundir, "nonsense", 1, 2, NULL, &error), ONWARD_ERR_ARGUMENT);
+    json_decref(extra);
+    char path[128];
+    snprintf(path, sizeof path, "%s/t/events.jsonl", base);
+    int fd = open(path, O_WRONLY | O_APPEND);
+    ck_assert_int_eq(write(fd, "{\"torn", 6), 6);
+    close(fd);
+    ck_assert_int_eq(rundir_event(rundir, "complete", 1, 3, NULL, &error), ONWARD_OK);
+    ck_assert_int_eq(count_lines("t/events.jsonl", &objects), 3);
+    ck_assert_int_eq(objects, 2);
+    rundir_close(rundir);
+}
+END_TEST
+
+START_TEST(hands_over_requests_in_order)
+{
+    struct rundir *rundir = make("t");
+    struct run_request request = {.request = "checkpoint"}, taken;
+    bool found = true;
+    ck_assert_int_eq(rundir_take_request(rundir, &taken, &found, &error), ONWARD_OK);
+    ck_assert(!found);
+    ck_assert_int_eq(rundir_put_request(rundir, &request, &error), ONWARD_OK);
+    ck_assert_ptr_nonnull(strchr(request.by, '@'));
+    request = (struct run_request){.request = "scale", .count = 5, .host = "n2"};
+    ck_assert_int_eq(rundir_put_request(rundir, &request, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_take_request(rundir, &taken, &found, &error), ONWARD_OK);
+    ck_assert(found);
+    ck_assert_str_eq(taken.request, "checkpoint");
+    ck_assert_int_eq(rundir_take_request(rundir, &taken, &found, &error), ONWARD_OK);
+    ck_assert(found);
+    ck_assert_str_eq(taken.name, request.name);
+    ck_assert_int_eq(taken.count, 5);
+    ck_assert_str_eq(taken.host, "n2");
+    ck_assert_int_eq(rundir_take_request(rundir, &taken, &found, &error), ONWARD_OK);
+    ck_assert(!found);
+    request = (struct run_request){.request = "dance"};
+    ck_assert_int_eq(rundir_put_request(rundir, &request, &error), ONWARD_ERR_ARGUMENT);
+    rundir_close(rundir);
+}
+END_TEST
+
+static const char *const bad_requests[] = {
+    "",
+    "[]",
+    "{}",
+    "{\"request\": 1}",
+    "{\"request\": \"dance\"}",
+    "{\"request\": \"scale\", \"count\": -1}",
+    "{\"request\": \"scale\", \"count\": 1.5}",
+    "{\"request\": \"drain\", \"member\": -4}",
+};
+
+START_TEST(moves_away_what_is_no_request)
+{
+    struct rundir *rundir = make("t");
+    struct run_request request;
+    bool found = true;
+    write_text("t/requests/x.json", bad_requests[_i]);
+    ck_assert_int_eq(rundir_take_request(rundir, &request, &found, &error), ONWARD_ERR_INPUT);
+    ck_assert(!found);
+    ck_assert_ptr_nonnull(strstr(error.text, "x.rejected"));
+    ck_assert(is_there("t/requests/x.rejected"));
+    ck_assert_int_eq(rundir_take_request(rundir, &request, &found, &error), ONWARD_OK);
+    ck_assert(!found);
+    rundir_close(rundir);
+}
+END_TEST
+
+START_TEST(gives_back_the_completion)
+{
+    struct rundir *rundir = make("t");
+    struct run_completion read, completion = {1, 4, 600, 41.5};
+    int64_t incarnation;
+    bool complete = true;
+    ck_assert_int_eq(rundir_read_completion(rundir, &read, &complete, &error), ONWARD_OK);
+    ck_assert(!complete);
+    ck_assert_int_eq(rundir_write_completion(rundir, &completion, &error), ONWARD_ERR_ORDER);
+    rundir_claim(rundir, &incarnation, &error);
+    ck_assert_int_eq(rundir_write_completion(rundir, &completion, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_read_completion(rundir, &read, &complete, &error), ONWARD_OK);
+    ck_assert(complete);
+    ck_assert_int_eq(read.step, 600);
+    ck_assert(read.seconds == 41.5);
+    rundir_close(rundir);
+}
+END_TEST
+
+/* A limit on the size of files stands in for a full disk: a write stops short in the same way. */
+START_TEST(keeps_the_old_file_when_there_is_no_space)
+{
+    struct rundir *rundir = make("t");
+    struct run_status read, status = {.task = "t", .step = 1, .exit_code = -1};
+    ck_assert_int_eq(rundir_write_status(rundir, &status, &error), ONWARD_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit before, limit;
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit = before;
+    limit.rlim_cur = 100;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    status.step = 2;
+    int status_code = rundir_write_status(rundir, &status, &error);
+    int task_code = rundir_update_task(rundir, 8, 100, &error);
+    setrlimit(RLIMIT_FSIZE, &before);
+    ck_assert_int_ne(status_code, ONWARD_OK);
+    ck_assert_int_ne(task_code, ONWARD_OK);
+    ck_assert_int_eq(rundir_read_status(rundir, &read, &error), ONWARD_OK);
+    ck_assert_int_eq(read.step, 1);
+    struct task_record record;
+    ck_assert_int_eq(rundir_read_task(rundir, &record, &error), ONWARD_OK);
+    ck_assert_uint_eq(record.subtask_count, 0);
+    task_record_clear(&record);
+    rundir_close(rundir);
+}
+END_TEST
+
+static TCase *file_tests(void)
+{
+    TCase *tests = tcase_create("files");
+    tcase_add_checked_fixture(tests, make_base, remove_base);
+    tcase_add_test(tests, gives_back_the_status);
+    LOOP(tests, refuses_damaged_files, bad_json);
+    tcase_add_test(tests, bounds_what_it_reads);
+    tcase_add_test(tests, appends_events);
+    tcase_add_test(tests, hands_over_requests_in_order);
+    LOOP(tests, moves_away_what_is_no_request, bad_requests);
+    tcase_add_test(tests, gives_back_the_completion);
+    tcase_add_test(tests, keeps_the_old_file_when_there_is_no_space);
+    return tests;
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("rundir files");
+    suite_add_tcase(suite, file_tests());
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
