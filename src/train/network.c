@@ -162,16 +162,16 @@ static void forward(struct network *network, const float *parameters, uint32_t r
 static float softmax_derivative(float *output, uint32_t classes, int32_t label, float scale)
 {
     float largest = output[0], sum = 0.0F;
-    for (uint32_t class = 1; class < classes; class ++)
-        largest = output[class] > largest ? output[class] : largest;
+    for (uint32_t column = 1; column < classes; column++)
+        largest = output[column] > largest ? output[column] : largest;
     float of_label = output[label] - largest;
-    for (uint32_t class = 0; class < classes; class ++) {
-        output[class] = expf(output[class] - largest);
-        sum += output[class];
+    for (uint32_t column = 0; column < classes; column++) {
+        output[column] = expf(output[column] - largest);
+        sum += output[column];
     }
     float factor = scale / sum;
-    for (uint32_t class = 0; class < classes; class ++)
-        output[class] *= factor;
+    for (uint32_t column = 0; column < classes; column++)
+        output[column] *= factor;
     output[label] -= scale;
     /* The largest output adds expf(0) = 1 to the sum: */
     /* cppcheck-suppress invalidFunctionArg */
@@ -254,9 +254,9 @@ void network_gradient(struct network *network, const float *parameters, uint32_t
 static uint32_t largest_of(const float *output, uint32_t classes)
 {
     uint32_t largest = 0;
-    for (uint32_t class = 1; class < classes; class ++)
-        if (output[class] > output[largest])
-            largest = class;
+    for (uint32_t column = 1; column < classes; column++)
+        if (output[column] > output[largest])
+            largest = column;
     return largest;
 }
 
