@@ -1,0 +1,92 @@
+#!/bin/sh
+# supervise.sh - the supervisor against an mpirun that plays stories (fake-mpirun): whatever it does,
+# the launcher ends in time, with the right exit status, and leaves no process behind.
+set -u
+srcdir=${srcdir:-.}
+onward=$(cd "${builddir:-.}" && pwd)/onward
+work=$(mktemp -d "${TMPDIR:-/tmp}/onward-supervise.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+ONWARD_MPIRUN=$(cd "$srcdir/tests/unit" && pwd)/fake-mpirun
+export ONWARD_MPIRUN ONWARD_DIR="$work"
+failures=0 tests=0
+
+fail() { failures=$((failures + 1)); echo "FAIL: $*"; sed 's/^/    /' "$work/out" "$work/err"; }
+# run STORY[:TASK] STATUS [OPTION...]: plays it as a task of the same name, or of another
+run() {
+    story=${1%%:*} task=${1##*:} expected=$2; shift 2
+    tests=$((tests + 1)) begin=$(date +%s)
+    STORY=$story timeout -k 1 40 "$onward" run -n 2 --task "$task" "$@" -- true \
+        >"$work/out" 2>"$work/err"
+    status=$?
+    seconds=$(($(date +%s) - begin))
+    [ $status = "$expected" ] || fail "$story: exit status $status, expected $expected"
+    left=$(pgrep -fc -- "$work/$task-rank" || true)
+    [ "$left" = 0 ] || fail "$story: $left processes are left"
+}
+says() { grep -q -- "$1" "$work/out" "$work/err" || fail "$story: expected to hear: $1"; }
+silent_about() { ! grep -q -- "$1" "$work/out" "$work/err" || fail "$story: did not expect: $1"; }
+relaunches() {
+    n=$(cat "$work/$task/events.jsonl" 2>/dev/null | grep -c '"event":"relaunch"')
+    [ "$n" = "$1" ] || fail "$story: $n relaunches, expected $1"
+}
+within() { [ "$seconds" -le "$1" ] || fail "$story: took $seconds s, expected at most $1"; }
+state() {
+    "$onward" status "$task" >"$work/out" 2>"$work/err"
+    grep -q "^state *$1\$" "$work/out" || fail "$story: expected the state $1"
+}
+
+run complete 0; says 'task complete complete after 20 steps'; state complete
+run complete 0; says 'is complete already'
+run complete-hang 0; within 14; relaunches 0; state complete
+run dies-twice 0; relaunches 2; says 'incarnation 3'; says '2 restarts'
+run dies-always 1 --max-restarts 1; relaunches 1; says 'no restart is left'; state failed
+run no-progress 1; relaunches 1; says 'no step was completed since the restart before'
+run orphan 0; relaunches 1
+run nothing 1; relaunches 0; says 'before the program opened its task'
+export STORY_STATUS=2; run nothing:bad-input 2
+run stopped-hang 75; within 14; says 'onward resume stopped-hang'; state stopped
+run too-few 69; says 'fewer workers are left'; state failed
+run silent 0 --detect 1; relaunches 1; says 'was silent for 1 s'
+run other-incarnation 1 --max-restarts 0; state failed
+run garbage 0
+run talks 0
+says 'loss is falling'; says 'a word of its own'; says 'an end without a newline'
+silent_about prterun
+grep -q 'prterun noticed' "$work/talks/logs/mpirun.1.log" || fail "talks: the log is not whole"
+grep -q 'loss is falling' "$work/out" || fail "talks: standard output went elsewhere"
+run complete:quiet 0 --quiet
+[ ! -s "$work/out" ] && [ ! -s "$work/err" ] || fail "quiet: said something"
+run complete:json 0 --json
+grep -q '"state": "complete"' "$work/out" || fail "json: expected an object"
+
+# start STORY: in the background, until its status is there
+start() {
+    story=$1 task=$1 tests=$((tests + 1))
+    STORY=$1 "$onward" run -n 2 --task "$1" -- true >"$work/out" 2>"$work/err" &
+    launcher=$!
+    for _ in $(seq 100); do [ ! -e "$work/$1/status.json" ] || break; sleep 0.1; done
+}
+ended() { # STATUS
+    wait $launcher; status=$?
+    [ $status = "$1" ] || fail "$story: exit status $status, expected $1"
+    left=$(pgrep -fc -- "$work/$story-rank" || true)
+    [ "$left" = 0 ] || fail "$story: $left processes are left"
+}
+start obedient; kill -TERM $launcher; ended 75; says 'asked the task to stop'; state stopped
+start deaf
+"$onward" run -n 2 --task deaf -- true >"$work/out2" 2>&1
+[ $? = 2 ] && grep -q "in use by process $launcher" "$work/out2" || fail "deaf: a second owner"
+kill -TERM $launcher; sleep 0.5; kill -TERM $launcher; ended 143; state stopped
+run complete:deaf 0
+start mortal; kill -KILL $launcher; wait $launcher 2>/dev/null
+for _ in $(seq 50); do [ ! -e "$work/mortal/terminated" ] || break; sleep 0.1; done
+[ -e "$work/mortal/terminated" ] || fail "mortal: mpirun outlived its launcher"
+state interrupted
+rm "$work/complete/complete.json"
+tests=$((tests + 1))
+STORY=complete "$onward" run --task complete -- false >"$work/out" 2>"$work/err"
+[ $? = 2 ] || fail "another program under the same task ID was not refused"
+says 'with another program'
+
+echo "$tests stories, $failures failures"
+[ $failures = 0 ]
