@@ -69,8 +69,11 @@ int main(int argc, char **argv)
     rounds = rounds < 1 ? 1 : rounds > MAX_ROUNDS ? MAX_ROUNDS : rounds;
     buffers.own = malloc(buffers.length * sizeof(float));
     buffers.total = malloc(buffers.length * sizeof(float));
-    if (!buffers.own || !buffers.total)
+    if (!buffers.own || !buffers.total) {
+        free(buffers.own);
+        free(buffers.total);
         return 1;
+    }
     for (size_t i = 0; i < buffers.length; i++)
         buffers.own[i] = buffers.total[i] = (float)i;
     MPI_Init(&argc, &argv);

@@ -127,7 +127,7 @@ static int tell_answer(const struct ask_input *input, const struct standing *bef
 static int ask(const struct ask_input *input)
 {
     struct rundir *rundir;
-    struct standing before, now;
+    struct standing before = {0}, now;
     struct error error;
     int exit_code, code = standing_open(&input->task, &rundir, &error);
     if (code == ONWARD_OK)

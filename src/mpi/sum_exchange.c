@@ -229,7 +229,7 @@ static void fold_slice(struct exchange *exchange, void *total)
 {
     struct sum *sum = exchange->sum;
     struct sumtree_stack stack;
-    void *operands[SUMTREE_MAX_NODES];
+    void *operands[SUMTREE_MAX_NODES] = {NULL};
     size_t at = 0;
     sumtree_start(&stack, sum->subtask_count);
     for (int peer = 0; peer < exchange->size; peer++) {

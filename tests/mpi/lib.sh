@@ -49,7 +49,7 @@ request() { # TASK JSON: as an operator would, by atomic rename
     mv "$work/$1/requests/.new" "$work/$1/requests/1.json"
 }
 
-complete() { [ -e "$work/$1/complete.json" ] || fail "$1 has no completion record"; }
+completed() { [ -e "$work/$1/complete.json" ] || fail "$1 has no completion record"; }
 sum() { "$onward" ckpt sum --dir "$work" "$1" 2>"$work/sum.err" || fail "no sum of $1: $(cat "$work/sum.err")"; }
 equal() { [ "$(sum "$1")" = "$(sum "$2")" ] || fail "$1 and $2 differ"; }
 events() { grep -c "\"event\": *\"$2\"" "$work/$1/events.jsonl" || true; }
