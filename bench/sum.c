@@ -60,23 +60,11 @@ static void measure(struct onward *ow, struct buffers *buffers, int rounds)
     }
 }
 
-int main(int argc, char **argv)
+static int run(struct buffers *buffers, int rounds)
 {
     struct onward_options options;
     struct onward *ow;
-    struct buffers buffers = {.length = (argc > 1 ? strtoull(argv[1], NULL, 10) : 1048576) / 4};
-    int rounds = argc > 2 ? atoi(argv[2]) : 20, size;
-    rounds = rounds < 1 ? 1 : rounds > MAX_ROUNDS ? MAX_ROUNDS : rounds;
-    buffers.own = malloc(buffers.length * sizeof(float));
-    buffers.total = malloc(buffers.length * sizeof(float));
-    if (!buffers.own || !buffers.total) {
-        free(buffers.own);
-        free(buffers.total);
-        return 1;
-    }
-    for (size_t i = 0; i < buffers.length; i++)
-        buffers.own[i] = buffers.total[i] = (float)i;
-    MPI_Init(&argc, &argv);
+    int size;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     onward_options_init(&options);
     options.subtask_count = size > 1 ? (uint32_t)size - 1 : 1;
@@ -84,14 +72,28 @@ int main(int argc, char **argv)
     options.checkpoint_auto = false;
     if (onward_open(MPI_COMM_WORLD, &options, &ow) != ONWARD_OK) {
         fprintf(stderr, "bench-sum: %s\n", onward_text(NULL));
-        MPI_Finalize();
         return 1;
     }
     if (onward_is_controller(ow))
         onward_control(ow);
     else
-        measure(ow, &buffers, rounds);
-    int code = onward_exit_code(onward_close(ow));
+        measure(ow, buffers, rounds);
+    return onward_exit_code(onward_close(ow));
+}
+
+int main(int argc, char **argv)
+{
+    struct buffers buffers = {.length = (argc > 1 ? strtoull(argv[1], NULL, 10) : 1048576) / 4};
+    int rounds = argc > 2 ? atoi(argv[2]) : 20, code = 1;
+    rounds = rounds < 1 ? 1 : rounds > MAX_ROUNDS ? MAX_ROUNDS : rounds;
+    buffers.own = malloc(buffers.length * sizeof(float));
+    buffers.total = malloc(buffers.length * sizeof(float));
+    MPI_Init(&argc, &argv);
+    if (buffers.own && buffers.total) {
+        for (size_t i = 0; i < buffers.length; i++)
+            buffers.own[i] = buffers.total[i] = (float)i;
+        code = run(&buffers, rounds);
+    }
     MPI_Finalize();
     free(buffers.own);
     free(buffers.total);
