@@ -76,8 +76,6 @@ int file_make_directories(const char *path, struct error *error)
     for (size_t i = 1; i <= length; i++) {
         if (path[i] != '/' && path[i] != '\0')
             continue;
-        if (path[i - 1] == '/')
-            continue;
         memcpy(part, path, i);
         part[i] = '\0';
         int code = make_directory(part, error);

@@ -12,14 +12,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "file.h"
 #include "h5.h"
+#include "hash.h"
 #include "image_driver.h"
 
 /* Small enough that bytes which were hashed are still in the cache when they are written. */
-enum { PIECE_BYTES = 1 << 20 };
+enum { PIECE_BYTES = 1 << 18 };
 
 int image_open(struct image *image, bool sealed, struct error *error)
 {
