@@ -5,7 +5,6 @@
  *     ulfm yes|no DETAIL
  *     recovery yes MILLISECONDS
  * It leaves by _exit, since MPI_Finalize may hang after a failure. */
-#define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
