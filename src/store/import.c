@@ -95,6 +95,7 @@ static int lay_out(struct image *image, struct import_layout *layouts, uint32_t 
 int import_create(struct import_output *output, const char *path, struct import_layout *layouts,
                   uint32_t count, double scale, struct error *error)
 {
+    H5_QUIET;
     struct image image;
     output->path = path;
     int code = image_open(&image, false, error);

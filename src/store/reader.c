@@ -242,6 +242,7 @@ int reader_open(const char *path, const char *split, size_t cache_bytes, struct 
 
 void reader_close(struct reader *reader)
 {
+    H5_QUIET;
     if (!reader)
         return;
     h5_close(&reader->x);

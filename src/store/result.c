@@ -56,6 +56,7 @@ int result_open(const char *task, const char *config, struct result **result, st
 
 void result_close(struct result *result)
 {
+    H5_QUIET;
     if (!result)
         return;
     image_close(&result->image);
