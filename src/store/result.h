@@ -17,9 +17,9 @@
  *     units text ("1" for a pure number), description text, DIMENSION_LABELS (HDF5's dimension
  *     scales: h5py shows them as dataset.dims[i].label)
  *
- * Texts are UTF-8, numbers are stored as they are in memory, datasets are contiguous and
- * row-major. Errors: ONWARD_ERR_ARGUMENT, MEMORY, IO, NO_SPACE; after one the result can only be
- * closed, and the file is as it was. */
+ * Texts are UTF-8 of fixed length (h5py gives bytes: .decode()), numbers are stored as they are in
+ * memory, datasets are contiguous and row-major. Errors: ONWARD_ERR_ARGUMENT, MEMORY, IO, NO_SPACE;
+ * after one the result can only be closed, and the file is as it was. */
 #ifndef STORE_RESULT_H
 #define STORE_RESULT_H
 
