@@ -12,7 +12,7 @@
 #include "start.h"
 #include "verb.h"
 
-enum { MAX_WORDS = 16 };
+enum { MAX_WORDS = 32 };
 
 /* Cuts text at blanks into an argv and reads it. */
 static void parse(const char *text, struct launch_options *options)
@@ -22,8 +22,10 @@ static void parse(const char *text, struct launch_options *options)
     char *argv[MAX_WORDS] = {verb}, *rest;
     int argc = 1;
     snprintf(copy, sizeof copy, "%s", text);
-    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        ck_assert_int_lt(argc, MAX_WORDS - 1);
         argv[argc++] = word;
+    }
     launch_options_init(options);
     options_parse(&launch_argp, "onward test", argc, argv, options);
 }

@@ -159,6 +159,7 @@ static const struct {
     {DASHES "\nmy own table\n" DASHES "\n", DASHES "\nmy own table\n" DASHES "\n"},
     {DASHES "\nnever closed\n", DASHES "\nnever closed\n"},
     {"-----\nshort dashes\n-----\n", "-----\nshort dashes\n-----\n"},
+    {DASHES "-\nPMIx\n" DASHES "-\nb\n", DASHES "-\nPMIx\n" DASHES "-\nb\n"},
     {"[n1:123] PMIX ERROR: UNREACHABLE in file x.c\nb\n", "b\n"},
     {"[n1:123] 1 more process has sent help message help-prte.txt\n", ""},
     {"[n1:123] *** Process received signal ***\n", "[n1:123] *** Process received signal ***\n"},
