@@ -64,9 +64,7 @@ static bool header_is_valid(const struct header *header, size_t size)
 {
     return memcmp(header->magic, magic, sizeof(magic)) == 0 &&
            header->plain_bytes == sizeof(struct controller_plain) &&
-           header->member_bytes == sizeof(struct roster_member) &&
-           header->member_count <= CONTROLLER_MAX_MEMBERS &&
-           header->lineup_size <= CONTROLLER_MAX_MEMBERS && header->zero == 0 &&
+           header->member_bytes == sizeof(struct roster_member) && header->zero == 0 &&
            size == total_bytes(header->member_count, header->lineup_size);
 }
 

@@ -83,7 +83,8 @@ static void judge_resume(struct world *world, const struct controller_action *ac
     if (action->source == SOURCE_CHECKPOINT && newest_stored(world) != action->step)
         world_fail(world, "there is no checkpoint of step %" PRId64, action->step);
     int64_t lost = world->best_step > action->step ? world->best_step - action->step : 0;
-    if (world->takeovers == 0 && action->steps_lost < lost)
+    if (action->steps_lost != world->lost_noted ||
+        (world->takeovers == 0 && action->steps_lost < lost))
         world_fail(world, "%" PRId64 " steps are lost and not spoken of", lost);
 }
 

@@ -162,6 +162,7 @@ static void decide(struct world *world)
 {
     world->opened = (struct controller_action){0};
     world->spawn_asked = 0;
+    world->lost_noted = 0;
     world_deliver_local(world);
     tell_losses(world);
     register_missing(world);

@@ -293,6 +293,10 @@ static void carry_out(struct world *world, const struct controller_action *actio
     case ACTION_OPEN_EPOCH:
         world->opened = *action;
         break;
+    case ACTION_NOTE:
+        if (action->note == NOTE_STEPS_LOST)
+            world->lost_noted = action->count;
+        break;
     case ACTION_SPAWN:
         world->spawn_asked = action->count;
         break;
