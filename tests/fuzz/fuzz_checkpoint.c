@@ -99,8 +99,8 @@ static void look_at_checkpoint(void)
 
 static void read_checkpoint(int is_forged)
 {
-    float found_weights[6][5];
-    int64_t found_count[3], newest = -1;
+    float found_weights[6][5] = {{0}};
+    int64_t found_count[3] = {0}, newest = -1;
     struct checkpoint_array found[ARRAYS] = {written[0], written[1]};
     struct error error = {0};
     found[0].data = found_weights;

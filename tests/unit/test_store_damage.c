@@ -38,8 +38,7 @@ static void damage_file(const char *path, enum damage damage)
         free(bytes);
         return;
     }
-    bytes = realloc(bytes, size + 1);
-    bytes[size] = 0;
+    bytes[size] = 0; /* read_file leaves room for one more */
     if (damage == FLIP_FIRST || damage == FLIP_MIDDLE || damage == FLIP_LAST)
         bytes[damage == FLIP_FIRST ? 0 : damage == FLIP_MIDDLE ? size / 2 : size - 1] ^= 4;
     size_t kept = damage == EMPTY      ? 0

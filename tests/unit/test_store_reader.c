@@ -101,7 +101,7 @@ static void make_kind(const char *path, int kind)
 START_TEST(cached_and_not_are_the_same)
 {
     struct reader *readers[2];
-    uint64_t seed = (uint64_t)_i + 1, indices[300];
+    uint64_t seed = (uint64_t)_i + 1, indices[300] = {0};
     make_kind(in_scratch("d.h5"), _i);
     ck_ok(reader_open(in_scratch("d.h5"), "train", 0, &readers[0], &failure));
     ck_ok(reader_open(in_scratch("d.h5"), "train", (size_t)1 << 30, &readers[1], &failure));
