@@ -38,6 +38,7 @@ static struct change_report report_of(struct onward *ow)
     report.member = ow->member;
     report.pid = (uint32_t)getpid();
     report.complete_step = ow->complete_step;
+    report.seen_epoch = ow->seen_epoch;
     report.clean = ow->clean;
     report.dedicated = ow->dedicated;
     report.signature = ow->dedicated ? 0 : state_signature(ow);
@@ -99,6 +100,8 @@ static int share_opening(struct onward *ow, struct pass *pass)
                                    pass->opening.seat_count * sizeof *pass->seats);
     if (code == ONWARD_OK)
         code = transport_broadcast(transport, pass->core_bytes, pass->opening.core_size);
+    if (pass->opening.epoch > ow->seen_epoch)
+        ow->seen_epoch = pass->opening.epoch;
     if (code == ONWARD_OK)
         pass->lineup_rank = pass->seats[pass->rank].rank;
     return code;
@@ -126,6 +129,7 @@ static void read_checkpoint(struct onward *ow, struct pass *pass)
     if (pass->lineup_rank < 0)
         return;
     ow->clean = false;
+    ow->dirty = true;
     int code =
         checkpoint_read(ow->run, pass->opening.step, ow->arrays, ow->array_count, &ow->error);
     if (code == ONWARD_ERR_INPUT)
@@ -148,6 +152,13 @@ static int pass_body(struct onward *ow, struct pass *pass)
         read_checkpoint(ow, pass);
         return ONWARD_OK;
     }
+    if (pass->opening.source == SOURCE_FRESH && ow->dirty) {
+        error_set(&ow->error, ONWARD_ERR_INPUT,
+                  "task %s: no checkpoint could be read whole, and the initial values are "
+                  "overwritten; start it again",
+                  ow->options.task);
+        pass->flags &= ~FLAG_INPUT;
+    }
     return move_state(ow, pass);
 }
 
@@ -168,6 +179,7 @@ static void take_role(struct onward *ow, const struct pass *pass)
                                     .changed = true};
     if (ow->in_lineup || (opening->move_state && opening->move_over_control && !ow->dedicated)) {
         ow->clean = true;
+        ow->dirty = false;
         ow->complete_step = opening->step;
         state_keep_copies(ow);
     }
@@ -228,7 +240,8 @@ static int end_bad_input(struct onward *ow)
     if (ow->control) {
         if (ow->error.code != ONWARD_ERR_INPUT)
             error_set(&ow->error, ONWARD_ERR_INPUT,
-                      "task %s: the checkpoint holds other arrays than the program protects",
+                      "task %s: the state could not be restored; a worker's log says why: the "
+                      "checkpoint holds other arrays than the program protects, or is damaged",
                       ow->options.task);
         control_write_end(ow, ONWARD_ERR_INPUT, ow->error.text);
     }

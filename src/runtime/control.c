@@ -49,6 +49,7 @@ static void take_report(struct onward *ow, const struct message *message)
     control_feed(ow, (struct controller_event){.type = EVENT_REPORT,
                                                .member = message->member,
                                                .step = message->step,
+                                               .epoch = message->epoch,
                                                .clean = true});
     if (message->stall_s >= 0 && message->epoch == controller_epoch(control->core) &&
         controller_find(control->core, message->member) &&
@@ -67,6 +68,7 @@ static void take_shard(struct onward *ow, const struct message *message)
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_SHARD,
                                                .member = message->member,
                                                .step = message->step,
+                                               .epoch = message->epoch,
                                                .cost_us = (int64_t)(message->cost_s * 1e6)});
 }
 
@@ -89,7 +91,8 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
         return;
     memcpy(&aligned, bytes, size);
     struct message message = aligned.message; /* feeding the core may come back here */
-    struct controller_event event = {.member = message.member, .step = message.step};
+    struct controller_event event = {
+        .member = message.member, .step = message.step, .epoch = message.epoch};
     switch (message.kind) {
     case MESSAGE_REPORT:
         take_report(ow, &message);
@@ -306,6 +309,7 @@ static void report_all(struct onward *ow, const struct change_report *reports, i
                                                    .member = seats[i].member,
                                                    .step = reports[i].complete_step,
                                                    .clean = reports[i].clean,
+                                                   .epoch = reports[i].seen_epoch,
                                                    .in_change = true});
 }
 
@@ -331,8 +335,10 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
     bool first = !control->started;
     if (first)
         start_core(ow, reports, count);
-    if (first || ow->opened)
+    if (!control->knows_checkpoints) { /* verifying reads it whole: once, not at each change */
+        control->knows_checkpoints = true;
         find_checkpoint(ow);
+    }
     for (int i = 0; i < count; i++) {
         seats[i].member = reports[i].member ? reports[i].member : (uint32_t)i + 1;
         memcpy(seats[i].host, reports[i].host, sizeof seats[i].host);

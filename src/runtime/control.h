@@ -15,6 +15,7 @@ struct change_report {
     uint32_t member; /* 0: not registered yet */
     uint32_t pid;
     int64_t complete_step;
+    int64_t seen_epoch;
     uint64_t signature; /* of the protected arrays; 0 for a dedicated controller */
     bool clean, dedicated;
     char host[HOST_BYTES];
@@ -45,9 +46,10 @@ struct control {
     struct checkpoint_shard *shards; /* of the checkpoint in flight, by rank */
     uint32_t shard_room;
     int64_t shard_epoch;
-    bool started; /* the core has had EVENT_START */
-    bool unsaved; /* the final state could not be written: the task must not complete */
-    bool give_up; /* the next opening is an end */
+    bool started;           /* the core has had EVENT_START */
+    bool knows_checkpoints; /* the core was told what the run directory holds */
+    bool unsaved;           /* the final state could not be written: the task must not complete */
+    bool give_up;           /* the next opening is an end */
     int end_code;
     char end_text[REPORT_TEXT_BYTES];
     struct controller_action opened; /* the newest ACTION_OPEN_EPOCH */

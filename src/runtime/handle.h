@@ -81,6 +81,8 @@ struct onward {
     bool final_done_sent;
     bool clean;            /* memory is the state after complete_step */
     int64_t complete_step; /* -1: no state */
+    bool dirty;            /* a checkpoint was read in part: initial values are gone */
+    int64_t seen_epoch;    /* newest that an opening named, agreed to or not */
     int64_t started_step;  /* newest step begun by this member; -1 none */
     bool ended;
     int end_code; /* enum onward_error, when ended or complete_ordered */
