@@ -166,19 +166,17 @@ static bool is_ours(const struct process *processes, size_t count, pid_t parent)
     return false;
 }
 
-/* Kills all below us; returns how many there were. */
+/* Kills all below us; returns how many there were. One that stands before its parent in the table
+ * is missed; it becomes our child when the parent is gone, and is found the next time. */
 static size_t kill_descendants(struct process *processes)
 {
     size_t count = read_processes(processes, MAX_PROCESSES), killed = 0;
-    bool found = true;
-    while (found) { /* a child may stand before its parent in the table */
-        found = false;
-        for (size_t i = 0; i < count; i++)
-            if (!processes[i].ours && is_ours(processes, count, processes[i].parent)) {
-                processes[i].ours = found = true;
-                kill(processes[i].pid, SIGKILL);
-                killed++;
-            }
+    for (size_t i = 0; i < count; i++) {
+        processes[i].ours = is_ours(processes, i, processes[i].parent);
+        if (!processes[i].ours)
+            continue;
+        kill(processes[i].pid, SIGKILL);
+        killed++;
     }
     return killed;
 }

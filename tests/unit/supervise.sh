@@ -45,6 +45,7 @@ run orphan 0; relaunches 1
 run nothing 1; relaunches 0; says 'before the program opened its task'
 export STORY_STATUS=2; run nothing:bad-input 2
 run stopped-hang 75; within 14; says 'onward resume stopped-hang'; state stopped
+run slow:stopped-hang 0; silent_about 'step 7'; state complete
 run too-few 69; says 'fewer workers are left'; state failed
 run silent 0 --detect 1; relaunches 1; says 'was silent for 1 s'
 run other-incarnation 1 --max-restarts 0; state failed
@@ -76,8 +77,10 @@ start obedient; kill -TERM $launcher; ended 75; says 'asked the task to stop'; s
 start deaf
 "$onward" run -n 2 --task deaf -- true >"$work/out2" 2>&1
 [ $? = 2 ] && grep -q "in use by process $launcher" "$work/out2" || fail "deaf: a second owner"
+begin=$(date +%s)
 kill -TERM $launcher; sleep 0.5; kill -TERM $launcher; ended 143; state stopped
-run complete:deaf 0
+seconds=$(($(date +%s) - begin)); within 10
+run unasked:deaf 0
 start mortal; kill -KILL $launcher; wait $launcher 2>/dev/null
 for _ in $(seq 50); do [ ! -e "$work/mortal/terminated" ] || break; sleep 0.1; done
 [ -e "$work/mortal/terminated" ] || fail "mortal: mpirun outlived its launcher"
