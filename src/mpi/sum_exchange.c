@@ -133,6 +133,25 @@ int sum_add(struct sum *sum, uint32_t subtask, const void *contribution)
     return ONWARD_OK;
 }
 
+/* total = left + right: the addition at the root, out of place. */
+static void fold_root(bool is_double, void *restrict total, const void *restrict left,
+                      const void *restrict right, size_t length)
+{
+    if (is_double) {
+        double *restrict sum = total;
+        const double *restrict a = left, *restrict b = right;
+#pragma omp simd
+        for (size_t i = 0; i < length; i++)
+            sum[i] = a[i] + b[i];
+    } else {
+        float *restrict sum = total;
+        const float *restrict a = left, *restrict b = right;
+#pragma omp simd
+        for (size_t i = 0; i < length; i++)
+            sum[i] = a[i] + b[i];
+    }
+}
+
 /* One slice of the vector: elements [begin, begin+length). */
 struct slice {
     size_t begin, length;
@@ -227,13 +246,16 @@ static int post_scatter(struct exchange *exchange)
 }
 
 /* My slice of the total: all subtrees from left to right through the stack machine. The folds go
- * into the received slices and into my own vectors, neither of which anyone needs afterwards. */
+ * into the received slices and into my own vectors, neither of which anyone needs afterwards; the
+ * last one, of two entries into the root, goes into the total itself. */
 static void fold_slice(struct exchange *exchange, void *total)
 {
     struct sum *sum = exchange->sum;
     struct sumtree_stack stack;
     void *operands[SUMTREE_MAX_NODES] = {NULL};
-    size_t at = 0;
+    void *result = element(total, exchange->mine.begin, sum);
+    size_t at = 0, length = exchange->mine.length;
+    bool done = false;
     sumtree_start(&stack, sum->subtask_count);
     for (int peer = 0; peer < exchange->size; peer++) {
         for (uint32_t i = 0; i < exchange->node_count[peer]; i++) {
@@ -245,12 +267,20 @@ static void fold_slice(struct exchange *exchange, void *total)
             operands[stack.depth] = slice;
             uint32_t folds =
                 sumtree_push(&stack, exchange->nodes[peer * SUMTREE_MAX_NODES + (int)i]);
-            for (uint32_t top = stack.depth - 1 + folds; folds > 0; folds--, top--)
-                fold(sum->is_double, operands[top - 1], operands[top], exchange->mine.length);
+            bool last = sumtree_end(stack.nodes[stack.depth - 1], sum->subtask_count) ==
+                            sum->subtask_count &&
+                        stack.depth == 1;
+            for (uint32_t top = stack.depth - 1 + folds; folds > 0; folds--, top--) {
+                done = last && top == 1;
+                if (done)
+                    fold_root(sum->is_double, result, operands[0], operands[1], length);
+                else
+                    fold(sum->is_double, operands[top - 1], operands[top], length);
+            }
         }
     }
-    memcpy(element(total, exchange->mine.begin, sum), operands[0],
-           exchange->mine.length * sum->element_bytes);
+    if (!done)
+        memcpy(result, operands[0], length * sum->element_bytes);
 }
 
 static int gather_slices(struct exchange *exchange, void *total)
