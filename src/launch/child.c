@@ -5,8 +5,6 @@
  * while they are being killed. */
 #include "child.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,9 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "processes.h"
 #include "say.h"
-
-enum { MAX_PROCESSES = 65536, STAT_BYTES = 512 };
 
 int child_adopt_orphans(struct error *error)
 {
@@ -114,87 +111,27 @@ void child_reap(struct child *child)
         }
 }
 
-struct process {
-    pid_t pid, parent;
-    bool ours;
-};
-
-/* The parent is the second word behind the command's name, which stands in parentheses and may
- * hold anything. Zombies do not count: they are dead. */
-static bool read_process(const char *name, struct process *process)
+/* Kills all below us; returns how many there were, at least one when that is not known. */
+static int kill_descendants(const struct child *child)
 {
-    char path[64], text[STAT_BYTES], state;
-    int parent;
-    snprintf(path, sizeof path, "/proc/%.20s/stat", name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t got = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (got <= 0)
-        return false;
-    text[got] = '\0';
-    const char *close_parenthesis = strrchr(text, ')');
-    if (!close_parenthesis || sscanf(close_parenthesis + 1, " %c %d", &state, &parent) != 2)
-        return false;
-    *process = (struct process){(pid_t)atoi(name), parent, false};
-    return state != 'Z' && state != 'X';
-}
-
-static size_t read_processes(struct process *processes, size_t max)
-{
-    size_t count = 0;
-    DIR *table = opendir("/proc");
-    if (!table)
-        return 0;
-    const struct dirent *entry;
-    while (count < max && (entry = readdir(table)) != NULL)
-        if (isdigit((unsigned char)entry->d_name[0]) &&
-            read_process(entry->d_name, &processes[count]))
-            count++;
-    closedir(table);
-    return count;
-}
-
-static bool is_ours(const struct process *processes, size_t count, pid_t parent)
-{
-    if (parent == getpid())
-        return true;
-    for (size_t i = 0; i < count; i++)
-        if (processes[i].pid == parent)
-            return processes[i].ours;
-    return false;
-}
-
-/* Kills all below us; returns how many there were. One that stands before its parent in the table
- * is missed; it becomes our child when the parent is gone, and is found the next time. */
-static size_t kill_descendants(struct process *processes)
-{
-    size_t count = read_processes(processes, MAX_PROCESSES), killed = 0;
-    for (size_t i = 0; i < count; i++) {
-        processes[i].ours = is_ours(processes, i, processes[i].parent);
-        if (!processes[i].ours)
-            continue;
-        kill(processes[i].pid, SIGKILL);
-        killed++;
-    }
-    return killed;
+    struct process *list;
+    int count = processes_below(&list);
+    for (int i = 0; i < count; i++)
+        kill(list[i].pid, SIGKILL);
+    free(list);
+    if (count < 0 && child->pid > 0)
+        kill(-child->pid, SIGKILL);
+    return count < 0 ? 1 : count;
 }
 
 bool child_kill_all(struct child *child, double limit_s)
 {
     double deadline_s = clock_now_s() + limit_s;
-    struct process *processes = malloc(MAX_PROCESSES * sizeof *processes);
-    if (!processes) {
-        kill(-child->pid, SIGKILL);
-        return false;
-    }
-    size_t left;
-    while ((left = kill_descendants(processes)) > 0 && clock_now_s() < deadline_s) {
+    int left;
+    while ((left = kill_descendants(child)) > 0 && clock_now_s() < deadline_s) {
         child_reap(child);
         sleep_s(0.01);
     }
-    free(processes);
     child_reap(child);
     return left == 0;
 }

@@ -183,7 +183,9 @@ static const struct argp_option table[] = {
     {"keep", KEY_KEEP, "K", 0, "keep the newest K checkpoints (default 3)", 0},
     {"max-restarts", KEY_MAX_RESTARTS, "K", 0, "start mpirun again at most K times (default 3)", 0},
     {"detect", KEY_DETECT, "SECONDS", 0,
-     "start again when the controller was silent for so long (default 60)", 0},
+     "start again when the controller was silent for so long, kill a process that was stopped for "
+     "half as long (default 60)",
+     0},
     {"inject", KEY_INJECT, "FAULTS", 0, "rehearse faults, such as kill:worker=2@step=300", 0},
     {"mpirun", KEY_MPIRUN, "PATH", 0, "the mpirun to use (default $ONWARD_MPIRUN)", 0},
     {"mpirun-arg", KEY_MPIRUN_ARGUMENT, "A", 0, "hand A to mpirun; may be given several times", 0},

@@ -24,9 +24,10 @@
 #include "file.h"
 #include "output.h"
 #include "say.h"
+#include "stopped.h"
 #include "watch.h"
 
-enum { TURN_MS = 50, MAX_BACKOFF_S = 30 };
+enum { TURN_MS = 50, PAUSE_S = 2, MAX_BACKOFF_S = 30 };
 
 static const double kill_s = 5;
 
@@ -45,6 +46,8 @@ struct supervisor {
     struct watch watch;
     struct output output, error_output;
     struct progress_events events;
+    struct stopped stopped;
+    double turned_s; /* when the loop last came round */
     int signal_fd, log_fd;
     int64_t incarnation;
     int signal;       /* the first that asked us to end; 0: none */
@@ -85,8 +88,8 @@ static void take_signal(struct supervisor *s, int number)
         return;
     }
     display_clear(s->settings->display);
-    say("%s: asked the task to stop; it has %.0f s; a second signal kills it", strsignal(number),
-        s->settings->stop_s);
+    say("SIG%s: asked the task to stop; it has %.0f s; a second signal kills it",
+        sigabbrev_np(number), s->settings->stop_s);
 }
 
 static void take_signals(struct supervisor *s)
@@ -121,10 +124,40 @@ static void look(struct supervisor *s)
     display_status(s->settings->display, text);
 }
 
+/* When the launcher was held up itself (a suspended job), so was the rest of it. */
+static void excuse_pause(struct supervisor *s)
+{
+    double now_s = clock_now_s(), pause_s = now_s - s->turned_s;
+    s->turned_s = now_s;
+    if (pause_s < PAUSE_S)
+        return;
+    s->watch.changed_s += pause_s;
+    stopped_excuse(&s->stopped, pause_s);
+}
+
+static void end_stopped(struct supervisor *s)
+{
+    char text[128];
+    /* Sooner than a silent controller counts as dead: then another member takes over. */
+    double limit_s = s->settings->detect_s / 2;
+    pid_t killed = stopped_look(&s->stopped, limit_s);
+    if (killed == 0)
+        return;
+    snprintf(text, sizeof text, "process %ld was stopped for %.3g s and was killed", (long)killed,
+             limit_s);
+    json_t *extra = json_pack("{s:s}", "text", text);
+    rundir_event(s->settings->rundir, "warning", s->watch.status.epoch, s->watch.status.step, extra,
+                 NULL);
+    json_decref(extra);
+}
+
 static enum outcome watch_task(struct supervisor *s)
 {
+    s->turned_s = clock_now_s();
     for (;;) {
         turn(s);
+        excuse_pause(s);
+        end_stopped(s);
         bool gone = s->child.ended; /* before the look: then the look sees all it wrote */
         look(s);
         double silent_s = clock_now_s() - s->watch.changed_s;
@@ -285,6 +318,7 @@ static int claim_next(struct supervisor *s, const char *cause, struct error *err
     if (code != ONWARD_OK)
         return code;
     s->result->restarts++;
+    unsetenv("ONWARD_INJECT"); /* a rehearsed fault happens once */
     json_t *extra = json_pack("{s:s, s:i}", "cause", cause, "restarts", s->result->restarts);
     rundir_event(s->settings->rundir, "relaunch", status->epoch, s->best_step, extra, NULL);
     json_t *event =
@@ -299,8 +333,8 @@ static int claim_next(struct supervisor *s, const char *cause, struct error *err
 static void end_by_signal(struct supervisor *s)
 {
     char text[128];
-    snprintf(text, sizeof text, "killed after %s, before it had stopped by itself",
-             strsignal(s->signal));
+    snprintf(text, sizeof text, "killed after SIG%s, before it had stopped by itself",
+             sigabbrev_np(s->signal));
     end_result(s, 128 + s->signal, "stopped", text);
     record_end(s);
 }

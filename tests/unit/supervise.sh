@@ -5,7 +5,8 @@ set -u
 srcdir=${srcdir:-.}
 onward=$(cd "${builddir:-.}" && pwd)/onward
 work=$(mktemp -d "${TMPDIR:-/tmp}/onward-supervise.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+# What a launcher that fails the test left behind must not stay.
+trap 'xargs kill -KILL <"$work/processes" 2>/dev/null; rm -rf "$work"' EXIT
 ONWARD_MPIRUN=$(cd "$srcdir/tests/unit" && pwd)/fake-mpirun
 export ONWARD_MPIRUN ONWARD_DIR="$work"
 failures=0 tests=0
@@ -48,6 +49,8 @@ run stopped-hang 75; within 14; says 'onward resume stopped-hang'; state stopped
 run slow:stopped-hang 0; silent_about 'step 7'; state complete
 run too-few 69; says 'fewer workers are left'; state failed
 run silent 0 --detect 1; relaunches 1; says 'was silent for 1 s'
+run frozen 0 --detect 2; relaunches 0; says 'was stopped for 1 s and was killed'
+run rehearses 0 --inject kill:worker=0@step=3; relaunches 1
 run other-incarnation 1 --max-restarts 0; state failed
 run garbage 0
 run talks 0

@@ -1,0 +1,19 @@
+/* processes.h - the processes below this one, as the process table has them. */
+#ifndef LAUNCH_PROCESSES_H
+#define LAUNCH_PROCESSES_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct process {
+    pid_t pid, parent;
+    char state; /* R S D T ..., as in proc(5) */
+};
+
+/* All below the calling process, but for those that are dead already; *list is the caller's to
+ * free(). One that stands before its parent in the table may be missed; when its parent ends it
+ * becomes a child of ours (child_adopt_orphans), and is found the next time. Returns how many, or
+ * -1 when the table cannot be read. */
+int processes_below(struct process **list);
+
+#endif
