@@ -6,7 +6,7 @@
 #include "handle.h"
 
 /* A spare sleeps under 1 % of a core; a worker at the end of its steps waits for a short while. */
-enum { SPARE_NS = 5000000, END_NS = 1000000 };
+enum { SPARE_NS = 10000000, END_NS = 1000000 };
 
 /* The step that just ended counts if no loss was seen in it. */
 static void end_step(struct onward *ow)
