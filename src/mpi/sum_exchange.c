@@ -98,22 +98,22 @@ void *sum_buffer(struct sum *sum)
     return vector_at(sum, sum->stack.depth);
 }
 
-/* left += right; the one place where the additions of the canonical sum happen. gcc vectorizes it
- * at -O2 only when told to. */
-static void fold(bool is_double, void *restrict left, const void *restrict right, size_t length)
+/* out = left + right, where out may be left; the one place where the additions of the canonical sum
+ * happen. gcc vectorizes it at -O2 only when told to. */
+static void add(bool is_double, void *out, const void *left, const void *right, size_t length)
 {
     if (is_double) {
-        double *restrict a = left;
-        const double *restrict b = right;
+        double *sum = out;
+        const double *a = left, *b = right;
 #pragma omp simd
         for (size_t i = 0; i < length; i++)
-            a[i] += b[i];
+            sum[i] = a[i] + b[i];
     } else {
-        float *restrict a = left;
-        const float *restrict b = right;
+        float *sum = out;
+        const float *a = left, *b = right;
 #pragma omp simd
         for (size_t i = 0; i < length; i++)
-            a[i] += b[i];
+            sum[i] = a[i] + b[i];
     }
 }
 
@@ -128,28 +128,10 @@ int sum_add(struct sum *sum, uint32_t subtask, const void *contribution)
         memcpy(buffer, contribution, sum->length * sum->element_bytes);
     uint32_t folds = sumtree_push(&sum->stack, (struct sumtree_node){0, subtask});
     for (uint32_t top = sum->stack.depth - 1 + folds; folds > 0; folds--, top--)
-        fold(sum->is_double, sum->vectors[top - 1], sum->vectors[top], sum->length);
+        add(sum->is_double, sum->vectors[top - 1], sum->vectors[top - 1], sum->vectors[top],
+            sum->length);
     sum->added++;
     return ONWARD_OK;
-}
-
-/* total = left + right: the addition at the root, out of place. */
-static void fold_root(bool is_double, void *restrict total, const void *restrict left,
-                      const void *restrict right, size_t length)
-{
-    if (is_double) {
-        double *restrict sum = total;
-        const double *restrict a = left, *restrict b = right;
-#pragma omp simd
-        for (size_t i = 0; i < length; i++)
-            sum[i] = a[i] + b[i];
-    } else {
-        float *restrict sum = total;
-        const float *restrict a = left, *restrict b = right;
-#pragma omp simd
-        for (size_t i = 0; i < length; i++)
-            sum[i] = a[i] + b[i];
-    }
 }
 
 /* One slice of the vector: elements [begin, begin+length). */
@@ -272,10 +254,8 @@ static void fold_slice(struct exchange *exchange, void *total)
                         stack.depth == 1;
             for (uint32_t top = stack.depth - 1 + folds; folds > 0; folds--, top--) {
                 done = last && top == 1;
-                if (done)
-                    fold_root(sum->is_double, result, operands[0], operands[1], length);
-                else
-                    fold(sum->is_double, operands[top - 1], operands[top], length);
+                add(sum->is_double, done ? result : operands[top - 1], operands[top - 1],
+                    operands[top], length);
             }
         }
     }

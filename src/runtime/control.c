@@ -83,14 +83,10 @@ static void take_arrays(struct onward *ow, const struct message *message, size_t
 
 void control_take(struct onward *ow, const void *bytes, size_t size)
 {
-    static struct {
-        struct message message;
-        struct checkpoint_array arrays[ONWARD_MAX_ARRAYS];
-    } aligned;
-    if (size < sizeof(struct message) || size > sizeof aligned)
+    const struct message *whole = bytes;
+    if (size < sizeof *whole)
         return;
-    memcpy(&aligned, bytes, size);
-    struct message message = aligned.message; /* feeding the core may come back here */
+    struct message message = *whole; /* feeding the core may come back here */
     struct controller_event event = {
         .member = message.member, .step = message.step, .epoch = message.epoch};
     switch (message.kind) {
@@ -113,7 +109,7 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
         control_feed(ow, event);
         break;
     case MESSAGE_ARRAYS:
-        take_arrays(ow, &aligned.message, size);
+        take_arrays(ow, whole, size);
         break;
     default:
         break;
@@ -393,22 +389,17 @@ void control_checkpoint_bad(struct onward *ow, int64_t step)
 
 int onward_control(struct onward *ow)
 {
-    static unsigned char bytes[TRANSPORT_MAX_MESSAGE_BYTES];
-    size_t size;
-    int source;
     if (!ow->dedicated)
         return error_set(&ow->error, ONWARD_ERR_ORDER,
                          "onward_control was called on a worker; call onward_next");
     while (!ow->ended) {
-        if (!ow->opened || transport_change_due(ow->transport)) {
+        if (!ow->opened || transport_loss_seen(ow->transport)) {
             int code = change_run(ow);
             if (code != ONWARD_OK)
                 return code;
         }
-        while (!ow->ended && transport_receive(ow->transport, bytes, &size, &source))
-            control_take(ow, bytes, size);
         if (!ow->ended)
-            control_tick(ow);
+            worker_poll(ow);
         if (!ow->ended && !transport_loss_seen(ow->transport))
             sleep_ns(IDLE_NS);
     }

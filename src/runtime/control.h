@@ -31,7 +31,6 @@ struct opening {
     int32_t end_code;
     int32_t source_rank; /* in the candidate, or in the team */
     uint32_t size, seat_count;
-    uint32_t takeover; /* the controller is this member since a loss */
     int64_t epoch, step, incarnation;
     uint64_t fired_faults, core_size;
     char text[REPORT_TEXT_BYTES];
@@ -64,7 +63,7 @@ int control_create(struct onward *ow);
 int control_take_over(struct onward *ow);
 void control_destroy(struct onward *ow);
 
-/* One message of a member. */
+/* One message of a member; bytes are aligned as a struct message is. */
 void control_take(struct onward *ow, const void *bytes, size_t size);
 /* Time: requests, deadlines, status. */
 void control_tick(struct onward *ow);

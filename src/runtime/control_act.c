@@ -1,11 +1,9 @@
 /* control_act.c - carries out the actions of the decision core: orders to workers, files in the
  * run directory, lines in the event log. Results go back to the core as events, at once; the core
  * bounds how deep that nests (one action leads to at most one result). */
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "control.h"
 
@@ -89,8 +87,7 @@ static void commit_checkpoint(struct onward *ow, int64_t step)
 {
     struct control *control = ow->control;
     struct error error = {0};
-    struct checkpoint_id id = {"", ow->incarnation, controller_epoch(control->core), step};
-    snprintf(id.task, sizeof id.task, "%s", ow->options.task);
+    struct checkpoint_id id = state_checkpoint_id(ow, controller_epoch(control->core), step);
     int64_t begin_ns = clock_ns();
     int code = rundir_check_fence(control->rundir, &error);
     if (code == ONWARD_OK)
@@ -181,6 +178,11 @@ static void note(struct onward *ow, const struct controller_action *action)
                  "the checkpoint of step %lld came too late for member %u; it "
                  "is taken at a later step",
                  (long long)action->step, action->member);
+        break;
+    case NOTE_CHECKPOINT_FAILED:
+        snprintf(text, sizeof text,
+                 "the checkpoint of step %lld failed, %u in a row; it is tried again later",
+                 (long long)action->step, action->count);
         break;
     case NOTE_NO_FINAL_CHECKPOINT:
         ow->control->unsaved = true;

@@ -124,7 +124,7 @@ int change_run(struct onward *ow);
 void state_restore_copies(struct onward *ow);
 void state_keep_copies(struct onward *ow);
 uint64_t state_signature(const struct onward *ow);
-uint64_t state_bytes(const struct onward *ow);
+struct checkpoint_id state_checkpoint_id(const struct onward *ow, int64_t epoch, int64_t step);
 
 /* worker.c: what a worker tells and is told between steps. */
 void worker_poll(struct onward *ow);

@@ -21,22 +21,20 @@ static void end_step(struct onward *ow)
     ow->step_end_ns = ow->poll_ns; /* at most one poll too early; spares a clock call */
 }
 
-static void begin_final_work(struct onward *ow)
-{
-    ow->finishing = true;
-    fault_at_phase(ow, INJECT_PHASE_FINISH);
-    if (!ow->options.wants_finish) {
-        ow->final_done_sent = true;
-        worker_send(ow, &(struct message){.kind = MESSAGE_FINAL_DONE, .step = ow->complete_step});
-    }
-}
-
 static void end_final_work(struct onward *ow)
 {
     if (!ow->finishing || ow->final_done_sent || transport_loss_seen(ow->transport))
         return;
     ow->final_done_sent = true;
     worker_send(ow, &(struct message){.kind = MESSAGE_FINAL_DONE, .step = ow->complete_step});
+}
+
+static void begin_final_work(struct onward *ow)
+{
+    ow->finishing = true;
+    fault_at_phase(ow, INJECT_PHASE_FINISH);
+    if (!ow->options.wants_finish)
+        end_final_work(ow);
 }
 
 static int begin_step(struct onward *ow, struct onward_role *role)
@@ -97,14 +95,14 @@ int onward_next(struct onward *ow, struct onward_role *role)
     for (;;) {
         if (ow->opened)
             worker_poll(ow);
-        if (!ow->opened || transport_loss_seen(ow->transport)) {
+        if (ow->complete_ordered) { /* before a loss: whoever dies from now on changes nothing */
+            ow->ended = true;
+            error_set(&ow->error, ow->end_code, "%s", onward_error_message(ow->end_code));
+        }
+        if (!ow->ended && (!ow->opened || transport_loss_seen(ow->transport))) {
             int code = change_run(ow);
             if (code != ONWARD_OK)
                 return code;
-        }
-        if (ow->complete_ordered) {
-            ow->ended = true;
-            error_set(&ow->error, ow->end_code, "%s", onward_error_message(ow->end_code));
         }
         if (ow->ended)
             return ended(ow);

@@ -1,5 +1,6 @@
 /* state.c - protected arrays: their registration, and the copies of those whose step may change
  * them at any time (not ONWARD_ATOMIC). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -119,10 +120,9 @@ uint64_t state_signature(const struct onward *ow)
     return signature;
 }
 
-uint64_t state_bytes(const struct onward *ow)
+struct checkpoint_id state_checkpoint_id(const struct onward *ow, int64_t epoch, int64_t step)
 {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < ow->array_count; i++)
-        bytes += ow->protected[i].bytes;
-    return bytes;
+    struct checkpoint_id id = {"", ow->incarnation, epoch, step};
+    snprintf(id.task, sizeof id.task, "%s", ow->options.task);
+    return id;
 }

@@ -70,28 +70,31 @@ void worker_take_order(struct onward *ow, const struct message *message)
     }
 }
 
-static void take_orders(struct onward *ow)
+static void take_messages(struct onward *ow)
 {
-    static unsigned char bytes[TRANSPORT_MAX_MESSAGE_BYTES];
+    static union {
+        struct message message;
+        unsigned char bytes[TRANSPORT_MAX_MESSAGE_BYTES];
+    } received;
     size_t size;
     int source;
-    while (transport_receive(ow->transport, bytes, &size, &source)) {
+    while (!ow->ended && transport_receive(ow->transport, &received, &size, &source)) {
         if (ow->control)
-            control_take(ow, bytes, size);
-        else if (size >= sizeof(struct message))
-            worker_take_order(ow, (const struct message *)bytes);
+            control_take(ow, &received, size);
+        else if (size >= sizeof received.message)
+            worker_take_order(ow, &received.message);
     }
 }
 
-/* Looks for orders and for a change at most a thousand times a second: onward_next has to cost
- * about a microsecond. */
+/* Looks for messages and for a change (as the controller also after the time), at most a thousand
+ * times a second: onward_next has to cost about a microsecond. */
 void worker_poll(struct onward *ow)
 {
     int64_t now = clock_ns();
     if (now < ow->poll_ns)
         return;
     ow->poll_ns = now + POLL_NS;
-    take_orders(ow);
+    take_messages(ow);
     if (ow->control)
         control_tick(ow);
     if (transport_change_due(ow->transport))
@@ -107,9 +110,8 @@ void worker_checkpoint(struct onward *ow)
         return;
     struct message message = {.kind = MESSAGE_MISSED, .step = ow->checkpoint_step};
     if (ow->checkpoint_step == ow->complete_step) {
-        struct checkpoint_id id = {"", ow->incarnation, ow->role.epoch, ow->complete_step};
+        struct checkpoint_id id = state_checkpoint_id(ow, ow->role.epoch, ow->complete_step);
         struct error error = {0};
-        snprintf(id.task, sizeof id.task, "%s", ow->options.task);
         int64_t begin_ns = clock_ns();
         fault_at_phase(ow, INJECT_PHASE_CHECKPOINT);
         message.code = checkpoint_write_shard(ow->run, &id, ow->arrays, ow->array_count,

@@ -91,7 +91,7 @@ struct run_metric {
 };
 struct run_status {
     char task[RUNDIR_TASK_BYTES];
-    char state[16]; /* starting running reforming finishing complete stopped failed */
+    char state[16]; /* running complete stopped failed */
     char time[40];  /* RFC 3339, microseconds; filled in by rundir_write_status */
     int64_t incarnation, epoch, step, step_count, checkpoint_step; /* checkpoint_step -1: none */
     uint32_t workers, spares, members, losses;

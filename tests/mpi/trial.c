@@ -2,7 +2,7 @@
  * sum of contributions which depend on the state, so that one lost, repeated or garbled step
  * changes the bits at the end.
  *
- *     trial [--steps N] [--subtasks N] [--length N] [--plain] [--finish] [--pause US] [--careless]
+ *     trial [--steps N] [--subtasks N] [--length N] [--plain] [--finish] [--pause US]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
  * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return. */
