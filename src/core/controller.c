@@ -2,7 +2,7 @@
  *
  * One handler for each type of event; a handler first looks whether the event can be, and only then
  * changes the state. After the handler the things that wait for time or for counters are looked at,
- * in a fixed order: the end of the task, checkpoints, another attempt to spawn. */
+ * in a fixed order: the end of the task, checkpoints, the next spawn. */
 #include "controller_state.h"
 
 #include <assert.h>
@@ -178,7 +178,7 @@ static void settle(struct controller *state, struct controller_actions *actions)
     if (!state->plain.ended)
         checkpoint_advance(state, actions);
     if (!state->plain.ended)
-        change_retry_spawn(state, actions);
+        change_advance_spawn(state, actions);
 }
 
 int controller_step(struct controller *state, const struct controller_event *event,

@@ -11,11 +11,14 @@
  *   1. something happens: EVENT_LOST, EVENT_REGISTERED, EVENT_REQUEST ... -> ACTION_REFORM
  *      (the adapter makes every member enter the change; repeated ones are harmless)
  *   2. for each pass: EVENT_LOST for those found missing, EVENT_REPORT for each that lives, and
- *      then EVENT_GATHERED -> ACTION_SPAWN (its result comes as EVENT_SPAWN_RESULT, then
- *      EVENT_GATHERED again), or ACTION_OPEN_EPOCH, or ACTION_GIVE_UP
+ *      then EVENT_GATHERED -> ACTION_OPEN_EPOCH, or ACTION_GIVE_UP, or, where too few are left for
+ *      a lineup, ACTION_SPAWN (its result comes as EVENT_SPAWN_RESULT, then EVENT_REGISTERED for
+ *      those who came, then EVENT_GATHERED again)
  *      (the result of a commit that was asked for comes before EVENT_GATHERED)
  *   3. all agreed: EVENT_OPENED. A pass that failed: back to 2, and the next lineup gets a new
  * epoch.
+ * Replacements for lost workers, and more workers, come while the others work: ACTION_SPAWN outside
+ * of a change; when some came (EVENT_SPAWN_RESULT), ACTION_REFORM, and they are registered in it.
  *
  * When the controller dies, its successor loads the state that the newest opening it received
  * carried, feeds EVENT_OPENED if it agreed to that epoch, and then EVENT_START with its own member

@@ -62,7 +62,7 @@ static void take_over(struct controller *state, struct controller_actions *actio
     plain->checkpoint.last_us = plain->checkpoint.front_us = plain->now_us;
     plain->checkpoint.not_before_us = plain->now_us;
     plain->budget.not_before_us = plain->now_us;
-    plain->spawn_pending = plain->opening = 0;
+    plain->spawn_pending = plain->spawn_came = plain->opening = 0;
     plain->reform_wanted = REFORM_NO;
     if (!plain->in_change) {
         change_begin(state, false, actions);
@@ -129,14 +129,29 @@ int change_spawn_result(struct controller *state, const struct controller_event 
     if (!plain->spawn_pending)
         return -1;
     plain->spawn_pending = 0;
-    if (event->count >= plain->spawn_asked) {
-        policy_spawn_succeeded(&plain->budget);
-        return 0;
-    }
-    policy_spawn_failed(&plain->policy, &plain->budget, plain->now_us);
-    controller_note(actions, NOTE_SPAWN_FAILED, 0, plain->best_step,
-                    plain->spawn_asked - event->count);
+    plain->spawn_came = event->count > 0;
+    if (event->count < plain->spawn_asked)
+        controller_note(actions, NOTE_SPAWN_FAILED, 0, plain->best_step,
+                        plain->spawn_asked - event->count);
+    if (event->count == 0)
+        policy_spawn_failed(&plain->policy, &plain->budget, plain->now_us);
+    else
+        change_begin(state, true, actions);
     return 0;
+}
+
+/* Those who came and died before they had a role were no success: a back-off keeps that from going
+ * round and round. */
+static void judge_spawn(struct controller *state)
+{
+    struct controller_plain *plain = &state->plain;
+    if (!plain->spawn_came)
+        return;
+    plain->spawn_came = 0;
+    if (roster_usable_count(&state->roster) >= plain->desired)
+        policy_spawn_succeeded(&plain->budget);
+    else
+        policy_spawn_failed(&plain->policy, &plain->budget, plain->now_us);
 }
 
 /* One note each; where there are many, the last one carries how many are left. */
@@ -188,6 +203,7 @@ int change_opened(struct controller *state, const struct controller_event *event
     plain->epoch_opened = plain->epoch_given;
     if (state->lineup_size >= plain->desired)
         plain->spawn_free = 0; /* grown by those who were there */
+    judge_spawn(state);
     enter_epoch(state);
     checkpoint_epoch_opened(state);
     note_drained(state, actions);
@@ -196,12 +212,14 @@ int change_opened(struct controller *state, const struct controller_event *event
     return 0;
 }
 
-void change_retry_spawn(struct controller *state, struct controller_actions *actions)
+void change_advance_spawn(struct controller *state, struct controller_actions *actions)
 {
     struct controller_plain *plain = &state->plain;
-    if (plain->in_change || plain->finish_given || plain->stop_requested ||
-        state->lineup_size >= plain->desired || !change_may_spawn(plain) ||
+    if (plain->in_change || plain->finish_given || plain->stop_requested || plain->spawn_pending ||
+        state->lineup_size >= plain->desired || end_all_at_end(state) || !change_may_spawn(plain) ||
         plain->now_us < plain->budget.not_before_us)
         return;
-    change_begin(state, true, actions);
+    uint32_t usable = roster_usable_count(&state->roster);
+    if (usable < plain->desired)
+        change_order_spawn(plain, plain->desired - usable, actions);
 }

@@ -48,22 +48,19 @@ static bool progress_is_made(struct controller_plain *plain)
     return plain->stalled < plain->policy.no_progress_limit;
 }
 
-/* How many to spawn before the lineup is formed; 0: none, go on with those who are there. */
+/* How many to spawn before a lineup can be formed at all; 0: go on with those who are there, and
+ * spawn while they work. */
 static uint32_t spawn_count(const struct controller_plain *plain,
                             const struct policy_supply *supply)
 {
-    uint32_t wanted = plain->desired;
-    bool too_few = supply->usable < plain->policy.min_workers;
-    if (too_few && wanted < plain->policy.min_workers)
-        wanted = plain->policy.min_workers;
-    if (wanted <= supply->usable || plain->spawn_tried || !change_may_spawn(plain))
-        return 0;
-    if (plain->now_us < plain->budget.not_before_us && !too_few)
+    const struct controller_policy *policy = &plain->policy;
+    uint32_t wanted = plain->desired > policy->min_workers ? plain->desired : policy->min_workers;
+    if (supply->usable >= policy->min_workers || plain->spawn_tried || !change_may_spawn(plain))
         return 0;
     return wanted - supply->usable;
 }
 
-static void order_spawn(struct controller_plain *plain, uint32_t count,
+void change_order_spawn(struct controller_plain *plain, uint32_t count,
                         struct controller_actions *actions)
 {
     if (plain->spawn_free)
@@ -218,7 +215,7 @@ int change_gathered(struct controller *state, const struct controller_event *eve
     else if (plain->stop_requested && plain->epoch_given == 0)
         controller_give_up(state, GIVE_UP_STOPPED, actions);
     else if (spawn > 0)
-        order_spawn(plain, spawn, actions);
+        change_order_spawn(plain, spawn, actions);
     else if (supply.usable < plain->policy.min_workers)
         controller_give_up(state, reason_of_too_few(plain), actions);
     else

@@ -32,8 +32,7 @@ static int request_scale(struct controller *state, uint32_t count,
     plain->scaled = 1;
     plain->spawn_free = plain->policy.can_spawn && plain->desired > state->lineup_size;
     if (plain->desired < state->lineup_size ||
-        (plain->desired > state->lineup_size &&
-         (plain->spawn_free || controller_spare_count(state) > 0)))
+        (plain->desired > state->lineup_size && controller_spare_count(state) > 0))
         change_want(state, true, actions);
     return 0;
 }

@@ -76,6 +76,7 @@ struct controller_plain {
     uint8_t reform_wanted; /* enum reform_wanted */
     uint8_t scaled;        /* the operator asked for `desired` in this change */
     uint8_t spawn_pending, spawn_tried, spawn_free; /* free: planned growth, not from the budget */
+    uint8_t spawn_came; /* some came, and whether they get as far as a lineup is not known yet */
     uint8_t spare_noted;
     uint8_t stop_requested;
     uint8_t finish_given; /* in this epoch */
@@ -112,14 +113,16 @@ int change_spawn_result(struct controller *state, const struct controller_event 
                         struct controller_actions *actions);
 int change_opened(struct controller *state, const struct controller_event *event,
                   struct controller_actions *actions);
-/* Tries again to get lost workers replaced when the back-off is over. */
-void change_retry_spawn(struct controller *state, struct controller_actions *actions);
+/* Outside of a change: gets lost workers replaced, or new ones, when the back-off is over. */
+void change_advance_spawn(struct controller *state, struct controller_actions *actions);
 
 /* controller_decide.c */
 int change_gathered(struct controller *state, const struct controller_event *event,
                     struct controller_actions *actions);
 /* Whether an ACTION_SPAWN may be given, apart from the back-off. */
 bool change_may_spawn(const struct controller_plain *plain);
+void change_order_spawn(struct controller_plain *plain, uint32_t count,
+                        struct controller_actions *actions);
 
 /* controller_request.c */
 int request_take(struct controller *state, const struct controller_event *event,

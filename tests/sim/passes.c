@@ -138,16 +138,35 @@ static void report_all(struct world *world)
     }
 }
 
-static void spawn(struct world *world)
+/* As many processes as are asked for, or fewer. */
+static uint32_t spawn_processes(struct world *world, uint32_t asked)
 {
-    uint32_t asked = world->spawn_asked, came = asked;
-    world->spawn_asked = 0;
+    uint32_t came = asked;
     if (world->spawn_fails && world->faults_left > 0 && world_chance(world, 60)) {
         came = world_below(world, asked);
         world->faults_left--;
     }
     for (uint32_t i = 0; i < came; i++)
         world_add_process(world, 200 + world_below(world, 8));
+    return came;
+}
+
+/* While the others work: they are registered in the change that the result begins. */
+void passes_spawn(struct world *world, uint32_t count)
+{
+    uint32_t first = world->process_count, came = spawn_processes(world, count);
+    if (came > 0 && world->spawn_fails && world->faults_left > 0 && world_chance(world, 30)) {
+        world->faults_left--;
+        world_crash(world, first); /* before it was registered */
+    }
+    world_feed(world, (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = came});
+}
+
+/* In a change, since too few are left without. */
+static void spawn(struct world *world)
+{
+    uint32_t came = spawn_processes(world, world->spawn_asked);
+    world->spawn_asked = 0;
     bool registers_first = world_chance(world, 50);
     if (registers_first)
         register_missing(world);
@@ -161,7 +180,6 @@ static void spawn(struct world *world)
 static void decide(struct world *world)
 {
     world->opened = (struct controller_action){0};
-    world->spawn_asked = 0;
     world->lost_noted = 0;
     world_deliver_local(world);
     tell_losses(world);

@@ -298,7 +298,10 @@ static void carry_out(struct world *world, const struct controller_action *actio
             world->lost_noted = action->count;
         break;
     case ACTION_SPAWN:
-        world->spawn_asked = action->count;
+        if (controller_in_change(world->core))
+            world->spawn_asked = action->count; /* the pass goes on with it */
+        else
+            passes_spawn(world, action->count);
         break;
     case ACTION_TAKE_CHECKPOINT:
         order_checkpoint(world, action->step);

@@ -111,6 +111,8 @@ void rounds_take_orders(struct world *world, struct process *process);
 
 /* passes.c: an epoch change, pass by pass, until all agree or the task ends. */
 void passes_run(struct world *world);
+/* Spawns outside of a change, and tells the core how many came. */
+void passes_spawn(struct world *world, uint32_t count);
 
 /* judge.c: world_fail() when the core was wrong. */
 void judge_open(struct world *world, const struct controller_action *action);
