@@ -95,19 +95,28 @@ enum onward_protect_flags {
 
 enum { ONWARD_MAX_DIMS = 8, ONWARD_MAX_ARRAYS = 256, ONWARD_MAX_NAME_BYTES = 64 };
 
+/* What takes the role of a lost worker. */
+enum onward_replace {
+    ONWARD_REPLACE_NONE,  /* nobody: the others share its subtasks */
+    ONWARD_REPLACE_SPARE, /* a spare, if there is one */
+    ONWARD_REPLACE_SPAWN  /* a spare, else a process that the controller spawns */
+};
+
 struct onward; /* one member's handle on the task */
 
 /* Settings. onward_options_init fills in the defaults, then what the launcher handed down in the
  * environment (ONWARD_TASK, ONWARD_DIR, ...); a program sets what it knows better. Strings are
  * borrowed until onward_open returns. */
 struct onward_options {
-    const char *task;         /* task ID: letters, digits, '.', '_', '-'; at most 63 bytes */
-    const char *directory;    /* where run directories are: the task's is directory/task */
-    uint32_t subtask_count;   /* pieces of a step; a property of the task, never of the machine */
-    int64_t step_count;       /* the task is complete after so many steps */
-    int min_workers;          /* fewer than this and the task gives up, resumable */
-    int max_workers;          /* more than this stay spare; 0: subtask_count */
-    int spare_count;          /* registered members to keep out of the lineup */
+    const char *task;       /* task ID: letters, digits, '.', '_', '-'; at most 63 bytes */
+    const char *directory;  /* where run directories are: the task's is directory/task */
+    uint32_t subtask_count; /* pieces of a step; a property of the task, never of the machine */
+    int64_t step_count;     /* the task is complete after so many steps */
+    int min_workers;        /* fewer than this and the task gives up, resumable */
+    int max_workers;        /* more than this stay spare; 0: subtask_count */
+    int spare_count;        /* registered members to keep out of the lineup */
+    enum onward_replace replace;
+    const char *hosts; /* NAME:SLOTS,... where members may be spawned; NULL or "": this host */
     int64_t checkpoint_steps; /* a checkpoint every so many steps; 0: none by steps */
     double checkpoint_s;      /* a checkpoint every so many seconds; 0: none by time */
     bool checkpoint_auto;     /* the interval follows cost and failures (Young, Daly) */

@@ -136,7 +136,7 @@ int change_spawn_result(struct controller *state, const struct controller_event 
     if (event->count == 0)
         policy_spawn_failed(&plain->policy, &plain->budget, plain->now_us);
     else
-        change_begin(state, true, actions);
+        change_want(state, true, actions);
     return 0;
 }
 

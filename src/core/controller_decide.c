@@ -190,11 +190,13 @@ static int decide_lineup(struct controller *state, const struct policy_supply *s
     return 0;
 }
 
-/* A pass that was cut before the result of its spawn came. */
-static void close_open_spawn(struct controller *state, struct controller_actions *actions)
+/* A pass that was cut before the result of its spawn came, or one that cannot go on without another
+ * spawn. Else those who were ordered while the others worked may still come. */
+static void close_open_spawn(struct controller *state, bool too_few,
+                             struct controller_actions *actions)
 {
     struct controller_event none = {.type = EVENT_SPAWN_RESULT};
-    if (state->plain.spawn_pending)
+    if (state->plain.spawn_pending && (state->plain.spawn_tried || too_few))
         change_spawn_result(state, &none, actions);
 }
 
@@ -205,10 +207,10 @@ int change_gathered(struct controller *state, const struct controller_event *eve
     (void)event;
     if (!plain->in_change)
         return -1;
-    close_open_spawn(state, actions);
+    struct policy_supply supply = take_stock(state);
+    close_open_spawn(state, supply.usable < plain->policy.min_workers, actions);
     plain->opening = 0;
     plain->reform_wanted = REFORM_NO;
-    struct policy_supply supply = take_stock(state);
     uint32_t spawn = spawn_count(plain, &supply);
     if (!progress_is_made(plain) || plain->passes++ > SPARE_PASSES + 2 * state->roster.count)
         controller_give_up(state, GIVE_UP_NO_PROGRESS, actions);

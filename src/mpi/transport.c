@@ -7,26 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport_internal.h"
 #include "ulfm.h"
 
-enum { CONTROL_TAG = 1, MOVE_CHUNK_BYTES = 16 * 1024 * 1024 };
-
-struct send_slot {
-    MPI_Request request;
-    unsigned char *bytes;
-};
-
-struct transport {
-    MPI_Comm control, team;
-    MPI_Comm candidate, candidate_team;
-    MPI_Errhandler handler;
-    bool owns_mpi; /* transport_start initialised MPI */
-    bool fault_tolerant;
-    bool loss_seen;    /* since the last adopt */
-    bool ever_changed; /* MPI_Finalize may hang from now on */
-    int rank, size;    /* in control */
-    struct send_slot slots[TRANSPORT_SEND_SLOTS];
-};
+enum { MOVE_CHUNK_BYTES = 16 * 1024 * 1024 };
 
 /* MPI hands an error handler nothing but the communicator, and that may be one that the user
  * derived from the team; hence the one static pointer. */
@@ -38,7 +22,7 @@ static void revoke_if_living(MPI_Comm comm)
         ulfm_revoke(comm);
 }
 
-static void revoke_all(struct transport *transport)
+void transport_revoke_all(struct transport *transport)
 {
     revoke_if_living(transport->team);
     revoke_if_living(transport->candidate_team);
@@ -53,10 +37,10 @@ static void on_error(MPI_Comm *comm, int *error, ...)
         return;
     the_transport->loss_seen = true;
     if (the_transport->fault_tolerant && ulfm_is_loss(*error))
-        revoke_all(the_transport);
+        transport_revoke_all(the_transport);
 }
 
-static int fail_mpi(struct error *error, const char *call, int code)
+int transport_fail_mpi(struct error *error, const char *call, int code)
 {
     char text[MPI_MAX_ERROR_STRING] = "";
     int length = 0;
@@ -76,28 +60,32 @@ static int begin_mpi(MPI_Comm *base, bool *owns_mpi, struct error *error)
         int provided;
         code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
         if (code != MPI_SUCCESS)
-            return fail_mpi(error, "MPI_Init_thread", code);
+            return transport_fail_mpi(error, "MPI_Init_thread", code);
         *owns_mpi = true;
     }
     *base = MPI_COMM_WORLD;
     return ONWARD_OK;
 }
 
-static int duplicate_base(struct transport *transport, MPI_Comm base, struct error *error)
+static int create_handler(struct transport *transport, struct error *error)
 {
     int code = MPI_Comm_create_errhandler(on_error, &transport->handler);
+    return code == MPI_SUCCESS ? ONWARD_OK
+                               : transport_fail_mpi(error, "MPI_Comm_create_errhandler", code);
+}
+
+static int duplicate_base(struct transport *transport, MPI_Comm base, struct error *error)
+{
+    int code = MPI_Comm_dup(base, &transport->control);
     if (code != MPI_SUCCESS)
-        return fail_mpi(error, "MPI_Comm_create_errhandler", code);
-    code = MPI_Comm_dup(base, &transport->control);
-    if (code != MPI_SUCCESS)
-        return fail_mpi(error, "MPI_Comm_dup", code);
+        return transport_fail_mpi(error, "MPI_Comm_dup", code);
     MPI_Comm_set_errhandler(transport->control, transport->handler);
     MPI_Comm_rank(transport->control, &transport->rank);
     MPI_Comm_size(transport->control, &transport->size);
     return ONWARD_OK;
 }
 
-int transport_start(MPI_Comm base, struct transport **result, struct error *error)
+int transport_start(MPI_Comm base, bool spawned, struct transport **result, struct error *error)
 {
     if (the_transport)
         return error_set(error, ONWARD_ERR_ORDER, "onward is open in this process already");
@@ -106,13 +94,17 @@ int transport_start(MPI_Comm base, struct transport **result, struct error *erro
         return error_set(error, ONWARD_ERR_MEMORY, "no memory for the transport");
     transport->control = transport->team = MPI_COMM_NULL;
     transport->candidate = transport->candidate_team = MPI_COMM_NULL;
+    transport->own = transport->bridge = MPI_COMM_NULL;
     for (int i = 0; i < TRANSPORT_SEND_SLOTS; i++)
         transport->slots[i].request = MPI_REQUEST_NULL;
     int code = begin_mpi(&base, &transport->owns_mpi, error);
     if (code == ONWARD_OK) {
         transport->fault_tolerant = ulfm_is_on();
-        code = duplicate_base(transport, base, error);
+        code = create_handler(transport, error);
     }
+    if (code == ONWARD_OK)
+        code = spawned ? transport_greet(transport, base, error)
+                       : duplicate_base(transport, base, error);
     if (code != ONWARD_OK) {
         free(transport);
         return code;
@@ -190,7 +182,7 @@ void transport_interrupt(struct transport *transport)
 {
     transport->loss_seen = true;
     if (transport->fault_tolerant)
-        revoke_all(transport);
+        transport_revoke_all(transport);
 }
 
 static struct send_slot *free_slot(struct transport *transport)
@@ -247,14 +239,14 @@ static int code_of(int mpi_code)
 
 int transport_candidate(struct transport *transport, bool first, int *rank, int *size)
 {
-    if (first) {
+    if (first && transport->candidate == MPI_COMM_NULL) { /* a newcomer has joined one already */
         transport->candidate = transport->control;
-    } else {
+    } else if (!first) {
         if (!transport->fault_tolerant)
             return ONWARD_ERR_NO_FAULT_TOLERANCE;
         MPI_Comm from =
             transport->candidate != MPI_COMM_NULL ? transport->candidate : transport->control;
-        revoke_all(transport);
+        transport_revoke_all(transport);
         transport->ever_changed = true;
         MPI_Comm shrunk = MPI_COMM_NULL;
         int code = ulfm_shrink(from, &shrunk);

@@ -26,8 +26,9 @@ enum { TRANSPORT_MAX_MESSAGE_BYTES = 64 * 1024, TRANSPORT_SEND_SLOTS = 64 };
 
 struct transport;
 
-/* base: the caller's, or MPI_COMM_NULL to initialise MPI here. Collective over base. */
-int transport_start(MPI_Comm base, struct transport **transport, struct error *error);
+/* base: the caller's, or MPI_COMM_NULL to initialise MPI here. Collective over base. spawned: this
+ * process was started by transport_spawn; it meets the controller, and has no rank yet. */
+int transport_start(MPI_Comm base, bool spawned, struct transport **transport, struct error *error);
 
 /* Ends MPI where transport_start began it: with MPI_Finalize if nothing was ever lost, else by
  * leaving it alone, since it may hang. Frees the handle. NULL is allowed. */
@@ -66,6 +67,33 @@ int transport_move(struct transport *transport, bool over_control, int root, voi
 int transport_agree(struct transport *transport, int flags);
 /* The candidate and its team become control and team; the loss is forgotten. */
 void transport_adopt(struct transport *transport);
+/* Newcomers: processes that the controller spawns alone, while the others work (transport_spawn.c).
+ * They meet it on a communicator of their own, the bridge, get ready in their own time, and are
+ * joined to the others in a later pass. One group of them at a time. */
+struct transport_spawn {
+    const char *program;
+    char **arguments; /* without the program's name; NULL at the end */
+    uint32_t count;
+    const char *host;        /* where: comma separated, as mpirun's --host; NULL: anywhere */
+    bool host_is_new;        /* the host is not part of the job yet */
+    const char *environment; /* NAME=VALUE lines */
+};
+enum transport_newcomers { NEWCOMERS_NONE, NEWCOMERS_PREPARE, NEWCOMERS_READY, NEWCOMERS_LOST };
+/* Controller: starts them and hands each the news. Blocks until they have started MPI; the caller
+ * bounds it from outside. ONWARD_ERR_MPI with MPI's text. */
+int transport_spawn(struct transport *transport, const struct transport_spawn *spawn,
+                    const void *news, size_t size, struct error *error);
+enum transport_newcomers transport_newcomers(struct transport *transport); /* controller */
+void transport_dismiss(struct transport *transport); /* controller: they end themselves */
+/* Newcomer: the news, then that it is ready, then the wait (asleep) for its turn to join. LOST when
+ * the controller is gone, TIMEOUT after limit_s. */
+int transport_take_news(struct transport *transport, void *news, size_t size, double limit_s);
+int transport_await_join(struct transport *transport, double limit_s);
+/* In a pass, behind transport_candidate, on all but newcomers: joins those who are ready, if any.
+ * Then the candidate holds them too, behind the others. LOST: all have agreed that this pass fails;
+ * MPI: this member has to say so in the agreement. */
+int transport_join(struct transport *transport, int *rank, int *size);
+
 /* Waits for all living members of control; bounded by the caller's watchdog. */
 void transport_leave_together(struct transport *transport);
 

@@ -13,7 +13,7 @@
 #include "control.h"
 #include "watchdog.h"
 
-enum { MAX_PASSES = 64, FLAG_PASS = 1, FLAG_STATE = 2, FLAG_INPUT = 4 };
+enum { MAX_PASSES = 64, FLAG_PASS = 1, FLAG_STATE = 2, FLAG_INPUT = 4, JOIN_LIMIT_S = 600 };
 
 struct pass {
     int rank, size;
@@ -143,6 +143,8 @@ static int pass_body(struct onward *ow, struct pass *pass)
     int code = gather_and_decide(ow, pass);
     if (code == ONWARD_OK)
         code = share_opening(ow, pass);
+    if (code == ONWARD_OK && pass->opening.again)
+        return ONWARD_ERR_LOST;
     if (code != ONWARD_OK || pass->opening.end)
         return code;
     code = transport_split(ow->transport, pass->lineup_rank);
@@ -214,7 +216,10 @@ static void commit(struct onward *ow, struct pass *pass)
     ow->changing = false;
     forget_orders(ow);
     take_role(ow, pass);
-    ow->stall_s = first ? 0 : (double)(clock_ns() - ow->step_end_ns) / 1e9;
+    ow->stall_s = !first        ? (double)(clock_ns() - ow->step_end_ns) / 1e9
+                  : ow->spawned ? -1 /* it has no step before */
+                                : 0;
+    ow->spawned = false;
     ow->step_end_ns = clock_ns();
     if (ow->control)
         control_opened(ow);
@@ -275,7 +280,10 @@ static int run_pass(struct onward *ow, bool first)
         return code;
     if (pass.rank == 0 && !ow->control && (code = control_take_over(ow)) != ONWARD_OK)
         return code; /* this member cannot be the controller; its end makes the next one try */
-    if (pass_body(ow, &pass) != ONWARD_OK) {
+    code = first ? ONWARD_OK : transport_join(ow->transport, &pass.rank, &pass.size);
+    if (code == ONWARD_ERR_LOST)
+        return code;
+    if (code != ONWARD_OK || pass_body(ow, &pass) != ONWARD_OK) {
         pass.flags &= ~FLAG_PASS;
         transport_interrupt(ow->transport);
     }
@@ -285,8 +293,19 @@ static int run_pass(struct onward *ow, bool first)
     return code;
 }
 
+/* A member that was spawned waits until the others take it in. */
+static int await_join(struct onward *ow)
+{
+    int code = transport_await_join(ow->transport, JOIN_LIMIT_S);
+    if (code != ONWARD_OK)
+        error_set(&ow->error, code, "the controller that spawned this member is gone");
+    return code;
+}
+
 int change_run(struct onward *ow)
 {
+    if (ow->spawned && !ow->opened && await_join(ow) != ONWARD_OK)
+        return ow->error.code;
     if (ow->opened && !transport_has_fault_tolerance(ow->transport))
         return error_set(&ow->error, ONWARD_ERR_NO_FAULT_TOLERANCE,
                          "a member was lost, and MPI runs without fault tolerance: start with "

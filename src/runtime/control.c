@@ -27,8 +27,7 @@ static void remember_metrics(struct run_status *status, const struct message *me
         status->metric_count = message->metric_count;
 }
 
-/* The epoch's line in the log comes with the first report of its worker 0, which knows the stall.
- */
+/* The epoch's line in the log comes with the first report of a worker that knows the stall. */
 static void tell_epoch(struct onward *ow, double stall_s)
 {
     struct control *control = ow->control;
@@ -51,9 +50,7 @@ static void take_report(struct onward *ow, const struct message *message)
                                                .step = message->step,
                                                .epoch = message->epoch,
                                                .clean = true});
-    if (message->stall_s >= 0 && message->epoch == controller_epoch(control->core) &&
-        controller_find(control->core, message->member) &&
-        controller_find(control->core, message->member)->rank == 0)
+    if (message->stall_s >= 0 && message->epoch == controller_epoch(control->core))
         tell_epoch(ow, message->stall_s);
     fault_of_controller(ow, controller_best_step(control->core));
 }
@@ -167,6 +164,7 @@ void control_tick(struct onward *ow)
     if (!control->started || ow->ended)
         return;
     control_feed(ow, (struct controller_event){.type = EVENT_TICK});
+    control_look_at_newcomers(ow);
     if (now_ns >= control->request_ns) {
         control->request_ns = now_ns + REQUEST_NS;
         take_request(ow);
@@ -178,25 +176,80 @@ void control_tick(struct onward *ow)
     }
 }
 
-static void start_core(struct onward *ow, const struct change_report *reports, int count)
+static void start_core(struct onward *ow, int count)
 {
     struct control *control = ow->control;
     control->started = true;
     control_feed(ow, (struct controller_event){.type = EVENT_START, .member = 1});
-    for (int i = 0; i < count; i++)
-        control_feed(ow, (struct controller_event){.type = EVENT_REGISTERED,
-                                                   .member = (uint32_t)i + 1,
-                                                   .host = host_number(reports[i].host),
-                                                   .is_controller = reports[i].dedicated,
-                                                   .step = reports[i].complete_step});
     snprintf(control->cause, sizeof control->cause, "start");
     control_event(ow, "registered", json_pack("{s:i}", "members", count));
 }
 
-static bool is_reported(const struct change_report *reports, int count, uint32_t member)
+/* A member learns its ID only when all agree; in passes before that it is known by its process. */
+static uint32_t known_member(const struct control *control, const struct change_report *report)
+{
+    if (report->member != 0)
+        return report->member;
+    for (int i = 0; i < control->given_count; i++)
+        if (control->given[i].pid == report->pid && !strcmp(control->given[i].host, report->host))
+            return control->given[i].member;
+    return 0;
+}
+
+static void identify(const struct control *control, const struct change_report *reports, int count,
+                     struct seat *seats)
+{
+    for (int i = 0; i < count; i++) {
+        seats[i].member = known_member(control, &reports[i]);
+        seats[i].pid = reports[i].pid;
+        memcpy(seats[i].host, reports[i].host, sizeof seats[i].host);
+    }
+}
+
+static void register_member(struct onward *ow, const struct change_report *report,
+                            struct seat *seat)
+{
+    struct controller *core = ow->control->core;
+    uint32_t next = controller_next_member_id(core);
+    if (seat->member < next)
+        seat->member = next;
+    control_feed(ow, (struct controller_event){.type = EVENT_REGISTERED,
+                                               .member = seat->member,
+                                               .host = host_number(report->host),
+                                               .is_controller = report->dedicated,
+                                               .step = report->complete_step});
+    if (controller_epoch(core) == 0)
+        return;
+    snprintf(ow->control->cause, sizeof ow->control->cause, "spawned member %u", seat->member);
+    control_event(ow, "spawned",
+                  json_pack("{s:I, s:s}", "member", (json_int_t)seat->member, "host", seat->host));
+}
+
+/* First those who know their ID from an opening that this controller did not see: IDs only grow. */
+static void register_unknown(struct onward *ow, const struct change_report *reports, int count,
+                             struct seat *seats)
+{
+    for (int knows_id = 1; knows_id >= 0; knows_id--)
+        for (int i = 0; i < count; i++)
+            if ((seats[i].member != 0) == knows_id &&
+                !controller_find(ow->control->core, seats[i].member))
+                register_member(ow, &reports[i], &seats[i]);
+}
+
+static void remember_seats(struct control *control, const struct seat *seats, int count)
+{
+    struct seat *given = realloc(control->given, (size_t)count * sizeof *given);
+    if (!given)
+        return; /* a pass that fails now costs a member a new ID */
+    memcpy(given, seats, (size_t)count * sizeof *given);
+    control->given = given;
+    control->given_count = count;
+}
+
+static bool is_seated(const struct seat *seats, int count, uint32_t member)
 {
     for (int i = 0; i < count; i++)
-        if (reports[i].member == member)
+        if (seats[i].member == member)
             return true;
     return false;
 }
@@ -225,19 +278,21 @@ static void lose_member(struct onward *ow, const struct core_member *lost, int64
                             "host", host));
     snprintf(control->cause, sizeof control->cause, "lost member %u", lost->id);
     control->status.losses++;
-    if (ow->seats[0].member != lost->id) /* that one was explained when control was taken over */
+    if (ow->seat_count == 0 ||
+        ow->seats[0].member != lost->id) /* that one was explained when control was taken over */
         fault_explain_loss(ow, lost, best_step);
     control_feed(ow, event);
 }
 
-static void lose_missing(struct onward *ow, const struct change_report *reports, int count)
+static void lose_missing(struct onward *ow, const struct change_report *reports, int count,
+                         const struct seat *seats)
 {
     struct controller *core = ow->control->core;
     int64_t best_step = best_step_of(ow, reports, count);
     for (uint32_t i = 0; i < controller_member_count(core);) {
         const struct core_member *member = controller_member(core, i);
         uint32_t before = controller_member_count(core);
-        if (is_reported(reports, count, member->id)) {
+        if (is_seated(seats, count, member->id)) {
             i++;
             continue;
         }
@@ -328,19 +383,17 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
                     struct opening *opening, struct seat *seats)
 {
     struct control *control = ow->control;
-    bool first = !control->started;
-    if (first)
-        start_core(ow, reports, count);
+    if (!control->started)
+        start_core(ow, count);
     if (!control->knows_checkpoints) { /* verifying reads it whole: once, not at each change */
         control->knows_checkpoints = true;
         find_checkpoint(ow);
     }
-    for (int i = 0; i < count; i++) {
-        seats[i].member = reports[i].member ? reports[i].member : (uint32_t)i + 1;
-        memcpy(seats[i].host, reports[i].host, sizeof seats[i].host);
-    }
-    if (!first && ow->opened)
-        lose_missing(ow, reports, count);
+    control_look_at_newcomers(ow);
+    identify(control, reports, count, seats);
+    lose_missing(ow, reports, count, seats);
+    register_unknown(ow, reports, count, seats);
+    remember_seats(control, seats, count);
     if (!same_arrays(reports, count))
         give_up_on_arrays(ow);
     report_all(ow, reports, count, seats);
@@ -358,9 +411,10 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
         const struct core_member *member = controller_find(control->core, seats[i].member);
         seats[i].rank = member ? member->rank : CONTROLLER_NO_RANK;
     }
-    if (control->give_up || control->opened.type != ACTION_OPEN_EPOCH)
+    opening->again = !control->give_up && control->opened.type != ACTION_OPEN_EPOCH;
+    if (control->give_up)
         fill_end(ow, opening);
-    else
+    else if (!opening->again)
         fill_source(ow, reports, count, opening, seats);
 }
 

@@ -25,6 +25,7 @@ struct change_report {
 struct opening {
     uint32_t magic;
     bool end;        /* no epoch: the task ends with end_code */
+    bool again;      /* no epoch yet: newcomers join in the next pass */
     bool move_state; /* some worker's memory is not the state of step */
     bool move_over_control;
     uint8_t source; /* enum state_source */
@@ -52,8 +53,13 @@ struct control {
     int end_code;
     char end_text[REPORT_TEXT_BYTES];
     struct controller_action opened; /* the newest ACTION_OPEN_EPOCH */
-    char cause[64];                  /* of the change under way */
-    bool epoch_told;                 /* the event of the newest epoch is in the log */
+    struct seat *given;              /* by the newest pass, agreed to or not; given_count of them */
+    int given_count;
+    bool may_not_spawn;      /* what it cost the controller before may not cost this one */
+    uint32_t newcomer_count; /* spawned, and the core does not know yet how many came */
+    int64_t newcomer_deadline_ns;
+    char cause[64];  /* of the change under way */
+    bool epoch_told; /* the event of the newest epoch is in the log */
     int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
 };
 
@@ -75,9 +81,16 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
 void control_opened(struct onward *ow);
 void control_checkpoint_bad(struct onward *ow, int64_t step);
 
+/* spawn.c: starts count newcomers; their result comes later, in a change at once. */
+void control_spawn(struct onward *ow, uint32_t count);
+/* Looks how newcomers stand, and tells the core once that is known. */
+void control_look_at_newcomers(struct onward *ow);
+
 /* control_act.c */
 void control_checkpoint_warning(void *ow, const char *text);
 void control_feed(struct onward *ow, struct controller_event event);
+/* To every worker, or to every member. */
+void control_order(struct onward *ow, struct message message, bool workers_only);
 void control_warn(struct onward *ow, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void control_event(struct onward *ow, const char *event, json_t *extra);
 void control_write_status(struct onward *ow, const char *state);

@@ -71,7 +71,7 @@ void control_write_end(struct onward *ow, int code, const char *text)
 }
 
 /* To every worker, or to every member. */
-static void order(struct onward *ow, struct message message, bool workers_only)
+void control_order(struct onward *ow, struct message message, bool workers_only)
 {
     for (uint32_t i = 0; i < ow->seat_count; i++) {
         if (workers_only && ow->seats[i].rank < 0)
@@ -129,7 +129,7 @@ static void complete(struct onward *ow)
     else
         ow->error = error;
     control_write_end(ow, code, error.text);
-    order(ow, (struct message){.kind = ORDER_COMPLETE, .code = code}, false);
+    control_order(ow, (struct message){.kind = ORDER_COMPLETE, .code = code}, false);
 }
 
 static int give_up_code(uint8_t reason)
@@ -189,6 +189,10 @@ static void note(struct onward *ow, const struct controller_action *action)
         snprintf(text, sizeof text, "the final checkpoint, of step %lld, failed %u times",
                  (long long)action->step, action->count);
         break;
+    case NOTE_SPAWN_FAILED:
+        snprintf(text, sizeof text, "%u spawned workers did not come; tried again later",
+                 action->count);
+        break;
     case NOTE_DRAINED:
         snprintf(text, sizeof text, "member %u left the lineup", action->member);
         break;
@@ -209,14 +213,17 @@ static void act(struct onward *ow, const struct controller_action *action)
     case ACTION_OPEN_EPOCH:
         ow->control->opened = *action;
         break;
+    case ACTION_SPAWN:
+        control_spawn(ow, action->count);
+        break;
     case ACTION_TAKE_CHECKPOINT:
-        order(ow, (struct message){.kind = ORDER_CHECKPOINT, .step = action->step}, true);
+        control_order(ow, (struct message){.kind = ORDER_CHECKPOINT, .step = action->step}, true);
         break;
     case ACTION_COMMIT_CHECKPOINT:
         commit_checkpoint(ow, action->step);
         break;
     case ACTION_FINISH:
-        order(ow, (struct message){.kind = ORDER_FINISH}, true);
+        control_order(ow, (struct message){.kind = ORDER_FINISH}, true);
         break;
     case ACTION_COMPLETE:
         complete(ow);

@@ -31,7 +31,8 @@ enum message_kind {
     MESSAGE_ARRAYS,     /* worker 0: descriptions of the protected arrays, behind the message */
     ORDER_CHECKPOINT,   /* controller: write the shard when step is complete */
     ORDER_FINISH,       /* controller: do the final work */
-    ORDER_COMPLETE      /* controller: the task is complete */
+    ORDER_COMPLETE,     /* controller: the task is complete */
+    ORDER_SPAWNS        /* controller: it begins (code 1) or ended (0) a spawn */
 };
 
 struct message {
@@ -47,9 +48,17 @@ struct message {
 
 /* Who is at which rank of control; the same table on every member, from the opening. */
 struct seat {
-    uint32_t member;
+    uint32_t member, pid;
     int32_t rank; /* in the lineup; -1: none */
     char host[HOST_BYTES];
+};
+
+/* What a member learns when it opens. */
+struct open_news {
+    int code;
+    int64_t incarnation;
+    struct error error;
+    char run[4096];
 };
 
 struct protected_array {
@@ -110,11 +119,16 @@ struct onward {
     struct watchdog *watchdog; /* watchdog.h */
     struct control *control;   /* NULL: this member is not the controller */
     bool dedicated;            /* opened as the controller: never in the lineup */
+    bool spawned;              /* by the controller, and not joined to the others yet */
+    bool controller_spawns;    /* the controller is inside of a spawn, which may hang */
 };
 
 /* Monotonic nanoseconds, and a bounded sleep. */
 int64_t clock_ns(void);
 void sleep_ns(int64_t ns);
+
+/* open.c */
+void open_fill_news(const struct onward *ow, struct open_news *news, int code);
 
 /* change.c: forms the lineup (again) with all other members. Returns ONWARD_OK with a role, or
  * none, or ended; else an error that ends this member. */

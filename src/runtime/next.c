@@ -18,7 +18,9 @@ static void end_step(struct onward *ow)
         return; /* memory is still the state after complete_step, by contract or by copy */
     state_keep_copies(ow);
     ow->complete_step++;
-    ow->step_end_ns = ow->poll_ns; /* at most one poll too early; spares a clock call */
+    /* At most one poll too early; spares a clock call. Not polled yet: the first step of an epoch.
+     */
+    ow->step_end_ns = ow->poll_ns ? ow->poll_ns : clock_ns();
 }
 
 static void end_final_work(struct onward *ow)

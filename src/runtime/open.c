@@ -9,7 +9,7 @@
 #include "options.h"
 #include "watchdog.h"
 
-enum { LEAVE_LIMIT_S = 5 };
+enum { LEAVE_LIMIT_S = 5, NEWS_LIMIT_S = 30 };
 
 static struct error open_error; /* of the last failed onward_open, which has no handle to keep it */
 
@@ -133,6 +133,7 @@ int control_take_over(struct onward *ow)
         return code;
     struct control *control = ow->control;
     control->started = true;
+    control->may_not_spawn = ow->controller_spawns; /* the one before may have died of it */
     memcpy(control->arrays, ow->arrays, ow->array_count * sizeof *ow->arrays);
     control->array_count = ow->array_count;
     /* The bytes are from before the opening was agreed to; it was, or this member had none. */
@@ -155,31 +156,42 @@ void control_destroy(struct onward *ow)
     rundir_close(ow->control->rundir);
     controller_destroy(ow->control->core);
     free(ow->control->shards);
+    free(ow->control->given);
     free(ow->control);
     ow->control = NULL;
 }
 
-/* Rank 0 opens the run directory; all learn how it went. */
-struct open_news {
-    int code;
-    int64_t incarnation;
-    struct error error;
-    char run[4096];
-};
-
-static int share_news(struct onward *ow, int code)
+void open_fill_news(const struct onward *ow, struct open_news *news, int code)
 {
-    struct open_news *news = calloc(1, sizeof *news);
-    int rank, size;
-    if (!news)
-        return error_set(&ow->error, ONWARD_ERR_MEMORY, "no memory to open");
+    memset(news, 0, sizeof *news);
     news->code = code;
     news->incarnation = ow->incarnation;
     news->error = ow->error;
     memcpy(news->run, ow->run, sizeof news->run);
+}
+
+static int exchange_news(struct onward *ow, struct open_news *news)
+{
+    int rank, size;
+    if (ow->spawned)
+        return transport_take_news(ow->transport, news, sizeof *news, NEWS_LIMIT_S);
     transport_candidate(ow->transport, true, &rank, &size);
-    int sent = transport_broadcast(ow->transport, news, sizeof *news);
-    code = sent == ONWARD_OK ? news->code : sent;
+    return transport_broadcast(ow->transport, news, sizeof *news);
+}
+
+/* Rank 0 opens the run directory; all learn how it went, those who are spawned later too. */
+static int share_news(struct onward *ow, int code)
+{
+    struct open_news *news = malloc(sizeof *news);
+    if (!news)
+        return error_set(&ow->error, ONWARD_ERR_MEMORY, "no memory to open");
+    open_fill_news(ow, news, code);
+    int sent = exchange_news(ow, news);
+    if (sent != ONWARD_OK) {
+        free(news);
+        return error_set(&ow->error, sent, "the controller did not answer as this member opened");
+    }
+    code = news->code;
     ow->incarnation = news->incarnation;
     ow->error = news->error;
     memcpy(ow->run, news->run, sizeof ow->run);
@@ -190,7 +202,7 @@ static int share_news(struct onward *ow, int code)
 static int check_start(struct onward *ow)
 {
     struct error *error = &ow->error;
-    if (transport_size(ow->transport) < 2)
+    if (!ow->spawned && transport_size(ow->transport) < 2)
         return error_set(error, ONWARD_ERR_INPUT,
                          "1 process was started, expected at least 2: rank 0 is the controller, "
                          "the others are workers (mpirun -n 2 or more)");
@@ -208,7 +220,7 @@ static int check_start(struct onward *ow)
 static int open_on_rank(struct onward *ow)
 {
     int code = check_start(ow);
-    ow->dedicated = transport_rank(ow->transport) == 0;
+    ow->dedicated = !ow->spawned && transport_rank(ow->transport) == 0;
     if (code == ONWARD_OK && ow->dedicated)
         code = control_create(ow);
     code = share_news(ow, code);
@@ -244,6 +256,7 @@ int onward_open(MPI_Comm base, const struct onward_options *options, struct onwa
     ow->options = *options;
     ow->complete_step = ow->started_step = ow->checkpoint_step = -1;
     gethostname(ow->host, sizeof ow->host - 1);
+    ow->spawned = getenv("ONWARD_SPAWNED") != NULL;
     int code = options_own(&ow->options, &open_error);
     if (code != ONWARD_OK) {
         free(ow);
@@ -251,7 +264,7 @@ int onward_open(MPI_Comm base, const struct onward_options *options, struct onwa
     }
     code = options_check(&ow->options, &ow->error);
     if (code == ONWARD_OK)
-        code = transport_start(base, &ow->transport, &ow->error);
+        code = transport_start(base, ow->spawned, &ow->transport, &ow->error);
     if (code == ONWARD_OK)
         code = open_on_rank(ow);
     if (code != ONWARD_OK) {

@@ -51,6 +51,30 @@ static bool parse_checkpoint(const char *text, struct onward_options *options)
     return true;
 }
 
+static bool parse_replace(const char *text, enum onward_replace *replace)
+{
+    static const char *const names[] = {
+        [ONWARD_REPLACE_NONE] = "none",
+        [ONWARD_REPLACE_SPARE] = "spare",
+        [ONWARD_REPLACE_SPAWN] = "spawn",
+    };
+    if (!text || !*text)
+        return true;
+    for (int i = ONWARD_REPLACE_NONE; i <= ONWARD_REPLACE_SPAWN; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *replace = (enum onward_replace)i;
+            return true;
+        }
+    return false;
+}
+
+static const char *expected_of(const char *name)
+{
+    return strcmp(name, "ONWARD_CHECKPOINT") == 0 ? "auto, a number of steps, or seconds as in 30s"
+           : strcmp(name, "ONWARD_REPLACE") == 0  ? "none, spare or spawn"
+                                                  : "a whole number";
+}
+
 static const char *read_environment(struct onward_options *options)
 {
     const char *bad = NULL, *checkpoint = getenv("ONWARD_CHECKPOINT");
@@ -60,6 +84,9 @@ static const char *read_environment(struct onward_options *options)
     int_from("ONWARD_CHECKPOINT_KEEP", &options->checkpoint_keep, &bad);
     if (checkpoint && *checkpoint && !parse_checkpoint(checkpoint, options))
         bad = "ONWARD_CHECKPOINT";
+    options->hosts = getenv("ONWARD_HOSTS");
+    if (!parse_replace(getenv("ONWARD_REPLACE"), &options->replace))
+        bad = "ONWARD_REPLACE";
     options->task = getenv("ONWARD_TASK");
     options->directory = getenv("ONWARD_DIR");
     options->inject = getenv("ONWARD_INJECT");
@@ -72,6 +99,7 @@ void onward_options_init(struct onward_options *options)
                                        .checkpoint_auto = true,
                                        .checkpoint_keep = DEFAULT_KEEP,
                                        .wants_ft = true,
+                                       .replace = ONWARD_REPLACE_SPARE,
                                        .reform_limit_s = DEFAULT_REFORM_LIMIT_S,
                                        .program = "mpirun"};
     read_environment(options);
@@ -85,10 +113,7 @@ int options_check(struct onward_options *options, struct error *error)
         number_from("ONWARD_STEPS", &options->step_count, &bad);
     if (bad)
         return error_set(error, ONWARD_ERR_INPUT, "environment variable %s is '%s', expected %s",
-                         bad, getenv(bad),
-                         strcmp(bad, "ONWARD_CHECKPOINT") == 0
-                             ? "auto, a number of steps, or seconds as in 30s"
-                             : "a whole number");
+                         bad, getenv(bad), expected_of(bad));
     if (options->subtask_count == 0)
         return error_set(error, ONWARD_ERR_ARGUMENT, "subtask_count is 0, expected at least 1");
     if (options->step_count < 0 || options->min_workers < 1 || options->spare_count < 0 ||
@@ -113,7 +138,9 @@ int options_own(struct onward_options *options, struct error *error)
     options->directory = copy(options->directory);
     options->inject = copy(options->inject);
     options->program = copy(options->program);
-    if (!options->task || !options->directory || !options->inject || !options->program) {
+    options->hosts = copy(options->hosts);
+    if (!options->hosts || !options->task || !options->directory || !options->inject ||
+        !options->program) {
         options_release(options);
         return error_set(error, ONWARD_ERR_MEMORY, "no memory for the options");
     }
@@ -126,7 +153,8 @@ void options_release(struct onward_options *options)
     free((char *)options->directory);
     free((char *)options->inject);
     free((char *)options->program);
-    options->task = options->directory = options->inject = options->program = NULL;
+    free((char *)options->hosts);
+    options->task = options->directory = options->inject = options->program = options->hosts = NULL;
 }
 
 struct controller_policy options_policy(const struct onward_options *options)
@@ -140,7 +168,8 @@ struct controller_policy options_policy(const struct onward_options *options)
                                       .min_workers = (uint32_t)options->min_workers,
                                       .max_workers = max,
                                       .spare_count = (uint32_t)options->spare_count,
-                                      .replace = REPLACE_SPARE,
+                                      .replace = (uint8_t)options->replace,
+                                      .can_spawn = true,
                                       .finish_checkpoint = true,
                                       .checkpoint_steps = options->checkpoint_steps,
                                       .checkpoint_us = (int64_t)(options->checkpoint_s * 1e6),

@@ -65,6 +65,9 @@ void worker_take_order(struct onward *ow, const struct message *message)
         ow->complete_ordered = true;
         ow->end_code = message->code;
         break;
+    case ORDER_SPAWNS:
+        ow->controller_spawns = message->code != 0;
+        break;
     default:
         break;
     }

@@ -3,9 +3,12 @@
  * changes the bits at the end.
  *
  *     trial [--steps N] [--subtasks N] [--length N] [--plain] [--finish] [--pause US]
+ *           [--spawned-dies] [--spawned-waits US]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
+ * --spawned-dies and --spawned-waits say what a spawned member does before its first onward_next.
  * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +20,8 @@ struct trial {
     size_t length;
     uint32_t subtasks;
     int64_t steps;
-    long pause_us;
-    bool plain, finish;
+    long pause_us, spawned_waits_us;
+    bool plain, finish, spawned_dies;
     float *state, *total, *part;
 };
 
@@ -34,6 +37,9 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
             trial->length = (size_t)atoll(value);
         else if (strcmp(argv[i], "--pause") == 0)
             trial->pause_us = atol(value);
+        else if (strcmp(argv[i], "--spawned-waits") == 0)
+            trial->spawned_waits_us = atol(value);
+        trial->spawned_dies |= strcmp(argv[i], "--spawned-dies") == 0;
         trial->plain |= strcmp(argv[i], "--plain") == 0;
         trial->finish |= strcmp(argv[i], "--finish") == 0;
     }
@@ -84,6 +90,10 @@ static int work(struct onward *ow, struct trial *trial)
     struct onward_role role;
     uint64_t dims[] = {trial->length};
     unsigned flags = ONWARD_REPLICATED | (trial->plain ? 0 : ONWARD_ATOMIC);
+    if (getenv("ONWARD_SPAWNED") && trial->spawned_dies)
+        raise(SIGKILL);
+    if (getenv("ONWARD_SPAWNED") && trial->spawned_waits_us > 0)
+        usleep((useconds_t)trial->spawned_waits_us);
     int verdict = onward_protect(ow, "state", trial->state, ONWARD_FLOAT, 1, dims, flags);
     if (verdict != ONWARD_OK)
         return verdict;

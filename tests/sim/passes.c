@@ -159,7 +159,11 @@ void passes_spawn(struct world *world, uint32_t count)
         world->faults_left--;
         world_crash(world, first); /* before it was registered */
     }
-    world_feed(world, (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = came});
+    struct controller_event result = {.type = EVENT_SPAWN_RESULT, .count = came};
+    if (world_chance(world, 50))
+        world_feed(world, result);
+    else
+        world_push_local(world, result); /* it takes its time; a change may come between */
 }
 
 /* In a change, since too few are left without. */

@@ -260,6 +260,11 @@ static void store_add(struct world *world, int64_t step)
         .step = step, .torn = world->tears && world->faults_left > 0 && world_chance(world, 30)};
 }
 
+void world_push_local(struct world *world, struct controller_event event)
+{
+    push(world, &(struct message){.event = event, .local = true});
+}
+
 static void commit_checkpoint(struct world *world, int64_t step)
 {
     struct controller_event event = {.type = EVENT_CHECKPOINT_COMMITTED, .step = step};
@@ -273,7 +278,7 @@ static void commit_checkpoint(struct world *world, int64_t step)
     if (world_chance(world, 50))
         world_feed(world, event);
     else
-        push(world, &(struct message){.event = event, .local = true});
+        world_push_local(world, event);
 }
 
 static void begin_final_work(struct world *world)

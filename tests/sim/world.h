@@ -97,6 +97,7 @@ void world_send(struct world *world, uint32_t process, struct controller_event e
 void world_deliver(struct world *world, uint32_t limit);
 /* The results of the controller's own work: no decision is taken while one is on its way. */
 void world_deliver_local(struct world *world);
+void world_push_local(struct world *world, struct controller_event event);
 void world_forget_messages(struct world *world);
 void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void world_say(const struct world *world, const char *format, ...)

@@ -1,7 +1,10 @@
-/* test_core_parts.c - roster, policy, restore and interval, each on its own. */
+/* test_core_parts.c - roster, policy, place, restore and interval, each on its own. */
 #include <check.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "interval.h"
+#include "place.h"
 #include "policy.h"
 #include "restore.h"
 #include "roster.h"
@@ -117,6 +120,73 @@ START_TEST(backoff_doubles_and_is_bounded)
     ck_assert(policy_budget_left(&policy, &budget));
     budget.used = 2;
     ck_assert(!policy_budget_left(&policy, &budget));
+}
+END_TEST
+
+static const struct {
+    const char *hosts;
+    uint32_t wanted;
+    bool good;
+    uint32_t count;
+    const char *placed;
+} place_cases[] = {
+    {"", 3, true, 3, ""},
+    {"n0:4", 2, true, 2, "n0:2"},
+    {"n0:1,n1:3", 2, true, 2, "n1:2"},
+    {"n0:2,n1:2", 3, true, 3, "n0:2,n1:1"},
+    {"n0:2,n1:2", 9, true, 4, "n0:2,n1:2"},
+    {"full:2,n1:2", 2, true, 2, "n1:2"},
+    {"full:2", 1, true, 0, ""},
+    {"full:3,n1:0", 4, true, 1, "full:1"},
+    {"n0", 1, false, 0, NULL},
+    {"n0:", 1, false, 0, NULL},
+    {":2", 1, false, 0, NULL},
+    {"n0:2;n1:2", 1, false, 0, NULL},
+    {"n0:99999", 1, false, 0, NULL},
+};
+
+static uint32_t two_on_full(const void *context, const char *name)
+{
+    (void)context;
+    return strcmp(name, "full") == 0 ? 2 : 0;
+}
+
+START_TEST(free_slots_are_filled)
+{
+    struct place place;
+    bool good =
+        place_choose(place_cases[_i].hosts, place_cases[_i].wanted, two_on_full, NULL, &place);
+    ck_assert_int_eq(good, place_cases[_i].good);
+    if (!good)
+        return;
+    ck_assert_uint_eq(place.count, place_cases[_i].count);
+    ck_assert_str_eq(place.hosts, place_cases[_i].placed);
+}
+END_TEST
+
+START_TEST(placement_is_bounded)
+{
+    static char hosts[PLACE_MAX_HOSTS * 16];
+    struct place place;
+    size_t length = 0;
+    for (int i = 0; i < PLACE_MAX_HOSTS; i++)
+        length += (size_t)snprintf(hosts + length, sizeof hosts - length, "%snode%04d:1",
+                                   i ? "," : "", i);
+    ck_assert(place_choose(hosts, PLACE_MAX_HOSTS, two_on_full, NULL, &place));
+    ck_assert_uint_gt(place.count, 100);
+    ck_assert_uint_lt(place.count, PLACE_MAX_HOSTS); /* as many as the text names */
+    uint32_t named = 1;
+    for (const char *c = place.hosts; *c; c++)
+        named += *c == ',';
+    ck_assert_uint_eq(place.count, named);
+}
+END_TEST
+
+START_TEST(hosts_are_one_up_to_the_dot)
+{
+    ck_assert(place_same_host("n1", "n1.cluster"));
+    ck_assert(!place_same_host("n1", "n10.cluster"));
+    ck_assert(!place_same_host("n1", "n2"));
 }
 END_TEST
 
@@ -277,6 +347,9 @@ int main(void)
     tcase_add_test(cases, roster_is_bounded);
     tcase_add_loop_test(cases, size_follows_the_policy, 0, sizeof(sizes) / sizeof(sizes[0]));
     tcase_add_test(cases, backoff_doubles_and_is_bounded);
+    tcase_add_loop_test(cases, free_slots_are_filled, 0, sizeof place_cases / sizeof *place_cases);
+    tcase_add_test(cases, placement_is_bounded);
+    tcase_add_test(cases, hosts_are_one_up_to_the_dot);
     tcase_add_test(cases, checkpoints_stay_in_order_and_bounded);
     tcase_add_loop_test(cases, newest_restorable_step_is_found, 0,
                         sizeof(restores) / sizeof(restores[0]));

@@ -1,0 +1,109 @@
+/* place.c - free slots are given out one by one, each to the host that has the most of them left;
+ * of equals the first in the list. */
+#include "place.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_BYTES = 256, NUMBER_BYTES = 12, MAX_SLOTS = 4096 };
+
+struct slots {
+    char name[NAME_BYTES];
+    uint32_t free, given;
+};
+
+bool place_same_host(const char *a, const char *b)
+{
+    size_t length = strcspn(a, ".");
+    return length == strcspn(b, ".") && memcmp(a, b, length) == 0;
+}
+
+/* NAME:SLOTS at *text, which then stands behind it and its comma. */
+static bool read_host(const char **text, struct slots *host)
+{
+    size_t length = strcspn(*text, ":,");
+    if (length == 0 || length >= sizeof host->name || (*text)[length] != ':')
+        return false;
+    memcpy(host->name, *text, length);
+    host->name[length] = '\0';
+    char *end;
+    unsigned long slots = strtoul(*text + length + 1, &end, 10);
+    if (end == *text + length + 1 || slots > MAX_SLOTS || (*end != '\0' && *end != ','))
+        return false;
+    host->free = (uint32_t)slots;
+    host->given = 0;
+    *text = *end == ',' ? end + 1 : end;
+    return true;
+}
+
+static void give(struct slots *hosts, uint32_t count, struct place *place, uint32_t wanted)
+{
+    for (place->count = 0; place->count < wanted; place->count++) {
+        struct slots *best = &hosts[0];
+        for (uint32_t i = 1; i < count; i++)
+            if (hosts[i].free > best->free)
+                best = &hosts[i];
+        if (best->free == 0)
+            return;
+        best->free--;
+        best->given++;
+    }
+}
+
+static char *put_number(char *at, uint32_t number)
+{
+    char digits[NUMBER_BYTES];
+    int length = 0;
+    do
+        digits[length++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (length > 0)
+        *at++ = digits[--length];
+    return at;
+}
+
+/* What does not fit into the text is not placed. */
+static void write_hosts(const struct slots *hosts, uint32_t count, struct place *place)
+{
+    char *at = place->hosts;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t length = strlen(hosts[i].name);
+        if (hosts[i].given == 0)
+            continue;
+        if (at + length + 2 + NUMBER_BYTES > place->hosts + sizeof place->hosts) {
+            place->count -= hosts[i].given;
+            continue;
+        }
+        if (at > place->hosts)
+            *at++ = ',';
+        memcpy(at, hosts[i].name, length);
+        at[length] = ':';
+        at = put_number(at + length + 1, hosts[i].given);
+    }
+    *at = '\0';
+}
+
+bool place_choose(const char *hosts, uint32_t wanted,
+                  uint32_t (*used)(const void *context, const char *name), const void *context,
+                  struct place *place)
+{
+    uint32_t count = 0;
+    *place = (struct place){.count = wanted};
+    if (*hosts == '\0')
+        return true;
+    struct slots *list = calloc(PLACE_MAX_HOSTS, sizeof *list);
+    bool good = list != NULL;
+    for (const char *text = hosts; good && *text; count++) {
+        good = count < PLACE_MAX_HOSTS && read_host(&text, &list[count]);
+        if (!good)
+            break;
+        uint32_t taken = used(context, list[count].name);
+        list[count].free = list[count].free > taken ? list[count].free - taken : 0;
+    }
+    if (good) {
+        give(list, count, place, wanted);
+        write_hosts(list, count, place);
+    }
+    free(list);
+    return good;
+}

@@ -1,0 +1,27 @@
+/* place.h - on which hosts new members go: into free slots, the emptiest hosts first. */
+#ifndef CORE_PLACE_H
+#define CORE_PLACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PLACE_MAX_HOSTS = 4096, PLACE_TEXT_BYTES = 4096 };
+
+/* Where `count` members go; hosts is NAME:COUNT,... or "": anywhere. */
+struct place {
+    uint32_t count;
+    char hosts[PLACE_TEXT_BYTES];
+};
+
+/* hosts: NAME:SLOTS,... ("": one host without a limit). used(context, name): how many slots of that
+ * host are taken. Places at most `wanted` members, fewer where slots or text run out (0: none is
+ * free). False when hosts cannot be read. */
+bool place_choose(const char *hosts, uint32_t wanted,
+                  uint32_t (*used)(const void *context, const char *name), const void *context,
+                  struct place *place);
+
+/* Whether two names mean one host: equal up to the first dot. */
+bool place_same_host(const char *a, const char *b);
+
+#endif

@@ -1,0 +1,34 @@
+/* transport_internal.h - what the files of the transport share. */
+#ifndef MPI_TRANSPORT_INTERNAL_H
+#define MPI_TRANSPORT_INTERNAL_H
+
+#include "transport.h"
+
+enum { CONTROL_TAG = 1 };
+
+struct send_slot {
+    MPI_Request request;
+    unsigned char *bytes;
+};
+
+struct transport {
+    MPI_Comm control, team;
+    MPI_Comm candidate, candidate_team;
+    MPI_Comm own;    /* of this process alone (controller), or of its group (newcomer) */
+    MPI_Comm bridge; /* controller and newcomers, while there are any */
+    uint32_t newcomer_count, ready_count;
+    MPI_Errhandler handler;
+    bool owns_mpi; /* transport_start initialised MPI */
+    bool fault_tolerant;
+    bool loss_seen;    /* since the last adopt */
+    bool ever_changed; /* MPI_Finalize may hang from now on */
+    int rank, size;    /* in control */
+    struct send_slot slots[TRANSPORT_SEND_SLOTS];
+};
+
+void transport_revoke_all(struct transport *transport);
+int transport_fail_mpi(struct error *error, const char *call, int code);
+/* A newcomer's side of transport_start. */
+int transport_greet(struct transport *transport, MPI_Comm base, struct error *error);
+
+#endif

@@ -1,0 +1,179 @@
+/* spawn.c - the controller's spawns: where, with what environment, and what became of them.
+ *
+ * The controller spawns alone (transport_spawn.c), so the team works on. A spawn that hangs ends
+ * the controller by its watchdog; the member that takes over then does not spawn any more. In a
+ * change, where too few are left to go on, the newcomers are waited for, within a bound. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "place.h"
+#include "watchdog.h"
+
+enum { SPAWN_LIMIT_S = 30, NEWCOMER_LIMIT_S = 120, IN_CHANGE_LIMIT_S = 20, LOOK_NS = 5000000 };
+enum { COMMAND_BYTES = 128 * 1024, MAX_ARGUMENTS = 1024, PROGRAM_BYTES = 4096 };
+
+extern char **environ;
+
+/* The command line of this process, which is that of every member. */
+struct command {
+    char program[PROGRAM_BYTES];
+    char bytes[COMMAND_BYTES];
+    char *arguments[MAX_ARGUMENTS + 1];
+};
+
+static size_t read_all(const char *path, char *bytes, size_t room)
+{
+    FILE *file = fopen(path, "rb");
+    size_t size = file ? fread(bytes, 1, room - 1, file) : 0;
+    if (file)
+        fclose(file);
+    bytes[size] = '\0';
+    return size;
+}
+
+static int read_command(struct command *command, struct error *error)
+{
+    ssize_t length = readlink("/proc/self/exe", command->program, PROGRAM_BYTES - 1);
+    size_t size = read_all("/proc/self/cmdline", command->bytes, COMMAND_BYTES);
+    if (length <= 0 || size == 0 || size == COMMAND_BYTES - 1)
+        return error_set(error, ONWARD_ERR_IO,
+                         "/proc/self: the command line of this process cannot be read whole");
+    command->program[length] = '\0';
+    int count = 0;
+    const char *end = command->bytes + size;
+    for (char *next = command->bytes + strlen(command->bytes) + 1; next < end;
+         next += strlen(next) + 1) {
+        if (count == MAX_ARGUMENTS)
+            return error_set(error, ONWARD_ERR_LIMIT, "more than %d arguments", MAX_ARGUMENTS);
+        command->arguments[count++] = next;
+    }
+    command->arguments[count] = NULL;
+    return ONWARD_OK;
+}
+
+/* What the launcher handed down, and that this is a spawned member; the caller's to free. */
+static char *copy_environment(void)
+{
+    static const char prefix[] = "ONWARD_", mark[] = "ONWARD_SPAWNED=1";
+    size_t size = sizeof mark;
+    for (char **entry = environ; *entry; entry++)
+        if (strncmp(*entry, prefix, sizeof prefix - 1) == 0 && !strchr(*entry, '\n'))
+            size += strlen(*entry) + 1;
+    char *text = malloc(size);
+    if (!text)
+        return NULL;
+    char *at = stpcpy(text, mark);
+    for (char **entry = environ; *entry; entry++)
+        if (strncmp(*entry, prefix, sizeof prefix - 1) == 0 && !strchr(*entry, '\n') &&
+            strncmp(*entry, mark, sizeof mark - 2) != 0) {
+            *at++ = '\n';
+            at = stpcpy(at, *entry);
+        }
+    return text;
+}
+
+/* Workers and spares on a host; a dedicated controller takes no slot. */
+static uint32_t slots_used(const void *context, const char *name)
+{
+    const struct onward *ow = context;
+    uint32_t used = 0;
+    for (uint32_t i = ow->dedicated ? 1 : 0; i < ow->seat_count; i++)
+        used += place_same_host(ow->seats[i].host, name);
+    return used;
+}
+
+static int choose_place(struct onward *ow, uint32_t count, struct place *place, struct error *error)
+{
+    if (!place_choose(ow->options.hosts, count, slots_used, ow, place))
+        return error_set(error, ONWARD_ERR_INPUT, "hosts '%.200s': expected NAME:SLOTS,...",
+                         ow->options.hosts);
+    if (place->count == 0)
+        return error_set(error, ONWARD_ERR_LIMIT, "no slot is free on any host");
+    return ONWARD_OK;
+}
+
+static int start_newcomers(struct onward *ow, uint32_t count, struct error *error)
+{
+    struct place place;
+    struct transport_spawn spawn = {0};
+    struct open_news *news = malloc(sizeof *news);
+    struct command *command = malloc(sizeof *command);
+    char *environment = copy_environment();
+    int code = news && command && environment
+                   ? read_command(command, error)
+                   : error_set(error, ONWARD_ERR_MEMORY, "no memory to spawn");
+    if (code == ONWARD_OK)
+        code = choose_place(ow, count, &place, error);
+    if (code == ONWARD_OK) {
+        open_fill_news(ow, news, ONWARD_OK);
+        spawn.program = command->program;
+        spawn.arguments = command->arguments;
+        spawn.environment = environment;
+        spawn.count = place.count;
+        spawn.host = *place.hosts ? place.hosts : NULL;
+        code = transport_spawn(ow->transport, &spawn, news, sizeof *news, error);
+        ow->control->newcomer_count = place.count;
+    }
+    free(environment);
+    free(command);
+    free(news);
+    return code;
+}
+
+static void tell_result(struct onward *ow, uint32_t count)
+{
+    ow->control->newcomer_count = 0;
+    if (count == 0)
+        transport_dismiss(ow->transport);
+    control_feed(ow, (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = count});
+}
+
+void control_look_at_newcomers(struct onward *ow)
+{
+    struct control *control = ow->control;
+    uint32_t count = control->newcomer_count;
+    if (count == 0)
+        return;
+    enum transport_newcomers state = transport_newcomers(ow->transport);
+    if (state == NEWCOMERS_READY) {
+        tell_result(ow, count);
+    } else if (state != NEWCOMERS_PREPARE || clock_ns() > control->newcomer_deadline_ns) {
+        control_warn(ow, "%u spawned workers %s", count,
+                     state == NEWCOMERS_PREPARE ? "were not ready in time"
+                                                : "died before they joined");
+        tell_result(ow, 0);
+    }
+}
+
+void control_spawn(struct onward *ow, uint32_t count)
+{
+    struct control *control = ow->control;
+    struct error error = {0};
+    int limit_s = ow->changing ? IN_CHANGE_LIMIT_S : NEWCOMER_LIMIT_S;
+    int code = ONWARD_ERR_TIMEOUT;
+    if (!control->may_not_spawn) {
+        control_order(ow, (struct message){.kind = ORDER_SPAWNS, .code = 1}, false);
+        watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_EXIT);
+        code = start_newcomers(ow, count, &error);
+        watchdog_disarm(ow->watchdog);
+        control_order(ow, (struct message){.kind = ORDER_SPAWNS, .code = 0}, false);
+    } else {
+        error_set(&error, code, "the controller before this one did not return from a spawn");
+    }
+    if (code != ONWARD_OK) {
+        control_warn(ow, "spawn of %u workers: %s", count, error.text);
+        tell_result(ow, 0);
+        return;
+    }
+    control->newcomer_deadline_ns = clock_ns() + limit_s * 1000000000LL;
+    while (ow->changing && control->newcomer_count > 0) {
+        control_look_at_newcomers(ow);
+        if (control->newcomer_count > 0)
+            sleep_ns(LOOK_NS);
+    }
+    if (ow->changing) /* the change goes on */
+        watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_EXIT);
+}
