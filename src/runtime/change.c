@@ -13,7 +13,14 @@
 #include "control.h"
 #include "watchdog.h"
 
-enum { MAX_PASSES = 64, FLAG_PASS = 1, FLAG_STATE = 2, FLAG_INPUT = 4, JOIN_LIMIT_S = 600 };
+enum {
+    MAX_PASSES = 64,
+    FLAG_PASS = 1,
+    FLAG_STATE = 2,
+    FLAG_INPUT = 4,
+    AWAIT_LIMIT_S = 600,
+    JOIN_LIMIT_S = 10
+};
 
 struct pass {
     int rank, size;
@@ -219,7 +226,7 @@ static void commit(struct onward *ow, struct pass *pass)
     ow->stall_s = !first        ? (double)(clock_ns() - ow->step_end_ns) / 1e9
                   : ow->spawned ? -1 /* it has no step before */
                                 : 0;
-    ow->spawned = false;
+    ow->spawned = ow->controller_spawns = false;
     ow->step_end_ns = clock_ns();
     if (ow->control)
         control_opened(ow);
@@ -272,6 +279,18 @@ static int settle(struct onward *ow, struct pass *pass, int agreed)
     return ONWARD_OK;
 }
 
+/* A newcomer that dies in its join can leave all others waiting inside of MPI for ever (Open MPI
+ * 5.0.7 posts receives without a look at who is dead): then the next rung is faster than the usual
+ * limit, and a relaunch finds the newest complete step. */
+static int join_newcomers(struct onward *ow, struct pass *pass)
+{
+    double limit_s = ow->options.reform_limit_s;
+    watchdog_arm(ow->watchdog, limit_s < JOIN_LIMIT_S ? limit_s : JOIN_LIMIT_S, WATCHDOG_EXIT);
+    int code = transport_join(ow->transport, &pass->rank, &pass->size);
+    watchdog_arm(ow->watchdog, limit_s, WATCHDOG_EXIT);
+    return code;
+}
+
 static int run_pass(struct onward *ow, bool first)
 {
     struct pass pass = {.flags = FLAG_PASS | FLAG_STATE | FLAG_INPUT, .lineup_rank = -1};
@@ -280,7 +299,7 @@ static int run_pass(struct onward *ow, bool first)
         return code;
     if (pass.rank == 0 && !ow->control && (code = control_take_over(ow)) != ONWARD_OK)
         return code; /* this member cannot be the controller; its end makes the next one try */
-    code = first ? ONWARD_OK : transport_join(ow->transport, &pass.rank, &pass.size);
+    code = first ? ONWARD_OK : join_newcomers(ow, &pass);
     if (code == ONWARD_ERR_LOST)
         return code;
     if (code != ONWARD_OK || pass_body(ow, &pass) != ONWARD_OK) {
@@ -296,7 +315,7 @@ static int run_pass(struct onward *ow, bool first)
 /* A member that was spawned waits until the others take it in. */
 static int await_join(struct onward *ow)
 {
-    int code = transport_await_join(ow->transport, JOIN_LIMIT_S);
+    int code = transport_await_join(ow->transport, AWAIT_LIMIT_S);
     if (code != ONWARD_OK)
         error_set(&ow->error, code, "the controller that spawned this member is gone");
     return code;

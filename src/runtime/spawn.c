@@ -1,8 +1,9 @@
 /* spawn.c - the controller's spawns: where, with what environment, and what became of them.
  *
- * The controller spawns alone (transport_spawn.c), so the team works on. A spawn that hangs ends
- * the controller by its watchdog; the member that takes over then does not spawn any more. In a
- * change, where too few are left to go on, the newcomers are waited for, within a bound. */
+ * The controller spawns alone (transport_spawn.c), so the team works on. A spawn or a join that
+ * hangs ends the controller by its watchdog; the member that takes over then does not spawn any
+ * more, since every member was told that a spawn had begun. In a change, where too few are left to
+ * go on, the newcomers are waited for, within a bound. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,8 +127,10 @@ static int start_newcomers(struct onward *ow, uint32_t count, struct error *erro
 static void tell_result(struct onward *ow, uint32_t count)
 {
     ow->control->newcomer_count = 0;
-    if (count == 0)
+    if (count == 0) {
         transport_dismiss(ow->transport);
+        control_order(ow, (struct message){.kind = ORDER_SPAWNS, .code = 0}, false);
+    }
     control_feed(ow, (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = count});
 }
 
@@ -159,7 +162,6 @@ void control_spawn(struct onward *ow, uint32_t count)
         watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_EXIT);
         code = start_newcomers(ow, count, &error);
         watchdog_disarm(ow->watchdog);
-        control_order(ow, (struct message){.kind = ORDER_SPAWNS, .code = 0}, false);
     } else {
         error_set(&error, code, "the controller before this one did not return from a spawn");
     }

@@ -3,15 +3,14 @@
  * changes the bits at the end.
  *
  *     trial [--steps N] [--subtasks N] [--length N] [--plain] [--finish] [--pause US]
- *           [--spawned-dies] [--spawned-waits US]
+ *           [--spawned-dies US] [--spawned-waits US]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
- * --spawned-dies and --spawned-waits say what a spawned member does before its first onward_next.
  * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "onward.h"
@@ -20,8 +19,8 @@ struct trial {
     size_t length;
     uint32_t subtasks;
     int64_t steps;
-    long pause_us, spawned_waits_us;
-    bool plain, finish, spawned_dies;
+    long pause_us, spawned_waits_us, spawned_dies_us;
+    bool plain, finish;
     float *state, *total, *part;
 };
 
@@ -39,7 +38,8 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
             trial->pause_us = atol(value);
         else if (strcmp(argv[i], "--spawned-waits") == 0)
             trial->spawned_waits_us = atol(value);
-        trial->spawned_dies |= strcmp(argv[i], "--spawned-dies") == 0;
+        else if (strcmp(argv[i], "--spawned-dies") == 0)
+            trial->spawned_dies_us = atol(value);
         trial->plain |= strcmp(argv[i], "--plain") == 0;
         trial->finish |= strcmp(argv[i], "--finish") == 0;
     }
@@ -85,15 +85,26 @@ static void final_work(struct onward *ow, const struct trial *trial, const struc
     fclose(file);
 }
 
+/* What a spawned member does before its first onward_next: waits, and sets the clock of its death,
+ * which may strike before, in and after its join. */
+static void begin_as_spawned(const struct trial *trial)
+{
+    struct itimerval death = {{0, 0},
+                              {trial->spawned_dies_us / 1000000, trial->spawned_dies_us % 1000000}};
+    if (!getenv("ONWARD_SPAWNED"))
+        return;
+    if (trial->spawned_waits_us > 0)
+        usleep((useconds_t)trial->spawned_waits_us);
+    if (trial->spawned_dies_us > 0)
+        setitimer(ITIMER_REAL, &death, NULL);
+}
+
 static int work(struct onward *ow, struct trial *trial)
 {
     struct onward_role role;
     uint64_t dims[] = {trial->length};
     unsigned flags = ONWARD_REPLICATED | (trial->plain ? 0 : ONWARD_ATOMIC);
-    if (getenv("ONWARD_SPAWNED") && trial->spawned_dies)
-        raise(SIGKILL);
-    if (getenv("ONWARD_SPAWNED") && trial->spawned_waits_us > 0)
-        usleep((useconds_t)trial->spawned_waits_us);
+    begin_as_spawned(trial);
     int verdict = onward_protect(ow, "state", trial->state, ONWARD_FLOAT, 1, dims, flags);
     if (verdict != ONWARD_OK)
         return verdict;
