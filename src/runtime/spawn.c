@@ -1,9 +1,9 @@
 /* spawn.c - the controller's spawns: where, with what environment, and what became of them.
  *
- * The controller spawns alone (transport_spawn.c), so the team works on. A spawn or a join that
- * hangs ends the controller by its watchdog; the member that takes over then does not spawn any
- * more, since every member was told that a spawn had begun. In a change, where too few are left to
- * go on, the newcomers are waited for, within a bound. */
+ * The controller spawns alone (transport_spawn.c), so the team works on. A spawn that hangs ends
+ * the controller by its watchdog; the member that takes over then does not spawn any more, since
+ * every member was told that one had begun. In a change, where too few are left to go on, the
+ * newcomers are waited for, within a bound. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
