@@ -1,0 +1,185 @@
+# shellcheck shell=sh
+# lib.sh - what the scenarios of tests/lab share. Each scenario is a shell script NAME.lab that
+# sources this file, says `start_lab N` and then does things to the hosts n0 to n(N-1); the build
+# gives $builddir and $srcdir. It runs in a mount namespace with an /etc/hosts of its own, in a lab
+# whose name comes from the build directory and NAME, so that others are not in its way, and what an
+# earlier run left behind is ended first. The lab goes down by trap, whatever happens. Verdicts come
+# from the run directory (the survivors' record) and from the hosts, never from mpirun's exit status.
+# $work is below the build directory: /tmp is another one on each host.
+set -eu
+srcdir=$(cd "${srcdir:-.}" && pwd) builddir=$(cd "${builddir:-.}" && pwd)
+if [ -z "${ONWARD_LAB_OWN_MOUNTS:-}" ] && unshare --mount true 2>/dev/null; then
+    ONWARD_LAB_OWN_MOUNTS=1 exec unshare --mount --propagation private sh "$0" "$@"
+fi
+name=$(basename "$0" .lab)
+lab=$srcdir/tests/lab/lab
+onward=$builddir/onward
+trial=$builddir/trial
+limit_s=${limit_s:-60} # of each launch
+hash=$(printf '%s' "$builddir/$name" | cksum)
+hash=${hash%% *}
+export LAB_NAME=ow$((hash % 100000000)) LAB_SHARE="$srcdir:$builddir" LAB_LIFE_S=600 LAB_CONNECT_S=5
+work=$builddir/lab-work/$name
+export ONWARD_DIR="$work"
+backgrounds=
+
+fail() {
+    echo "FAIL: $*"
+    for f in "$work"/*.log; do [ ! -e "$f" ] || { echo "--- $f"; tail -n 40 "$f"; }; done
+    exit 1
+}
+
+teardown() { # ends what was launched, then the hosts with all that is on them
+    status=$?
+    trap '' INT TERM HUP
+    # shellcheck disable=SC2086
+    [ -z "$backgrounds" ] || kill -KILL $backgrounds 2>/dev/null || true
+    pkill -KILL -f "$work" 2>/dev/null || true
+    if [ "$(id -u)" = 0 ] && ! "$lab" down; then status=1; fi
+    if [ $status = 0 ]; then rm -rf "$work"; fi
+    exit $status
+}
+trap teardown EXIT
+trap 'exit 1' INT TERM HUP
+
+# ---- the lab ---------------------------------------------------------------------------------
+
+# start_lab N: hosts n0 to n(N-1), on a network that nobody else here has; skips where there is none
+start_lab() {
+    hosts=$(seq -f 'n%.0f' 0 $(($1 - 1)))
+    [ "$(id -u)" != 0 ] || "$lab" down
+    rm -rf "$work"
+    mkdir -p "$work"
+    if [ -n "${ONWARD_LAB_OWN_MOUNTS:-}" ]; then
+        grep -v '# lab ' /etc/hosts >"$work/etc-hosts" || true
+        mount -n --bind "$work/etc-hosts" /etc/hosts
+    fi
+    for attempt in 0 1 2 3 4; do
+        export LAB_SUBNET=10.78.$(((hash + attempt) % 250))
+        code=0
+        "$lab" up "$1" 2>"$work/up.log" || code=$?
+        [ $code != 77 ] || { cat "$work/up.log"; exit 77; }
+        [ $code != 0 ] || return 0
+        grep -q 'in use' "$work/up.log" || break
+    done
+    fail "the lab does not start"
+}
+
+on() { "$lab" sh "$@"; } # HOST CMD...: at the console
+processes() { "$lab" status | awk -v host="$1" '$1 == host { print $4 }'; } # on a host; "-": it is down
+is_empty() { case $(processes "$1") in 0 | -) ;; *) return 1 ;; esac }
+
+# nothing_left HOST...: no process on any of them (at most 15 s from now), nor of $work on this machine
+nothing_left() {
+    for host in "$@"; do
+        await 15 is_empty "$host"
+    done
+    ! pgrep -f "$work" >/dev/null || fail "left on this machine: $(pgrep -af "$work")"
+}
+
+# ---- launching -------------------------------------------------------------------------------
+
+# in_background TASK COMMAND...: at most $limit_s; output in $work/TASK.log; $! is its PID
+in_background() {
+    log=$work/$1.log
+    shift
+    timeout -k 5 "$limit_s" "$@" </dev/null >"$log" 2>&1 &
+    backgrounds="$backgrounds $!"
+}
+
+# start_onward TASK VERB ARGUMENT...: `onward VERB --task TASK ...` over the lab's hosts
+start_onward() {
+    task=$1 verb=$2
+    shift 2
+    # shellcheck disable=SC2086
+    in_background "$task" "$onward" "$verb" --task "$task" --hosts "$(echo $hosts | tr ' ' ,)" \
+        --agent "$lab agent" "$@"
+}
+
+# start_mpirun TASK RANKS FAULTS [trial's arguments]: the program trial over the lab's hosts, rank K
+# on host K modulo their number; a host that is silent for 4 s is lost
+start_mpirun() {
+    command -v mpirun >/dev/null || { echo "no mpirun here"; exit 77; }
+    mpirun --version | grep -q 'Open MPI) [5-9]' || { echo "Open MPI 5 or later is needed"; exit 77; }
+    task=$1 ranks=$2 network=$LAB_SUBNET.0/24
+    export ONWARD_TASK="$1" ONWARD_INJECT="$3"
+    shift 3
+    # shellcheck disable=SC2086
+    in_background "$task" mpirun --allow-run-as-root --with-ft ulfm -n "$ranks" \
+        --host "$(printf '%s:8\n' $hosts | paste -sd,)" --map-by node:OVERSUBSCRIBE --bind-to none \
+        --prtemca plm ssh --prtemca plm_ssh_agent "$lab agent" --prtemca plm_ssh_no_tree_spawn 1 \
+        --prtemca prte_if_include "$network" --prtemca oob_tcp_keepalive_time 2 \
+        --prtemca oob_tcp_keepalive_intvl 1 --prtemca oob_tcp_keepalive_probes 2 \
+        --mca btl_tcp_if_include "$network" --mca pml ob1 --mca coll ^han \
+        --mca async_mpi_finalize 1 --mca mpi_yield_when_idle 1 \
+        -x ONWARD_TASK -x ONWARD_DIR -x ONWARD_INJECT "$trial" "$@"
+}
+
+# ended PID: what in_background started is over; its exit status is in $status then
+ended() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
+await_end() { # SECONDS PID
+    await "$1" ended "$2"
+    status=0
+    wait "$2" || status=$?
+}
+
+# await SECONDS COMMAND...: until it succeeds
+await() {
+    deadline=$(($(now_ms) + $1 * 1000))
+    shift
+    until "$@" 2>/dev/null; do
+        [ "$(now_ms)" -lt $deadline ] || fail "waited in vain for: $*"
+        sleep 0.1
+    done
+}
+now_ms() { date +%s%3N; }
+
+# ---- what the run directory says -------------------------------------------------------------
+
+has_event() { [ -e "$work/$1/events.jsonl" ] && [ "$(events "$1" "$2")" -ge "${3:-1}" ]; }             # TASK EVENT [COUNT]
+has_step() { [ "$(step_of "$1")" -ge "$2" ]; }                       # TASK STEP
+await_event() { await "$1" has_event "$2" "$3" "${4:-1}"; }          # SECONDS TASK EVENT [COUNT]
+await_step() { await "$1" has_step "$2" "$3"; }                      # SECONDS TASK STEP
+events() { grep -c "\"event\": *\"$2\"" "$work/$1/events.jsonl" 2>/dev/null || true; }
+step_of() { sed -n 's/.*"step": *\(-\{0,1\}[0-9]*\).*/\1/p' "$work/$1/status.json"; }
+completed() { [ -e "$work/$1/complete.json" ] || fail "$1 has no completion record"; }
+not_completed() { [ ! -e "$work/$1/complete.json" ] || fail "$1 has a completion record"; }
+sum() { "$onward" ckpt sum "$1" 2>"$work/sum.log" || fail "no sum of $1"; }
+equal() { [ "$(sum "$1")" = "$(sum "$2")" ] || fail "$1 and $2 differ"; }
+
+# ---- stories that several scenarios tell -----------------------------------------------------
+
+since() { echo "$(($(now_ms) - lost_at)) ms after the loss: $*"; }
+
+# lose_host HOW HOST REST...: a task runs on all; `lab HOW HOST'; mpirun ends, after $ended_ms, and so
+# does every member on the hosts that remain
+lose_host() {
+    how=$1 host=$2
+    shift 2
+    start_mpirun "$how" 8 '' --steps 100000 --pause 10000
+    mpirun=$!
+    await_step 40 "$how" 20
+    lost_at=$(now_ms)
+    "$lab" "$how" "$host"
+    await_end 15 $mpirun
+    ended_ms=$(($(now_ms) - lost_at))
+    since "mpirun has ended, with status $status"
+    for rest in "$@"; do await 15 is_empty "$rest"; done
+    since 'no member is left elsewhere'
+    not_completed "$how"
+}
+
+# unheard: nobody was told of the loss; only the keepalive, which asks after 2 s of silence, can know
+unheard() { [ "$ended_ms" -ge 2000 ] || fail "mpirun knew of the loss after $ended_ms ms"; }
+
+# use_again HOST: a task over all hosts runs to its end, with members on HOST
+use_again() {
+    start_mpirun again 8 '' --steps 100 --pause 5000
+    mpirun=$!
+    await_step 40 again 10
+    [ "$(on "$1" pgrep -c -x trial)" = 2 ] || fail "no members on $1"
+    await_end 40 $mpirun
+    completed again
+    # shellcheck disable=SC2086
+    nothing_left $hosts
+}
