@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hosts.h"
 #include "inject.h"
 #include "rundir.h"
 #include "say.h"
@@ -23,10 +24,16 @@ enum {
     KEY_DETECT,
     KEY_INJECT,
     KEY_MPIRUN,
-    KEY_MPIRUN_ARGUMENT
+    KEY_MPIRUN_ARGUMENT,
+    KEY_HOSTS,
+    KEY_HOSTFILE,
+    KEY_AGENT,
+    KEY_LOCAL_DIRECTORY,
+    KEY_REPLACE,
+    KEY_WAIT
 };
 
-static const double default_detect_s = 60, max_detect_s = 86400;
+static const double default_detect_s = 5, max_detect_s = 86400, max_wait_s = 30 * 86400;
 
 enum { DEFAULT_MAX_RESTARTS = 3, MAX_RESTARTS = 1000000, MAX_KEEP = 1000, MAX_FAULTS = 64 };
 
@@ -35,7 +42,14 @@ void launch_options_init(struct launch_options *options)
     *options = (struct launch_options){.spares = -1,
                                        .step_count = -1,
                                        .max_restarts = DEFAULT_MAX_RESTARTS,
-                                       .detect_s = default_detect_s};
+                                       .detect_s = default_detect_s,
+                                       .wait_s = -1};
+}
+
+void launch_options_clear(struct launch_options *options)
+{
+    free(options->host_list);
+    options->host_list = NULL;
 }
 
 bool launch_is_checkpoint(const char *text)
@@ -73,6 +87,72 @@ static const char *check_task(const char *text)
     if (rundir_check_task(text, &error) != ONWARD_OK)
         options_refuse("--task: %s", error.text);
     return text;
+}
+
+static void read_hosts(struct launch_options *options, const char *option, const char *text)
+{
+    struct hosts hosts = {.list = NULL};
+    struct error error;
+    if (options->hosts_option && strcmp(options->hosts_option, option) != 0)
+        options_refuse("--hosts with --hostfile: expected one of them");
+    options->hosts_option = option;
+    int code = !strcmp(option, "--hosts") ? hosts_parse_list(text, option, &hosts, &error)
+                                          : hosts_read_file(text, &hosts, &error);
+    if (code != ONWARD_OK)
+        options_refuse("%s", error.text);
+    free(options->host_list);
+    options->host_list = hosts_text(&hosts);
+    hosts_clear(&hosts);
+    if (!options->host_list)
+        options_refuse("%s: out of memory", option);
+}
+
+static const char *check_replace(const char *text)
+{
+    if (strcmp(text, "none") != 0 && strcmp(text, "spare") != 0 && strcmp(text, "spawn") != 0)
+        options_refuse("--replace %s: expected none, spare or spawn", text);
+    return text;
+}
+
+static const char *check_agent(const char *text)
+{
+    if (text[strspn(text, " ")] == '\0')
+        options_refuse("--agent: expected a command that reaches a host, such as ssh");
+    return text;
+}
+
+static const char *check_local_directory(const char *text)
+{
+    if (text[0] != '/')
+        options_refuse("--local-dir %s: expected an absolute path", text);
+    return text;
+}
+
+/* Where the task is to run. */
+static bool parse_place(int key, const char *text, struct launch_options *options)
+{
+    switch (key) {
+    case KEY_HOSTS:
+        read_hosts(options, "--hosts", text);
+        return true;
+    case KEY_HOSTFILE:
+        read_hosts(options, "--hostfile", text);
+        return true;
+    case KEY_AGENT:
+        options->agent = check_agent(text);
+        return true;
+    case KEY_LOCAL_DIRECTORY:
+        options->local_directory = check_local_directory(text);
+        return true;
+    case KEY_REPLACE:
+        options->replace = check_replace(text);
+        return true;
+    case KEY_WAIT:
+        options->wait_s = !strcmp(text, "0") ? 0 : options_seconds("--wait", text, max_wait_s);
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void add_mpirun_argument(struct launch_options *options, const char *text)
@@ -138,7 +218,7 @@ static void check_together(const struct launch_options *options)
 static error_t parse_launch(int key, char *text, struct argp_state *state)
 {
     struct launch_options *options = state->input;
-    if (parse_policy(key, text, options))
+    if (parse_policy(key, text, options) || parse_place(key, text, options))
         return 0;
     switch (key) {
     case KEY_TASK:
@@ -183,8 +263,15 @@ static const struct argp_option table[] = {
     {"keep", KEY_KEEP, "K", 0, "keep the newest K checkpoints (default 3)", 0},
     {"max-restarts", KEY_MAX_RESTARTS, "K", 0, "start mpirun again at most K times (default 3)", 0},
     {"detect", KEY_DETECT, "SECONDS", 0,
-     "start again when the controller was silent for so long, kill a process that was stopped for "
-     "half as long (default 60)",
+     "take a host or process that is silent or stopped for so long for lost (default 5)", 0},
+    {"hosts", KEY_HOSTS, "LIST", 0, "run on these hosts: NAME[:SLOTS],..., as in n[0-3]:2", 0},
+    {"hostfile", KEY_HOSTFILE, "FILE", 0, "run on the hosts of FILE: NAME [slots=N], one a line",
+     0},
+    {"agent", KEY_AGENT, "CMD", 0, "what runs a command on another host (default ssh)", 0},
+    {"local-dir", KEY_LOCAL_DIRECTORY, "DIR", 0,
+     "where each host keeps its own copies (default /dev/shm)", 0},
+    {"replace", KEY_REPLACE, "none|spare|spawn", 0, "what takes the place of lost workers", 0},
+    {"wait", KEY_WAIT, "SECONDS", 0, "wait so long for hosts when there are too few (default 0)",
      0},
     {"inject", KEY_INJECT, "FAULTS", 0, "rehearse faults, such as kill:worker=2@step=300", 0},
     {"mpirun", KEY_MPIRUN, "PATH", 0, "the mpirun to use (default $ONWARD_MPIRUN)", 0},

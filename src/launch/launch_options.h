@@ -18,6 +18,10 @@ struct launch_options {
     uint32_t checkpoint_keep;
     int max_restarts;
     double detect_s;
+    char *host_list;          /* what --hosts or --hostfile came to: NAME[:SLOTS],... */
+    const char *hosts_option; /* which of the two was given; NULL: none */
+    const char *agent, *local_directory, *replace;
+    double wait_s; /* -1: not given */
     const char *inject;
     const char *mpirun; /* NULL: $ONWARD_MPIRUN, or the one that was there at build time */
     const char *mpirun_arguments[LAUNCH_MAX_MPIRUN_ARGUMENTS + 1];
@@ -26,6 +30,7 @@ struct launch_options {
 };
 
 void launch_options_init(struct launch_options *options);
+void launch_options_clear(struct launch_options *options);
 
 /* A child parser for them; its input is a struct launch_options. */
 extern const struct argp launch_argp;

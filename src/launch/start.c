@@ -47,6 +47,15 @@ void start_make_task(const char *program, char *task, size_t task_bytes)
     snprintf(task, task_bytes, "%s-%s-%ld", name, moment, (long)getpid());
 }
 
+/* What was given, else what is recorded, else the default. */
+static void override_text(char **recorded, const char *given, const char *otherwise)
+{
+    if (given)
+        *recorded = (char *)given;
+    else if (!*recorded || !**recorded)
+        *recorded = (char *)otherwise;
+}
+
 void start_override(const struct launch_options *options, struct task_record *record)
 {
     if (options->workers)
@@ -63,6 +72,12 @@ void start_override(const struct launch_options *options, struct task_record *re
         record->checkpoint = (char *)options->checkpoint;
     if (options->checkpoint_keep)
         record->checkpoint_keep = options->checkpoint_keep;
+    override_text(&record->hosts, options->host_list, "");
+    override_text(&record->agent, options->agent, "ssh");
+    override_text(&record->local_dir, options->local_directory, "/dev/shm");
+    override_text(&record->replace, options->replace, "spawn");
+    if (options->wait_s >= 0)
+        record->wait_s = options->wait_s;
 }
 
 /* The same program with the same arguments: then a second start goes on with the first. */
@@ -105,6 +120,13 @@ static void export_text(const char *name, const char *text)
         unsetenv(name);
 }
 
+static void export_real(const char *name, double number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.6g", number);
+    setenv(name, text, 1);
+}
+
 /* What the library reads. A variable that is not ours to set is taken away: it would be another
  * task's. */
 static void export_settings(const struct launch_options *options, const char *base,
@@ -119,8 +141,10 @@ static void export_settings(const struct launch_options *options, const char *ba
     export_number("ONWARD_CHECKPOINT_KEEP", record->checkpoint_keep, true);
     export_number("ONWARD_STEPS", record->step_count, record->step_count >= 0);
     export_text("ONWARD_INJECT", options->inject);
-    unsetenv("ONWARD_REPLACE");
-    unsetenv("ONWARD_DETECT_S");
+    export_text("ONWARD_REPLACE", record->replace);
+    export_text("ONWARD_LOCAL_DIR", record->local_dir);
+    export_real("ONWARD_DETECT_S", options->detect_s);
+    export_text("ONWARD_HOSTS", NULL);
 }
 
 /* Requests that nobody answered were meant for an earlier start. */

@@ -30,6 +30,8 @@
 enum { TURN_MS = 50, PAUSE_S = 2, MAX_BACKOFF_S = 30 };
 
 static const double kill_s = 5;
+/* The controller writes no status while the lineup changes, which may take a while. */
+static const double silent_detections = 12;
 
 enum outcome {
     OUTCOME_COMPLETE, /* the completion record is there */
@@ -58,7 +60,7 @@ struct supervisor {
 
 void supervise_defaults(struct supervise_settings *settings)
 {
-    settings->detect_s = 60;
+    settings->detect_s = 5;
     settings->start_s = 600;
     settings->stop_s = 60;
     settings->settle_s = 10;
@@ -151,6 +153,11 @@ static void end_stopped(struct supervisor *s)
     json_decref(extra);
 }
 
+static double silent_limit_s(const struct supervisor *s)
+{
+    return silent_detections * s->settings->detect_s;
+}
+
 static enum outcome watch_task(struct supervisor *s)
 {
     s->turned_s = clock_now_s();
@@ -161,6 +168,7 @@ static enum outcome watch_task(struct supervisor *s)
         bool gone = s->child.ended; /* before the look: then the look sees all it wrote */
         look(s);
         double silent_s = clock_now_s() - s->watch.changed_s;
+        double limit_s = s->watch.seen ? silent_limit_s(s) : s->settings->start_s;
         if (s->watch.complete)
             return OUTCOME_COMPLETE;
         if (s->watch.seen && s->watch.status.exit_code > 0)
@@ -169,7 +177,7 @@ static enum outcome watch_task(struct supervisor *s)
             return OUTCOME_GONE;
         if (s->signal_count > 1 || (s->signal && clock_now_s() > s->stop_deadline_s))
             return OUTCOME_SIGNAL;
-        if (silent_s > (s->watch.seen ? s->settings->detect_s : s->settings->start_s))
+        if (silent_s > limit_s)
             return OUTCOME_SILENT;
     }
 }
@@ -258,7 +266,7 @@ static void describe_cause(const struct supervisor *s, enum outcome outcome, cha
     char how[96];
     child_describe(&s->child, how, sizeof how);
     if (outcome == OUTCOME_SILENT && s->watch.seen)
-        snprintf(text, text_bytes, "the controller was silent for %g s", s->settings->detect_s);
+        snprintf(text, text_bytes, "the controller was silent for %g s", silent_limit_s(s));
     else if (outcome == OUTCOME_SILENT)
         snprintf(text, text_bytes, "the program did not open its task in %g s",
                  s->settings->start_s);

@@ -11,7 +11,7 @@ struct supervise_settings {
     struct rundir *rundir; /* claimed */
     int64_t incarnation;   /* that the claim started */
     int max_restarts;
-    double detect_s; /* a controller that is silent for longer is taken for dead */
+    double detect_s; /* what is silent for so long is lost; a controller has twelve times as long */
     double start_s;  /* the program has so long to open its task */
     double stop_s;   /* a task that was asked to stop has so long */
     double settle_s; /* mpirun has so long to end once the task ended */

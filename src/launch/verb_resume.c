@@ -85,5 +85,6 @@ int verb_resume(int argc, char **argv)
         return say_error(&error);
     int exit_code = resume_recorded(&options, base, &record);
     task_record_clear(&record);
+    launch_options_clear(&options);
     return exit_code;
 }

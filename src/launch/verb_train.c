@@ -94,5 +94,7 @@ int verb_train(int argc, char **argv)
                                  .checkpoint_keep = 3,
                                  .version = (char *)PACKAGE_VERSION};
     start_override(&input.launch, &record);
-    return start_task(&input.launch, &record, false);
+    int exit_code = start_task(&input.launch, &record, false);
+    launch_options_clear(&input.launch);
+    return exit_code;
 }

@@ -43,8 +43,13 @@ struct task_record {
     int64_t step_count;     /* -1 until the program said it */
     char *checkpoint;       /* auto, N or Ts */
     uint32_t checkpoint_keep;
-    char *created; /* RFC 3339 */
-    char *version; /* of onward */
+    char *hosts;     /* NAME[:SLOTS],... ; empty: this machine */
+    char *agent;     /* what runs a command on another host */
+    char *local_dir; /* absolute; where each host keeps its own copies */
+    char *replace;   /* none spare spawn */
+    double wait_s;   /* how long to wait for hosts when there are too few */
+    char *created;   /* RFC 3339 */
+    char *version;   /* of onward */
 };
 
 /* Is it a task ID? error says what is wrong and what was expected. */

@@ -14,6 +14,10 @@ static const cyaml_schema_value_t argument_schema = {
 
 #define TEXT(name)                                                                                 \
     CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER, struct task_record, name, 0, CYAML_UNLIMITED)
+/* What older records do not have; then it is NULL or 0. */
+#define LATER_TEXT(name)                                                                           \
+    CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct task_record,    \
+                           name, 0, CYAML_UNLIMITED)
 #define COUNT(name) CYAML_FIELD_UINT(#name, CYAML_FLAG_DEFAULT, struct task_record, name)
 
 static const cyaml_schema_field_t record_fields[] = {
@@ -31,6 +35,11 @@ static const cyaml_schema_field_t record_fields[] = {
     CYAML_FIELD_INT("step_count", CYAML_FLAG_DEFAULT, struct task_record, step_count),
     TEXT(checkpoint),
     COUNT(checkpoint_keep),
+    LATER_TEXT(hosts),
+    LATER_TEXT(agent),
+    LATER_TEXT(local_dir),
+    LATER_TEXT(replace),
+    CYAML_FIELD_FLOAT("wait_s", CYAML_FLAG_OPTIONAL, struct task_record, wait_s),
     TEXT(created),
     TEXT(version),
     CYAML_FIELD_END};
@@ -92,7 +101,8 @@ int rundir_save_task(const char *path, const struct task_record *record, struct 
     struct task_record whole = *record;
     char empty[] = "";
     char **const texts[] = {&whole.task,       &whole.program, &whole.config, &whole.directory,
-                            &whole.checkpoint, &whole.created, &whole.version};
+                            &whole.checkpoint, &whole.hosts,   &whole.agent,  &whole.local_dir,
+                            &whole.replace,    &whole.created, &whole.version};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!*texts[i])
             *texts[i] = empty;
@@ -154,6 +164,10 @@ void task_record_clear(struct task_record *record)
     free(record->config);
     free(record->directory);
     free(record->checkpoint);
+    free(record->hosts);
+    free(record->agent);
+    free(record->local_dir);
+    free(record->replace);
     free(record->created);
     free(record->version);
     memset(record, 0, sizeof *record);

@@ -48,7 +48,7 @@ export STORY_STATUS=2; run nothing:bad-input 2
 run stopped-hang 75; within 14; says 'onward resume stopped-hang'; state stopped
 run slow:stopped-hang 0; silent_about 'step 7'; state complete
 run too-few 69; says 'fewer workers are left'; state failed
-run silent 0 --detect 1; relaunches 1; says 'was silent for 1 s'
+run silent 0 --detect 0.1; relaunches 1; says 'was silent for 1.2 s'
 run frozen 0 --detect 2; relaunches 0; says 'was stopped for 1 s and was killed'
 run rehearses 0 --inject kill:worker=0@step=3; relaunches 1
 run other-incarnation 1 --max-restarts 0; state failed

@@ -76,6 +76,23 @@ START_TEST(leaves_what_is_not_given)
 }
 END_TEST
 
+START_TEST(reads_places)
+{
+    struct launch_options options;
+    parse("--hosts n[0-1]:2,m0 --agent lab/agent --local-dir /l --replace none --wait 0", &options);
+    ck_assert_str_eq(options.host_list, "n0:2,n1:2,m0");
+    ck_assert_str_eq(options.agent, "lab/agent");
+    ck_assert_str_eq(options.local_directory, "/l");
+    ck_assert_str_eq(options.replace, "none");
+    ck_assert(options.wait_s == 0);
+    launch_options_clear(&options);
+    parse("", &options);
+    ck_assert_ptr_null(options.host_list);
+    ck_assert(options.wait_s == -1);
+    ck_assert(options.detect_s == 5);
+}
+END_TEST
+
 static const char *const bad_options[] = {
     "-n 0",
     "-n -1",
@@ -98,6 +115,14 @@ static const char *const bad_options[] = {
     "--detect nan",
     "--inject kill",
     "--inject kill:worker=1@step=3,",
+    "--hosts n[2-1]",
+    "--hosts n0 --hostfile /dev/null",
+    "--hostfile /dev/null",
+    "--hostfile /no/such/file",
+    "--replace never",
+    "--local-dir shm",
+    "--wait -1",
+    "--wait soon",
     "--task ..",
     "--task a/b",
     "--quiet --json",
@@ -176,6 +201,7 @@ int main(void)
     tcase_add_test(tests, reads_options);
     tcase_add_test(tests, reads_more_options);
     tcase_add_test(tests, leaves_what_is_not_given);
+    tcase_add_test(tests, reads_places);
     tcase_add_loop_exit_test(tests, refuses_with_status_2, 2, 0,
                              (int)(sizeof bad_options / sizeof *bad_options));
     LOOP(tests, makes_task_ids, programs);
