@@ -1,25 +1,36 @@
-/* command.c - the command line of mpirun, on one host.
+/* command.c - the command line of mpirun, on one host or over several.
  *
  * Fault tolerance has to be asked for; only the point-to-point layer ob1 has it, and the collective
  * component han can deadlock after a loss. With more ranks than cores, ranks that wait must yield.
- * MPI_Finalize after a loss may hang unless it is asynchronous. */
+ * MPI_Finalize after a loss may hang unless it is asynchronous.
+ *
+ * Over hosts mpirun reaches each by the agent, from here (a tree of daemons would hang on one dead
+ * host), and notices a silent one by the keepalive of its TCP connections. Its daemons are started
+ * with the variables by which leftovers.h finds them. */
 #include "command.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-enum { FIXED_ARGUMENTS = 32, NUMBER_BYTES = 16 };
+#include "quick.h"
 
-static const char *const common[] = {"--map-by", ":OVERSUBSCRIBE", "--bind-to",
-                                     "none",     "--mca",          "pml",
-                                     "ob1",      "--mca",          "coll",
-                                     "^han",     "--mca",          "btl_tcp_if_include",
-                                     "lo",       "--mca",          "async_mpi_finalize",
+enum { FIXED_ARGUMENTS = 64, MAX_FORWARDED = 64, TEXT_BYTES = 1024 };
+
+static const double info_limit_s = 5;
+
+static const char *const common[] = {"--bind-to", "none", "--mca", "pml",   "ob1",
+                                     "--mca",     "coll", "^han",  "--mca", "async_mpi_finalize",
                                      "1"};
 
+/* The arguments, and the text of those that are made here. */
 struct list {
     char **items;
     size_t count;
+    char *text;
+    size_t text_bytes;
 };
 
 static void add(struct list *list, const char *text)
@@ -33,21 +44,136 @@ static void add_all(struct list *list, const char *const *texts, size_t count)
         add(list, texts[i]);
 }
 
+__attribute__((format(printf, 2, 3))) static void add_text(struct list *list, const char *format,
+                                                           ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(list->text, list->text_bytes, format, arguments);
+    va_end(arguments);
+    add(list, list->text);
+    size_t used = size < 0 ? 0 : (size_t)size + 1;
+    used = used < list->text_bytes ? used : list->text_bytes;
+    list->text += used;
+    list->text_bytes -= used;
+}
+
+static void add_parameter(struct list *list, const char *name, const char *value)
+{
+    add(list, "--prtemca");
+    add(list, name);
+    add(list, value);
+}
+
+/* NAME:SLOTS,...; the first host has one slot more, for the controller. */
+static void add_hosts(struct list *list, const struct hosts *hosts)
+{
+    char *begin = list->text;
+    add(list, "--host");
+    add(list, begin);
+    for (uint32_t i = 0; i < hosts->count; i++) {
+        int size = snprintf(list->text, list->text_bytes, "%s%s:%u", i ? "," : "",
+                            hosts->list[i].name, hosts->list[i].slots + (i == 0 ? 1 : 0));
+        list->text += size;
+        list->text_bytes -= (size_t)size;
+    }
+    list->text++;
+    list->text_bytes--;
+}
+
+/* Idle time, interval and number of probes of TCP's keepalive, which add up to detect_s. */
+static void add_keepalive(struct list *list, const struct command_hosts *over)
+{
+    static const char *const names[] = {"time", "intvl", "probes"};
+    int detect_s = over->detect_s < 3 ? 3 : over->detect_s > 86400 ? 86400 : (int)over->detect_s;
+    int interval_s = detect_s < 8 ? 1 : detect_s / 4;
+    int values[] = {detect_s - 1 - 2 * interval_s, interval_s, 2};
+    values[0] = values[0] < 1 ? 1 : values[0];
+    for (int i = 0; *over->keepalive && i < 3; i++) {
+        add(list, "--prtemca");
+        add_text(list, "%s_keepalive_%s", over->keepalive, names[i]);
+        add_text(list, "%d", values[i]);
+    }
+}
+
+/* PRRTE cuts this at blanks and joins it again, for the shell on the other side. */
+static void add_daemon(struct list *list, const struct command_hosts *over)
+{
+    if (strchr(over->base, '\'') || strstr(over->base, "  "))
+        return;
+    add(list, "--prtemca");
+    add(list, "prte_launch_agent");
+    add_text(list, "env ONWARD_TASK=%s 'ONWARD_DIR=%s' ONWARD_INCARNATION=%lld prted", over->task,
+             over->base, (long long)over->incarnation);
+}
+
+/* The environment reaches other hosts by name. */
+static void add_environment(struct list *list)
+{
+    static const char prefix[] = "ONWARD_";
+    int count = 0;
+    for (char **each = environ; *each && count < MAX_FORWARDED; each++) {
+        const char *equals = strchr(*each, '=');
+        if (!equals || strncmp(*each, prefix, sizeof prefix - 1) != 0)
+            continue;
+        add(list, "-x");
+        add_text(list, "%.*s", (int)(equals - *each), *each);
+        count++;
+    }
+}
+
+static void add_place(struct list *list, const struct command_hosts *over)
+{
+    if (!over) {
+        static const char *const alone[] = {"--map-by", ":OVERSUBSCRIBE", "--mca",
+                                            "btl_tcp_if_include", "lo"};
+        add_all(list, alone, 5);
+        return;
+    }
+    add_hosts(list, over->hosts);
+    add(list, "--map-by");
+    add(list, "slot:OVERSUBSCRIBE");
+    if (*over->subnets) {
+        add(list, "--mca");
+        add(list, "btl_tcp_if_include");
+        add(list, over->subnets);
+    }
+    add_parameter(list, "plm", "ssh");
+    add_parameter(list, "plm_ssh_agent", over->agent);
+    add_parameter(list, "plm_ssh_no_tree_spawn", "1");
+    add_keepalive(list, over);
+    add_daemon(list, over);
+    add_environment(list);
+}
+
+static size_t text_room(const struct command_settings *settings)
+{
+    size_t bytes = TEXT_BYTES;
+    if (!settings->over)
+        return bytes;
+    for (char **each = environ; *each; each++)
+        bytes += strcspn(*each, "=") + 1;
+    return bytes + strlen(settings->over->base) +
+           settings->over->hosts->count * (HOSTS_NAME_BYTES + 16);
+}
+
 int command_build(const struct command_settings *settings, char ***command, struct error *error)
 {
     static const char *const fault_tolerant[] = {"--with-ft", "ulfm", "-n"};
     static const char *const yielding[] = {"--mca", "mpi_yield_when_idle", "1"};
-    size_t room =
-        FIXED_ARGUMENTS + (size_t)settings->mpirun_argument_count + settings->program_count;
-    struct list list = {malloc(room * sizeof(char *) + NUMBER_BYTES), 0};
+    size_t room = FIXED_ARGUMENTS + 2 * MAX_FORWARDED + (size_t)settings->mpirun_argument_count +
+                  settings->program_count;
+    size_t text_bytes = text_room(settings);
+    struct list list = {.items = malloc(room * sizeof(char *) + text_bytes),
+                        .text_bytes = text_bytes};
     if (!list.items)
         return error_set(error, ONWARD_ERR_MEMORY, "command line of mpirun: out of memory");
-    char *number = (char *)(list.items + room);
-    snprintf(number, NUMBER_BYTES, "%u", settings->rank_count);
+    list.text = (char *)(list.items + room);
     add(&list, settings->mpirun);
     add_all(&list, fault_tolerant, 3);
-    add(&list, number);
+    add_text(&list, "%u", settings->rank_count);
     add_all(&list, common, sizeof common / sizeof *common);
+    add_place(&list, settings->over);
     if (settings->rank_count > settings->core_count)
         add_all(&list, yielding, 3);
     if (settings->is_root)
@@ -57,4 +183,21 @@ int command_build(const struct command_settings *settings, char ***command, stru
     list.items[list.count] = NULL;
     *command = list.items;
     return ONWARD_OK;
+}
+
+void command_keepalive_prefix(const char *mpirun, char *prefix, size_t prefix_bytes)
+{
+    static const char script[] =
+        "info=${0%/*}/prte_info; [ -x \"$info\" ] || info=prte_info\n"
+        "\"$info\" -a 2>/dev/null | grep -o '\"[a-z_]*_keepalive_time\"' | head -n 1";
+    static struct quick_result result;
+    char *const command[] = {(char *)"sh", (char *)"-c", (char *)script, (char *)mpirun, NULL};
+    prefix[0] = '\0';
+    if (quick_run(command, info_limit_s, &result, NULL) != ONWARD_OK || result.output[0] != '"')
+        return;
+    char *end = strstr(result.output, "_keepalive_time");
+    if (!end)
+        return;
+    *end = '\0';
+    snprintf(prefix, prefix_bytes, "%s", result.output + 1);
 }

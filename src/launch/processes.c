@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,7 @@ enum { MAX_PROCESSES = 65536, STAT_BYTES = 512 };
 
 /* State and parent are the first words behind the command's name, which stands in parentheses and
  * may hold anything. */
-static bool read_process(const char *name, struct process *process)
+bool process_read(const char *name, struct process *process)
 {
     char path[64], text[STAT_BYTES];
     int parent;
@@ -53,7 +52,7 @@ int processes_below(struct process **list)
     *list = table ? malloc(MAX_PROCESSES * sizeof **list) : NULL;
     while (*list && count < MAX_PROCESSES && (entry = readdir(table)) != NULL)
         if (isdigit((unsigned char)entry->d_name[0]) &&
-            read_process(entry->d_name, &(*list)[count]) &&
+            process_read(entry->d_name, &(*list)[count]) &&
             is_below(*list, count, (*list)[count].parent))
             count++;
     if (table)

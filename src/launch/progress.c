@@ -126,7 +126,14 @@ static void describe_epoch(struct progress_events *events, const json_t *event, 
         add(line, "%s: going on with ", text_of(event, "cause"));
     add(line, "%lld worker%s from step %lld", workers, plural((uint64_t)workers),
         number_of(event, "step"));
-    if (!first) {
+    if (first && events->restart_s > 0) {
+        char pause[32];
+        lost = events->step_before - number_of(event, "step");
+        progress_duration(events->restart_s, pause, sizeof pause);
+        add(line, " after %s, %lld step%s lost", pause, lost > 0 ? lost : 0,
+            plural(lost > 0 ? (uint64_t)lost : 0));
+        events->restart_s = 0;
+    } else if (!first) {
         char stall[32];
         progress_duration(json_number_value(json_object_get(event, "stall_s")), stall,
                           sizeof stall);

@@ -16,6 +16,8 @@ void progress_status(const struct run_status *status, char *text, size_t text_by
 /* Losses are told together with the epoch that answers them. */
 struct progress_events {
     char losses[PROGRESS_LINE_BYTES / 2]; /* "worker 2 (member 4, host n1)", ... */
+    double restart_s;    /* what a relaunch took, to be told with its first epoch; 0: none */
+    int64_t step_before; /* that the incarnations before had reached */
 };
 
 /* True with a line in text when the event is worth one. */

@@ -12,13 +12,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "allot.h"
 #include "display.h"
 #include "find.h"
 #include "say.h"
 #include "supervise.h"
 
 enum { MAX_STALE_REQUESTS = 1000, NAME_BYTES = 32 };
+
+static const double answer_limit_s = 5;
+
+/* Programs that a start needs. */
+struct start_paths {
+    char mpirun[PATH_MAX], helper[PATH_MAX]; /* helper: onward-host, where there are hosts */
+};
 
 uint32_t start_core_count(void)
 {
@@ -210,7 +217,7 @@ static int report_result(const struct launch_options *options,
     progress_end_line(&end, text, sizeof text);
     if (result->exit_code != 0) {
         say("%s", text);
-        if (result->exit_code == EXIT_RESUMABLE)
+        if (result->exit_code == EXIT_RESUMABLE || result->exit_code == EXIT_TOO_FEW)
             say("`onward resume %s' goes on with it", task);
         return result->exit_code;
     }
@@ -219,30 +226,54 @@ static int report_result(const struct launch_options *options,
     return finish_output(0);
 }
 
-static int build_command(const struct launch_options *options, const struct task_record *record,
-                         const char *mpirun, const char *const *program, uint32_t program_count,
-                         char ***command, struct error *error)
+/* The hosts of the record, with slots, or none. */
+static int open_places(struct places *places, const struct task_record *record, const char *base,
+                       const char *helper, struct error *error)
 {
-    struct command_settings settings = {
-        .mpirun = mpirun,
-        .rank_count = record->workers + record->spares + 1,
+    struct hosts hosts = {.list = NULL};
+    int code = ONWARD_OK;
+    if (*record->hosts)
+        code = hosts_parse_list(record->hosts, "hosts", &hosts, error);
+    if (code != ONWARD_OK)
+        return code;
+    hosts_fill_slots(&hosts, record->workers + record->spares);
+    *places = (struct places){.agent = record->agent,
+                              .program = helper,
+                              .task = record->task,
+                              .base = base,
+                              .local_directory = record->local_dir,
+                              .limit_s = answer_limit_s};
+    code = places_open(places, &hosts, error);
+    hosts_clear(&hosts);
+    return code;
+}
+
+static int open_allotment(const struct launch_options *options, const struct task_record *record,
+                          const char *base, const struct start_paths *paths,
+                          struct allotment *allotment, struct error *error)
+{
+    *allotment = (struct allotment){
+        .command = {.mpirun = paths->mpirun,
+                    .is_root = geteuid() == 0,
+                    .mpirun_arguments = options->mpirun_arguments,
+                    .mpirun_argument_count = options->mpirun_argument_count},
+        .member_count = record->workers + record->spares,
+        .min_workers = record->min_workers,
         .core_count = start_core_count(),
-        .is_root = geteuid() == 0,
-        .mpirun_arguments = options->mpirun_arguments,
-        .mpirun_argument_count = options->mpirun_argument_count,
-        .program = program,
-        .program_count = program_count,
+        .detect_s = options->detect_s,
     };
-    return command_build(&settings, command, error);
+    if (*record->hosts)
+        command_keepalive_prefix(paths->mpirun, allotment->keepalive, sizeof allotment->keepalive);
+    return open_places(&allotment->places, record, base, paths->helper, error);
 }
 
 static int supervise_claimed(const struct launch_options *options, struct rundir *rundir,
                              int64_t incarnation, const struct task_record *record,
-                             char *const *command, struct error *error)
+                             struct allotment *allotment, struct error *error)
 {
     struct display display;
     struct supervise_result result;
-    struct supervise_settings settings = {.command = command,
+    struct supervise_settings settings = {.allotment = allotment,
                                           .rundir = rundir,
                                           .incarnation = incarnation,
                                           .max_restarts = options->max_restarts,
@@ -250,6 +281,7 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     display_init(&display, options->quiet);
     supervise_defaults(&settings);
     settings.detect_s = options->detect_s;
+    settings.wait_s = record->wait_s;
     int code = supervise(&settings, &result, error);
     if (code != ONWARD_OK)
         return say_error(error);
@@ -288,7 +320,7 @@ static bool is_complete(const struct launch_options *options, const struct rundi
 }
 
 static int run_opened(const struct launch_options *options, struct rundir *rundir, const char *base,
-                      struct task_record *record, char *const *command)
+                      struct task_record *record, struct allotment *allotment)
 {
     struct error error;
     int64_t incarnation;
@@ -305,7 +337,7 @@ static int run_opened(const struct launch_options *options, struct rundir *rundi
     if (!options->quiet)
         say("task %s in %s, %u worker%s", record->task, rundir_path(rundir), record->workers,
             record->workers == 1 ? "" : "s");
-    return supervise_claimed(options, rundir, incarnation, record, command, &error);
+    return supervise_claimed(options, rundir, incarnation, record, allotment, &error);
 }
 
 /* Opens the run directory; a task that is there must be the same. */
@@ -324,32 +356,62 @@ static int open_task(struct task_record *record, const char *base, bool again,
 static int start_program(const struct launch_options *options, struct task_record *record,
                          bool again, const char *const *program, uint32_t program_count)
 {
-    char mpirun[PATH_MAX], path[PATH_MAX], base[PATH_MAX];
+    struct start_paths paths;
+    char path[PATH_MAX], base[PATH_MAX];
     struct rundir *rundir = NULL;
+    struct allotment allotment = {.argv = NULL};
     struct error error;
-    char **command = NULL;
-    int code = find_mpirun(options->mpirun, mpirun, sizeof mpirun, &error);
+    int code = find_mpirun(options->mpirun, paths.mpirun, sizeof paths.mpirun, &error);
+    if (code == ONWARD_OK && *record->hosts)
+        code = find_own("onward-host", "ONWARD_HOST", paths.helper, sizeof paths.helper, &error);
     if (code == ONWARD_OK)
         code = find_program(program[0], path, sizeof path, &error);
     if (code == ONWARD_OK)
         code = rundir_base(options->directory, base, sizeof base, &error);
     if (code == ONWARD_OK)
-        code = build_command(options, record, mpirun, program, program_count, &command, &error);
+        code = open_allotment(options, record, base, &paths, &allotment, &error);
+    allotment.command.program = program;
+    allotment.command.program_count = program_count;
     if (code == ONWARD_OK)
         code = open_task(record, base, again, &rundir, &error);
-    int exit_code =
-        code == ONWARD_OK ? run_opened(options, rundir, base, record, command) : say_error(&error);
+    int exit_code = code == ONWARD_OK ? run_opened(options, rundir, base, record, &allotment)
+                                      : say_error(&error);
     rundir_close(rundir);
-    free(command);
+    allot_clear(&allotment);
     return exit_code;
+}
+
+/* As many as the hosts have slots, where all say how many; else as many as there are cores. */
+static int default_workers(struct task_record *record, struct error *error)
+{
+    struct hosts hosts = {.list = NULL};
+    uint32_t slots = 0;
+    if (record->workers)
+        return ONWARD_OK;
+    if (*record->hosts) {
+        int code = hosts_parse_list(record->hosts, "hosts", &hosts, error);
+        if (code != ONWARD_OK)
+            return code;
+        for (uint32_t i = 0; i < hosts.count; i++)
+            if (!hosts.list[i].slots)
+                hosts.list[i].slots = start_core_count();
+        slots = hosts_slots(&hosts);
+        slots = slots > record->spares ? slots - record->spares : 1;
+        hosts_clear(&hosts);
+    }
+    record->workers = slots ? slots : start_core_count();
+    if (record->workers > LAUNCH_MAX_WORKERS)
+        record->workers = LAUNCH_MAX_WORKERS;
+    return ONWARD_OK;
 }
 
 int start_task(const struct launch_options *options, struct task_record *record, bool again)
 {
     char train[PATH_MAX];
     struct error error;
-    if (!record->workers)
-        record->workers = start_core_count();
+    int code = default_workers(record, &error);
+    if (code != ONWARD_OK)
+        return say_error(&error);
     if (record->min_workers > record->workers) {
         say("at least %u workers (--min) but only %u are to be started (-n)", record->min_workers,
             record->workers);

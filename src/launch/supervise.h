@@ -3,15 +3,17 @@
 #ifndef LAUNCH_SUPERVISE_H
 #define LAUNCH_SUPERVISE_H
 
+#include "allot.h"
 #include "display.h"
 #include "rundir.h"
 
 struct supervise_settings {
-    char *const *command;
+    struct allotment *allotment;
     struct rundir *rundir; /* claimed */
     int64_t incarnation;   /* that the claim started */
     int max_restarts;
     double detect_s; /* what is silent for so long is lost; a controller has twelve times as long */
+    double wait_s;   /* for hosts, when there are too few */
     double start_s;  /* the program has so long to open its task */
     double stop_s;   /* a task that was asked to stop has so long */
     double settle_s; /* mpirun has so long to end once the task ended */

@@ -41,7 +41,9 @@ run complete 0; says 'is complete already'
 run complete-hang 0; within 14; relaunches 0; state complete
 run dies-twice 0; relaunches 2; says 'incarnation 3'; says '2 restarts'
 run dies-always 1 --max-restarts 1; relaunches 1; says 'no restart is left'; state failed
-run no-progress 1; relaunches 1; says 'no step was completed since the restart before'
+run no-progress 1; relaunches 3; within 9; says 'no step was completed after step 5 in 3 incarnations'
+says '3 losses there, the last of worker 1 (subtasks 4 to 7), host n7'
+run gives-back 0 --max-restarts 1; relaunches 3; within 6
 run orphan 0; relaunches 1
 run nothing 1; relaunches 0; says 'before the program opened its task'
 export STORY_STATUS=2; run nothing:bad-input 2
@@ -62,6 +64,37 @@ run complete:quiet 0 --quiet
 [ ! -s "$work/out" ] && [ ! -s "$work/err" ] || fail "quiet: said something"
 run complete:json 0 --json
 grep -q '"state": "complete"' "$work/out" || fail "json: expected an object"
+
+# ---- over hosts: what fake-agent makes of a host is in the file $work/host.NAME
+ONWARD_FAKE=$work; export ONWARD_FAKE
+agent=$(cd "$srcdir/tests/unit" && pwd)/fake-agent
+# over STORY[:TASK] STATUS [OPTION...]: as run, over the hosts n0 and n1
+over() { o_story=$1 o_status=$2; shift 2; run "$o_story" "$o_status" --hosts 'n[0-1]:1' --agent "$agent -x" "$@"; }
+host() { echo "$2" >"$work/host.$1"; }
+healthy() { rm -f "$work"/host.*; }
+lost() { grep -q "\"hosts_lost\":\[\"$1\"\]" "$work/$task/events.jsonl" || fail "$story: $1 was not told lost"; }
+used() { # INCARNATION HOSTS
+    [ "$(sed -n "$1p" "$work/$task/hosts")" = "$2" ] || fail "$story: incarnation $1: expected $2"
+}
+over hosts 0; used 1 n0:1,n1:1
+grep -q -- '--host n0:2,n1:1 --map-by slot' "$work/hosts/arguments" || fail "hosts: not handed to mpirun"
+host n1 noisy; over hosts:noisy 0; used 1 n0:1,n1:1; silent_about 'host n1'
+host n1 dead; over hosts:first-dead 0; used 1 n0:1; says 'host n1: cannot be reached: agent: n1 is dead'
+says 'going on with 1 of 2 hosts'; says 'no answer from n1'
+over hosts:too-few-first 2 --min 2; says '1 of 2 hosts can be used, with room for 1 worker'
+host n1 blind; over hosts:blind 0; says 'host n1: does not see the run directory'
+host n1 bare; over hosts:bare 0; says 'host n1: .*expected onward to be installed there as it is here'
+host n1 hang; over hosts:hangs 0; says 'host n1: does not answer'; within 13
+healthy; over host-dies 0; relaunches 1; used 2 n0:1; lost n1; says 'host n1: cannot be reached'
+healthy; over host-hangs 0; relaunches 1; used 2 n0:1; lost n1; within 10
+healthy; over host-back 0; relaunches 2; used 2 n0:1; used 3 n0:1,n1:1
+healthy; over host-dies:below 69 --min 2; relaunches 0; says 'expected at least 2'
+says 'onward resume below'; state failed
+healthy; (cd "$work" && STORY=hosts "$onward" resume below --hosts n0:2 --min 1 >out 2>err) || fail "below: no resume"
+says 'complete after 20 steps'; [ "$(tail -n 1 "$work/below/hosts")" = n0:2 ] || fail "below: other hosts"
+healthy; over host-dies:in-vain 69 --min 2 --wait 1; says 'waiting 1 s'; within 8
+healthy; (sleep 4; healthy) & over host-heals 0 --min 2 --wait 20; relaunches 1; used 2 n0:1,n1:1; within 12
+healthy
 
 # start STORY: in the background, until its status is there
 start() {

@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "launch_options.h"
+#include "places.h"
 #include "rundir.h"
 #include "start.h"
 #include "verb.h"
@@ -170,8 +171,8 @@ static void build(const struct command_settings *settings, char *text, size_t te
 }
 
 #define COMMON                                                                                     \
-    "--map-by :OVERSUBSCRIBE --bind-to none --mca pml ob1 --mca coll ^han --mca "                  \
-    "btl_tcp_if_include lo --mca async_mpi_finalize 1"
+    "--bind-to none --mca pml ob1 --mca coll ^han --mca async_mpi_finalize 1 --map-by "            \
+    ":OVERSUBSCRIBE --mca btl_tcp_if_include lo"
 
 START_TEST(builds_the_command)
 {
@@ -191,6 +192,77 @@ START_TEST(builds_the_command)
 }
 END_TEST
 
+START_TEST(builds_the_command_over_hosts)
+{
+    const char *program[] = {"prog", NULL};
+    char text[2048];
+    struct hosts hosts = {.list = NULL};
+    struct command_hosts over = {.hosts = &hosts,
+                                 .agent = "ssh -q",
+                                 .subnets = "10.1.0.0/24",
+                                 .task = "t",
+                                 .base = "/a b",
+                                 .incarnation = 3,
+                                 .detect_s = 5,
+                                 .keepalive = "oob_tcp"};
+    struct command_settings settings = {.mpirun = "/m",
+                                        .rank_count = 5,
+                                        .core_count = 5,
+                                        .program = program,
+                                        .program_count = 1,
+                                        .over = &over};
+    ck_assert_int_eq(hosts_parse_list("n0:3,n1:1", "--hosts", &hosts, NULL), ONWARD_OK);
+    clearenv();
+    setenv("ONWARD_TASK", "t", 1);
+    setenv("PATH", "/bin", 1);
+    build(&settings, text, sizeof text);
+    ck_assert_str_eq(
+        text, "/m --with-ft ulfm -n 5 --bind-to none --mca pml ob1 --mca coll ^han --mca "
+              "async_mpi_finalize 1 --host n0:4,n1:1 --map-by slot:OVERSUBSCRIBE --mca "
+              "btl_tcp_if_include 10.1.0.0/24 --prtemca plm ssh --prtemca plm_ssh_agent ssh -q "
+              "--prtemca plm_ssh_no_tree_spawn 1 --prtemca oob_tcp_keepalive_time 2 --prtemca "
+              "oob_tcp_keepalive_intvl 1 --prtemca oob_tcp_keepalive_probes 2 --prtemca "
+              "prte_launch_agent env ONWARD_TASK=t 'ONWARD_DIR=/a b' ONWARD_INCARNATION=3 prted "
+              "-x ONWARD_TASK prog");
+    over.subnets = over.keepalive = "";
+    over.base = "/it's";
+    build(&settings, text, sizeof text);
+    ck_assert_ptr_null(strstr(text, "btl_tcp_if_include"));
+    ck_assert_ptr_null(strstr(text, "keepalive"));
+    ck_assert_ptr_null(strstr(text, "prte_launch_agent"));
+    hosts_clear(&hosts);
+}
+END_TEST
+
+static const struct {
+    const char *addresses[3], *expected; /* of each host, with blanks between */
+} networks[] = {
+    {{"10.1.0.1/24", "10.1.0.2/24", "10.1.0.3/24"}, "10.1.0.0/24"},
+    {{"10.1.0.1/24 172.17.0.1/16", "172.17.0.1/16 10.1.0.2/24", "10.1.0.3/24 172.17.0.1/16"},
+     "10.1.0.0/24"},
+    {{"10.1.0.1/24 10.2.0.1/16", "10.1.0.2/24 10.2.0.2/16", "10.1.0.3/24 10.2.0.3/16"},
+     "10.1.0.0/24,10.2.0.0/16"},
+    {{"10.1.0.1/24", "10.1.1.2/24", "10.1.0.3/24"}, ""},
+    {{"10.1.0.1/24", "10.1.0.2/16", "10.1.0.3/24"}, ""},
+    {{"10.1.0.1/24", "", "10.1.0.3/24"}, ""},
+};
+
+START_TEST(finds_shared_networks)
+{
+    struct hosts hosts = {.list = NULL};
+    struct places places = {.count = 0};
+    char text[PLACES_SUBNETS_BYTES];
+    ck_assert_int_eq(hosts_parse_list("a,b,c", "--hosts", &hosts, NULL), ONWARD_OK);
+    ck_assert_int_eq(places_open(&places, &hosts, NULL), ONWARD_OK);
+    for (uint32_t i = 0; i < 3; i++)
+        places_take_addresses(&places.list[i], networks[_i].addresses[i]);
+    places_subnets(&places, text, sizeof text);
+    ck_assert_str_eq(text, networks[_i].expected);
+    places_close(&places);
+    hosts_clear(&hosts);
+}
+END_TEST
+
 #define LOOP(tests, test, table)                                                                   \
     tcase_add_loop_test(tests, test, 0, (int)(sizeof table / sizeof *table))
 
@@ -206,6 +278,8 @@ int main(void)
                              (int)(sizeof bad_options / sizeof *bad_options));
     LOOP(tests, makes_task_ids, programs);
     tcase_add_test(tests, builds_the_command);
+    tcase_add_test(tests, builds_the_command_over_hosts);
+    LOOP(tests, finds_shared_networks, networks);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -96,7 +96,7 @@ static const struct {
 
 START_TEST(tells_events)
 {
-    struct progress_events events = {""};
+    struct progress_events events = {.losses = ""};
     char text[PROGRESS_LINE_BYTES] = "";
     bool told = false;
     for (int i = 0; i < 4 && stories[_i].events[i]; i++) {
@@ -113,7 +113,7 @@ END_TEST
 
 START_TEST(bounds_many_losses)
 {
-    struct progress_events events = {""};
+    struct progress_events events = {.losses = ""};
     char text[PROGRESS_LINE_BYTES];
     json_t *event = json_pack("{s:s, s:i, s:i, s:s}", "event", "lost", "member", 4, "rank", 2,
                               "host", "a-host-with-a-name-of-some-length");

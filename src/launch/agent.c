@@ -1,0 +1,223 @@
+/* agent.c - one command on many hosts at once. A window of them runs at a time, so that a thousand
+ * hosts do not need a thousand descriptors. Each is a process group of its own, which is killed as
+ * a whole when its time is over. */
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "say.h"
+
+enum { MAX_AT_ONCE = 256, MAX_AGENT_WORDS = 64, TURN_MS = 10, NOT_EXECUTED = 127 };
+
+static const double least_grace_s = 0.5;
+
+/* The command as a shell on the other side reads it: every word in quotes. NULL: out of memory. */
+static char *quote(char *const *command)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream)
+        return NULL;
+    for (int i = 0; command[i]; i++) {
+        fputs(i ? " '" : "'", stream);
+        for (const char *c = command[i]; *c; c++)
+            fputs(*c == '\'' ? "'\\''" : (char[]){*c, '\0'}, stream);
+        fputc('\'', stream);
+    }
+    if (fclose(stream) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+/* In the child: never returns. It must not be taken for a process of the task (leftovers.h). */
+static void become(char *agent, char *const *command, char *quoted, const struct agent_call *call,
+                   int output)
+{
+    char *words[MAX_AGENT_WORDS + 3], *rest;
+    int count = 0;
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setpgid(0, 0);
+    unsetenv("ONWARD_INCARNATION");
+    int nothing = open("/dev/null", O_RDONLY);
+    if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+        dup2(output, STDERR_FILENO) < 0)
+        _exit(NOT_EXECUTED);
+    if (call->is_local) {
+        execvp(command[0], command);
+        dprintf(STDERR_FILENO, "%s: %m\n", command[0]);
+        _exit(NOT_EXECUTED);
+    }
+    for (char *word = strtok_r(agent, " ", &rest); word && count < MAX_AGENT_WORDS;
+         word = strtok_r(NULL, " ", &rest))
+        words[count++] = word;
+    words[count++] = (char *)call->host;
+    words[count++] = quoted;
+    words[count] = NULL;
+    execvp(words[0], words);
+    dprintf(STDERR_FILENO, "agent %s: %m\n", words[0]);
+    _exit(NOT_EXECUTED);
+}
+
+static void start(char *agent, char *const *command, char *quoted, struct agent_call *call)
+{
+    int pipe_fds[2];
+    call->pid = -1;
+    if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
+        snprintf(call->output, sizeof call->output, "no pipe: %s", strerror(errno));
+        return;
+    }
+    call->pid = fork();
+    if (call->pid == 0)
+        become(agent, command, quoted, call, pipe_fds[1]);
+    close(pipe_fds[1]);
+    call->fd = pipe_fds[0];
+    fcntl(call->fd, F_SETFL, O_NONBLOCK);
+    if (call->pid > 0) {
+        setpgid(call->pid, call->pid);
+        return;
+    }
+    snprintf(call->output, sizeof call->output, "no process: %s", strerror(errno));
+    close(call->fd);
+    call->fd = -1;
+}
+
+/* Keeps the last of what it says. */
+static void take_output(struct agent_call *call)
+{
+    char bytes[1024];
+    ssize_t got;
+    while (call->fd >= 0 && (got = read(call->fd, bytes, sizeof bytes)) > 0) {
+        uint32_t size = (uint32_t)got, room = AGENT_OUTPUT_BYTES - 1;
+        uint32_t excess = call->output_bytes + size > room ? call->output_bytes + size - room : 0;
+        memmove(call->output, call->output + excess, call->output_bytes - excess);
+        call->output_bytes -= excess;
+        memcpy(call->output + call->output_bytes, bytes, size);
+        call->output_bytes += size;
+        call->output[call->output_bytes] = '\0';
+    }
+}
+
+/* True when it ended. */
+static bool has_ended(struct agent_call *call)
+{
+    take_output(call);
+    if (call->pid > 0 && waitpid(call->pid, &call->status, WNOHANG) != call->pid)
+        return false;
+    take_output(call);
+    if (call->fd >= 0)
+        close(call->fd);
+    call->fd = -1;
+    call->pid = -1;
+    return true;
+}
+
+static void give_up(struct agent_call *call)
+{
+    call->timed_out = true;
+    if (call->pid > 0) {
+        kill(-call->pid, SIGKILL);
+        kill(call->pid, SIGKILL);
+        waitpid(call->pid, NULL, 0);
+    }
+    if (call->fd >= 0)
+        close(call->fd);
+    call->fd = -1;
+    call->pid = -1;
+    call->status = -1;
+}
+
+/* The calls that are on their way. */
+struct window {
+    struct agent_call *calls[MAX_AT_ONCE];
+    uint32_t count;
+};
+
+static void wait_for_output(const struct window *window)
+{
+    struct pollfd fds[MAX_AT_ONCE];
+    for (uint32_t i = 0; i < window->count; i++)
+        fds[i] = (struct pollfd){window->calls[i]->fd, POLLIN, 0};
+    poll(fds, window->count, TURN_MS);
+    for (uint32_t i = 0; i < window->count; i++)
+        if (fds[i].revents & POLLHUP) { /* it closed its output, and ends any moment */
+            sleep_s(0.001);
+            return;
+        }
+}
+
+static void drop_ended(struct window *window)
+{
+    for (uint32_t i = 0; i < window->count;)
+        if (has_ended(window->calls[i]))
+            window->calls[i] = window->calls[--window->count];
+        else
+            i++;
+}
+
+static double earlier(double deadline_s, double begin_s)
+{
+    double now_s = clock_now_s(), grace_s = 3 * (now_s - begin_s);
+    double quick_s = now_s + (grace_s > least_grace_s ? grace_s : least_grace_s);
+    return quick_s < deadline_s ? quick_s : deadline_s;
+}
+
+int agent_run(const char *agent, char *const *command, struct agent_call *calls, uint32_t count,
+              double limit_s, enum agent_patience patience, struct error *error)
+{
+    struct window window = {.count = 0};
+    double begin_s = clock_now_s(), deadline_s = begin_s + limit_s;
+    char *quoted = quote(command), *words = strdup(agent);
+    int code = ONWARD_OK;
+    if (!quoted || !words)
+        code = error_set(error, ONWARD_ERR_MEMORY, "agent: out of memory");
+    for (uint32_t i = 0; i < count; i++) {
+        calls[i].fd = calls[i].pid = calls[i].status = -1;
+        calls[i].timed_out = false;
+        calls[i].output[0] = '\0';
+        calls[i].output_bytes = 0;
+    }
+    uint32_t next = 0;
+    while (code == ONWARD_OK && (next < count || window.count) && clock_now_s() < deadline_s) {
+        while (next < count && window.count < MAX_AT_ONCE) {
+            start(words, command, quoted, &calls[next]);
+            window.calls[window.count++] = &calls[next++];
+        }
+        wait_for_output(&window);
+        drop_ended(&window);
+        if (patience == AGENT_QUICK && next == count && window.count <= count / 2) {
+            deadline_s = earlier(deadline_s, begin_s);
+            patience = AGENT_PATIENT; /* the time is set now */
+        }
+    }
+    for (uint32_t i = 0; i < window.count; i++)
+        give_up(window.calls[i]);
+    for (; code == ONWARD_OK && next < count; next++)
+        calls[next].timed_out = true;
+    free(quoted);
+    free(words);
+    return code;
+}
+
+void agent_last_line(const struct agent_call *call, char *text, size_t text_bytes)
+{
+    size_t end = strlen(call->output);
+    while (end > 0 && strchr("\r\n ", call->output[end - 1]))
+        end--;
+    size_t begin = end;
+    while (begin > 0 && call->output[begin - 1] != '\n')
+        begin--;
+    snprintf(text, text_bytes, "%.*s", (int)(end - begin), call->output + begin);
+}

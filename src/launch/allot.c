@@ -1,0 +1,109 @@
+/* allot.c - hosts and ranks of an incarnation. */
+#include "allot.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool patient)
+{
+    if (allotment->places.count == 0)
+        return allotment->member_count;
+    uint32_t slots = places_probe(&allotment->places, incarnation, patient);
+    return slots < allotment->member_count ? slots : allotment->member_count;
+}
+
+/* Has a host more ranks than cores? The first has the controller too. */
+static bool is_crowded(const struct places *places)
+{
+    bool first = true;
+    for (uint32_t i = 0; i < places->count; i++) {
+        const struct place *place = &places->list[i];
+        if (place->usable && place->host.slots + (first ? 1 : 0) > place->cores)
+            return true;
+        first = first && !place->usable;
+    }
+    return false;
+}
+
+static int set_hosts(struct allotment *allotment, struct error *error)
+{
+    struct hosts hosts;
+    int code = places_usable(&allotment->places, &hosts, error);
+    if (code != ONWARD_OK)
+        return code;
+    hosts_clear(&allotment->hosts);
+    allotment->hosts = hosts;
+    if (hosts.count == 0)
+        return ONWARD_OK;
+    char *text = hosts_text(&hosts);
+    if (!text || setenv("ONWARD_HOSTS", text, 1) != 0)
+        code = error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
+    free(text);
+    return code;
+}
+
+int allot_command(struct allotment *allotment, int64_t incarnation, struct error *error)
+{
+    char subnets[PLACES_SUBNETS_BYTES];
+    const struct places *places = &allotment->places;
+    struct command_settings settings = allotment->command;
+    int code = set_hosts(allotment, error);
+    if (code != ONWARD_OK)
+        return code;
+    places_subnets(places, subnets, sizeof subnets);
+    struct command_hosts over = {.hosts = &allotment->hosts,
+                                 .agent = places->agent,
+                                 .subnets = places->count == 1 ? "lo" : subnets,
+                                 .task = places->task,
+                                 .base = places->base,
+                                 .incarnation = incarnation,
+                                 .detect_s = allotment->detect_s,
+                                 .keepalive = allotment->keepalive};
+    uint32_t slots = hosts_slots(&allotment->hosts);
+    uint32_t members = allotment->member_count;
+    settings.core_count = allotment->core_count;
+    if (places->count > 0) {
+        settings.over = &over;
+        members = slots < members ? slots : members;
+        settings.core_count = is_crowded(places) ? 0 : members + 1;
+    }
+    settings.rank_count = members + 1;
+    free(allotment->argv);
+    allotment->argv = NULL;
+    return command_build(&settings, &allotment->argv, error);
+}
+
+static bool was_used(const struct hosts *hosts, const char *name)
+{
+    for (uint32_t i = 0; i < hosts->count; i++)
+        if (!strcmp(hosts->list[i].name, name))
+            return true;
+    return false;
+}
+
+json_t *allot_lost(const struct allotment *allotment, char *text, size_t text_bytes)
+{
+    json_t *lost = json_array();
+    size_t used = 0;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < allotment->places.count; i++) {
+        const struct place *place = &allotment->places.list[i];
+        if (place->usable || !was_used(&allotment->hosts, place->host.name))
+            continue;
+        json_array_append_new(lost, json_string(place->host.name));
+        if (used + 1 < text_bytes)
+            used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", used ? "; " : "",
+                                     place->reason);
+    }
+    return lost;
+}
+
+void allot_clear(struct allotment *allotment)
+{
+    places_close(&allotment->places);
+    hosts_clear(&allotment->hosts);
+    free(allotment->argv);
+    allotment->argv = NULL;
+}

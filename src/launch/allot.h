@@ -1,0 +1,33 @@
+/* allot.h - what the next incarnation runs on: the hosts that can be used, as many ranks as were
+ * asked for or fit there, and the command line of mpirun that comes of it. */
+#ifndef LAUNCH_ALLOT_H
+#define LAUNCH_ALLOT_H
+
+#include "command.h"
+#include "places.h"
+
+struct allotment {
+    struct places places;            /* none: this machine alone */
+    struct command_settings command; /* but for rank_count, core_count and over */
+    uint32_t member_count;           /* workers and spares that were asked for */
+    uint32_t min_workers;
+    uint32_t core_count; /* of this machine */
+    double detect_s;
+    char keepalive[COMMAND_PREFIX_BYTES];
+    char **argv;        /* of mpirun, after allot_command() */
+    struct hosts hosts; /* that it names */
+};
+
+/* Asks the hosts (places_probe). Returns how many workers and spares fit; without hosts, all. */
+uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool patient);
+
+/* Makes argv for the hosts that can be used now, and puts them into ONWARD_HOSTS. */
+int allot_command(struct allotment *allotment, int64_t incarnation, struct error *error);
+
+/* The hosts of the last command that the probe since then found unusable, as a JSON array of names
+ * (NULL: out of memory), and the reasons of all, "; " between them, into text. */
+struct json_t *allot_lost(const struct allotment *allotment, char *text, size_t text_bytes);
+
+void allot_clear(struct allotment *allotment);
+
+#endif

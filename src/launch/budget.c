@@ -1,0 +1,34 @@
+/* budget.c - counts restarts against progress. */
+#include "budget.h"
+
+enum { STEPS_FOR_ONE = 100, SECONDS_FOR_ONE = 60, MAX_PAUSE_S = 30, MAX_DOUBLINGS = 5 };
+
+void budget_account(struct budget *budget, int64_t step, double seconds)
+{
+    int64_t gained = step - budget->best_step;
+    if (gained <= 0) {
+        budget->stuck++;
+        return;
+    }
+    budget->stuck = 0;
+    budget->best_step = step;
+    int64_t given = gained / STEPS_FOR_ONE + (int64_t)(seconds / SECONDS_FOR_ONE);
+    budget->used = given >= budget->used ? 0 : budget->used - (int)given;
+}
+
+bool budget_allows(const struct budget *budget)
+{
+    return budget->used < budget->max;
+}
+
+double budget_pause_s(const struct budget *budget)
+{
+    if (budget->used == 0)
+        return 0;
+    return budget->used > MAX_DOUBLINGS ? MAX_PAUSE_S : 1 << (budget->used - 1);
+}
+
+void budget_take(struct budget *budget)
+{
+    budget->used++;
+}

@@ -1,0 +1,62 @@
+/* places.h - the hosts of a task as the launcher knows them: which can be used now, why others
+ * cannot, and that nothing of the task is left on any of them. */
+#ifndef LAUNCH_PLACES_H
+#define LAUNCH_PLACES_H
+
+#include <stdbool.h>
+
+#include "hosts.h"
+
+enum { PLACES_REASON_BYTES = 256, PLACES_SUBNETS_BYTES = 512, PLACES_ADDRESSES = 8 };
+
+/* An IPv4 address of a host and its network, in the byte order of this machine. */
+struct place_address {
+    uint32_t address, mask;
+};
+
+struct place {
+    struct host host;
+    bool is_local;
+    bool usable;                      /* at the last probe */
+    char reason[PLACES_REASON_BYTES]; /* why not: "h1 does not answer ..." */
+    struct place_address addresses[PLACES_ADDRESSES];
+    uint32_t address_count;
+    uint32_t cores;
+};
+
+struct places {
+    const char *agent, *program; /* onward-host */
+    const char *task, *base, *local_directory;
+    struct place *list;
+    uint32_t count;
+    double limit_s; /* of a probe or sweep */
+};
+
+/* Takes over the hosts, all usable so far; the other fields are the caller's to set. Without hosts
+ * there are no places, and probe and sweep do nothing. */
+int places_open(struct places *places, const struct hosts *hosts, struct error *error);
+void places_close(struct places *places);
+
+/* Asks every host, at most limit_s, and kills what incarnations before `incarnation` left there.
+ * Without patience, hosts that take much longer than half of the others count as dead. Returns how
+ * many slots can be used. */
+uint32_t places_probe(struct places *places, int64_t incarnation, bool patient);
+
+/* The hosts that can be used, in order; the caller's to clear. */
+int places_usable(const struct places *places, struct hosts *hosts, struct error *error);
+
+/* Kills every process of the task on every host and here, at most limit_s. Returns how many hosts
+ * did not answer, with the names of the first of them in text. */
+uint32_t places_sweep(struct places *places, char *text, size_t text_bytes);
+
+/* Puts "ADDRESS/BITS ADDRESS/BITS ..." into the addresses of the place; what is no such pair, or
+ * too much, is passed over. */
+void places_take_addresses(struct place *place, const char *text);
+
+/* The networks that all usable hosts share, as ADDRESS/BITS,...; "" where that is not known. */
+void places_subnets(const struct places *places, char *text, size_t text_bytes);
+
+/* Is it this machine? */
+bool places_is_local(const char *host);
+
+#endif

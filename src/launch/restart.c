@@ -1,0 +1,313 @@
+/* restart.c - what comes after an incarnation: the end of the task, or the next one.
+ *
+ * When mpirun went down, every host is asked at once, and what is left of the task there is killed
+ * on the way; the next incarnation gets those that answer. The budget (budget.h) bounds how often;
+ * incarnations without progress end the task with an error that names the step, and where losses
+ * came one after the other at that step, whose they were. */
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "lineup.h"
+#include "say.h"
+#include "supervise_internal.h"
+
+enum { CAUSE_BYTES = 1024, MAX_WAIT_PAUSE_S = 15 };
+
+static void end_result(struct supervisor *s, int exit_code, const char *state, const char *text)
+{
+    struct supervise_result *result = s->result;
+    result->exit_code = exit_code;
+    snprintf(result->state, sizeof result->state, "%s", state);
+    snprintf(result->text, sizeof result->text, "%.*s", (int)sizeof result->text - 1, text);
+}
+
+/* The controller did not say how it ended: the launcher does. */
+static void record_end(struct supervisor *s)
+{
+    struct run_status status = s->watch.status;
+    const struct supervise_result *result = s->result;
+    snprintf(status.state, sizeof status.state, "%s", result->state);
+    snprintf(status.text, sizeof status.text, "%.255s", result->text);
+    status.exit_code = result->exit_code;
+    status.incarnation = s->incarnation;
+    if (!s->watch.seen) {
+        status.step = s->best_step;
+        status.checkpoint_step = s->best_checkpoint;
+    }
+    json_t *extra = json_pack("{s:s}", "text", result->text);
+    rundir_write_status(s->settings->rundir, &status, NULL);
+    rundir_event(s->settings->rundir, result->state, status.epoch, status.step, extra, NULL);
+    json_decref(extra);
+}
+
+/* Why it has to be started again, in a few words. */
+static void describe_cause(const struct supervisor *s, enum outcome outcome, char *text,
+                           size_t text_bytes)
+{
+    char how[96];
+    child_describe(&s->child, how, sizeof how);
+    if (outcome == OUTCOME_SILENT && s->watch.seen)
+        snprintf(text, text_bytes, "the controller was silent for %g s",
+                 supervise_silent_limit_s(s));
+    else if (outcome == OUTCOME_SILENT)
+        snprintf(text, text_bytes, "the program did not open its task in %g s",
+                 s->settings->start_s);
+    else if (s->watch.seen)
+        snprintf(text, text_bytes, "mpirun went down (%s)", how);
+    else
+        snprintf(text, text_bytes, "mpirun ended (%s) before the program opened its task", how);
+}
+
+void restart_note_event(struct supervisor *s, const json_t *event)
+{
+    const char *what = json_string_value(json_object_get(event, "event"));
+    const char *host = json_string_value(json_object_get(event, "host"));
+    int64_t step = json_integer_value(json_object_get(event, "step"));
+    struct loss_streak *losses = &s->losses;
+    if (what && !strcmp(what, "epoch"))
+        losses->workers = (uint32_t)json_integer_value(json_object_get(event, "workers"));
+    if (!what || strcmp(what, "lost") != 0)
+        return;
+    losses->count = losses->step == step ? losses->count + 1 : 1;
+    losses->step = step;
+    losses->rank = json_integer_value(json_object_get(event, "rank"));
+    snprintf(losses->host, sizeof losses->host, "%s", host ? host : "");
+}
+
+/* "the last loss was worker 1 (subtasks 4 to 7) on host n1", or "" when there was none at the step
+ * at which the task stands. */
+static void describe_losses(const struct supervisor *s, int64_t step, char *text, size_t text_bytes)
+{
+    const struct loss_streak *losses = &s->losses;
+    struct task_record record;
+    char subtasks[64] = "";
+    text[0] = '\0';
+    if (losses->count == 0 || losses->step < step)
+        return;
+    if (losses->rank < 0) {
+        snprintf(text, text_bytes, "the last loss was no worker, host %.100s", losses->host);
+        return;
+    }
+    if (rundir_read_task(s->settings->rundir, &record, NULL) == ONWARD_OK) {
+        uint32_t rank = (uint32_t)losses->rank;
+        if (rank < losses->workers && record.subtask_count) {
+            struct lineup_range range = lineup_split(record.subtask_count, losses->workers, rank);
+            snprintf(subtasks, sizeof subtasks, " (subtasks %u to %u)", range.first,
+                     range.first + range.count - 1);
+        }
+        task_record_clear(&record);
+    }
+    snprintf(text, text_bytes, "%d loss%s there, the last of worker %lld%s, host %.100s",
+             losses->count, losses->count == 1 ? "" : "es", (long long)losses->rank, subtasks,
+             losses->host);
+}
+
+/* Empty when it may be started again, else why not. */
+static void refuse_restart(const struct supervisor *s, char *why, size_t why_bytes)
+{
+    char losses[256];
+    bool never_began = !s->watch.seen && s->result->restarts == 0;
+    bool may_be_host = s->settings->allotment->places.count > 0 && WIFEXITED(s->child.status) &&
+                       WEXITSTATUS(s->child.status) != EXIT_USAGE;
+    why[0] = '\0';
+    if (never_began && !may_be_host) {
+        snprintf(why, why_bytes, "it is not started again");
+    } else if (s->budget.stuck >= BUDGET_STUCK_LIMIT) {
+        describe_losses(s, s->budget.best_step, losses, sizeof losses);
+        snprintf(why, why_bytes, "no step was completed after step %lld in %d incarnations%s%s",
+                 (long long)s->budget.best_step, s->budget.stuck, *losses ? ", " : "", losses);
+    } else if (!budget_allows(&s->budget)) {
+        snprintf(why, why_bytes, "no restart is left (--max-restarts)");
+    }
+}
+
+static void fail(struct supervisor *s, const char *cause, const char *why, const char *log)
+{
+    char text[2 * PATH_MAX];
+    const char *last = s->error_output.last[0] ? s->error_output.last : s->output.last;
+    bool bad_input =
+        !s->watch.seen && WIFEXITED(s->child.status) && WEXITSTATUS(s->child.status) == EXIT_USAGE;
+    snprintf(text, sizeof text, "%s: %s; see %s%s%s", cause, why, log,
+             *last ? ", which ends with: " : "", last);
+    end_result(s, bad_input ? EXIT_USAGE : 1, "failed", text);
+    record_end(s);
+}
+
+static void pause_before_restart(struct supervisor *s, double pause_s)
+{
+    double deadline_s = clock_now_s() + pause_s;
+    while (clock_now_s() < deadline_s && !s->signal_count)
+        supervise_turn(s);
+}
+
+/* Asks again and again, for --wait at most. Returns how many members fit in the end. */
+static uint32_t wait_for_hosts(struct supervisor *s, uint32_t members)
+{
+    struct allotment *allotment = s->settings->allotment;
+    double deadline_s = clock_now_s() + s->settings->wait_s;
+    char text[160];
+    snprintf(text, sizeof text,
+             "only %u worker%s fit on the hosts that answer, expected at least %u: waiting %g s",
+             members, members == 1 ? "" : "s", allotment->min_workers, s->settings->wait_s);
+    display_line(s->settings->display, text);
+    for (double pause_s = 1; members < allotment->min_workers && !s->signal_count; pause_s *= 2) {
+        double left_s = deadline_s - clock_now_s();
+        if (left_s <= 0)
+            break;
+        pause_s = pause_s < MAX_WAIT_PAUSE_S ? pause_s : MAX_WAIT_PAUSE_S;
+        pause_before_restart(s, pause_s < left_s ? pause_s : left_s);
+        members = allot_probe(allotment, s->incarnation + 1, true);
+    }
+    return members;
+}
+
+static void end_too_few(struct supervisor *s, const char *cause, uint32_t members)
+{
+    char text[CAUSE_BYTES + 128];
+    snprintf(text, sizeof text,
+             "only %u worker%s fit on the hosts that answer, expected at least %u; %s", members,
+             members == 1 ? "" : "s", s->settings->allotment->min_workers, cause);
+    end_result(s, EXIT_TOO_FEW, "failed", text);
+    record_end(s);
+}
+
+static int claim_next(struct supervisor *s, const char *cause, json_t *lost, struct error *error)
+{
+    const struct run_status *status = &s->watch.status;
+    if (status->step > s->best_step)
+        s->best_step = status->step;
+    if (status->checkpoint_step > s->best_checkpoint)
+        s->best_checkpoint = status->checkpoint_step;
+    int code = rundir_claim(s->settings->rundir, &s->incarnation, error);
+    if (code != ONWARD_OK)
+        return code;
+    s->result->restarts++;
+    budget_take(&s->budget);
+    unsetenv("ONWARD_INJECT"); /* a rehearsed fault happens once */
+    json_t *extra = json_pack("{s:s, s:i, s:O}", "cause", cause, "restarts", s->result->restarts,
+                              "hosts_lost", lost);
+    rundir_event(s->settings->rundir, "relaunch", status->epoch, s->best_step, extra, NULL);
+    json_t *event =
+        json_pack("{s:s, s:I, s:I, s:s}", "event", "relaunch", "incarnation",
+                  (json_int_t)s->incarnation, "step", (json_int_t)s->best_step, "cause", cause);
+    char text[PROGRESS_LINE_BYTES];
+    if (progress_event(&s->events, event, text, sizeof text))
+        display_line(s->settings->display, text);
+    json_decref(event);
+    json_decref(extra);
+    return ONWARD_OK;
+}
+
+static void end_by_signal(struct supervisor *s)
+{
+    char text[128];
+    snprintf(text, sizeof text, "killed after SIG%s, before it had stopped by itself",
+             sigabbrev_np(s->signal));
+    end_result(s, 128 + s->signal, "stopped", text);
+    record_end(s);
+}
+
+/* The hosts that went missing are part of the cause. */
+static json_t *add_lost_hosts(const struct supervisor *s, char *cause, size_t cause_bytes)
+{
+    char reasons[CAUSE_BYTES / 2];
+    json_t *lost = allot_lost(s->settings->allotment, reasons, sizeof reasons);
+    size_t used = strlen(cause);
+    if (reasons[0])
+        snprintf(cause + used, cause_bytes - used, "; %s", reasons);
+    return lost;
+}
+
+/* A new start is allowed: finds hosts for it and takes the next incarnation. False in *again when
+ * there are none or a signal came. */
+static int prepare_restart(struct supervisor *s, char *cause, bool *again, struct error *error)
+{
+    struct allotment *allotment = s->settings->allotment;
+    double pause_s = budget_pause_s(&s->budget);
+    pause_before_restart(s, pause_s);
+    uint32_t members = allot_probe(allotment, s->incarnation + 1, false);
+    json_t *lost = add_lost_hosts(s, cause, CAUSE_BYTES);
+    if (members < allotment->min_workers && s->settings->wait_s > 0 && !s->signal_count)
+        members = wait_for_hosts(s, members);
+    int code = ONWARD_OK;
+    *again = false;
+    if (s->signal_count) {
+        end_by_signal(s);
+    } else if (members < allotment->min_workers) {
+        end_too_few(s, cause, members);
+    } else {
+        code = claim_next(s, cause, lost, error);
+        if (code == ONWARD_OK)
+            code = allot_command(allotment, s->incarnation, error);
+        *again = code == ONWARD_OK;
+    }
+    json_decref(lost);
+    return code;
+}
+
+/* What the controller said of the end; where losses came one after the other at one step, that they
+ * did. */
+static void end_as_said(struct supervisor *s)
+{
+    const struct run_status *status = &s->watch.status;
+    char losses[256] = "", text[640];
+    if (status->exit_code == EXIT_TOO_FEW && s->losses.count >= BUDGET_STUCK_LIMIT)
+        describe_losses(s, status->step, losses, sizeof losses);
+    snprintf(text, sizeof text, "%s%s%s", status->text, *losses ? ": " : "", losses);
+    end_result(s, (int)status->exit_code,
+               status->exit_code == EXIT_RESUMABLE ? "stopped" : "failed", text);
+}
+
+int restart_decide(struct supervisor *s, enum outcome outcome, const char *log, bool *again,
+                   struct error *error)
+{
+    char cause[CAUSE_BYTES], why[512];
+    *again = false;
+    if (outcome == OUTCOME_COMPLETE) {
+        end_result(s, 0, "complete", "");
+        return ONWARD_OK;
+    }
+    if (outcome == OUTCOME_ENDED) {
+        end_as_said(s);
+        return ONWARD_OK;
+    }
+    if (s->signal) {
+        end_by_signal(s);
+        return ONWARD_OK;
+    }
+    const struct run_status *status = &s->watch.status;
+    int64_t step = status->step > status->checkpoint_step ? status->step : status->checkpoint_step;
+    budget_account(&s->budget, s->watch.seen ? step : -1,
+                   s->seen_s > 0 ? s->down_s - s->seen_s : 0);
+    describe_cause(s, outcome, cause, sizeof cause);
+    refuse_restart(s, why, sizeof why);
+    if (!*why)
+        return prepare_restart(s, cause, again, error);
+    fail(s, cause, why, log);
+    return ONWARD_OK;
+}
+
+int restart_begin(struct supervisor *s, struct error *error)
+{
+    struct allotment *allotment = s->settings->allotment;
+    const struct places *places = &allotment->places;
+    uint32_t members = allot_probe(allotment, s->incarnation, true), usable = 0;
+    for (uint32_t i = 0; i < places->count; i++) {
+        usable += places->list[i].usable ? 1 : 0;
+        if (!places->list[i].usable)
+            say("%s", places->list[i].reason);
+    }
+    if (members < allotment->min_workers)
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "%u of %u hosts can be used, with room for %u worker%s: expected room for "
+                         "at least %u (--min)",
+                         usable, places->count, members, members == 1 ? "" : "s",
+                         allotment->min_workers);
+    if (usable < places->count)
+        say("going on with %u of %u hosts", usable, places->count);
+    return allot_command(allotment, s->incarnation, error);
+}

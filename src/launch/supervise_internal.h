@@ -1,0 +1,69 @@
+/* supervise_internal.h - what the two halves of the supervisor share: supervise.c, which watches an
+ * incarnation, and restart.c, which decides what comes after it. */
+#ifndef LAUNCH_SUPERVISE_INTERNAL_H
+#define LAUNCH_SUPERVISE_INTERNAL_H
+
+#include "budget.h"
+#include "child.h"
+#include "output.h"
+#include "progress.h"
+#include "stopped.h"
+#include "supervise.h"
+#include "watch.h"
+
+enum outcome {
+    OUTCOME_COMPLETE, /* the completion record is there */
+    OUTCOME_ENDED,    /* the controller says that the task ended otherwise */
+    OUTCOME_GONE,     /* mpirun went away without either */
+    OUTCOME_SILENT,   /* the controller says nothing any more, or never did */
+    OUTCOME_SIGNAL    /* a signal, and it could not be stopped in time */
+};
+
+/* Losses that the controller wrote of, one after the other at the same step. */
+struct loss_streak {
+    int count;
+    int64_t step, rank; /* of the last; rank -1: no worker */
+    uint32_t workers;   /* in the lineup then */
+    char host[RUNDIR_HOST_BYTES];
+};
+
+struct supervisor {
+    const struct supervise_settings *settings;
+    struct supervise_result *result;
+    struct child child;
+    struct watch watch;
+    struct output output, error_output;
+    struct progress_events events;
+    struct stopped stopped;
+    struct budget budget;
+    struct loss_streak losses;
+    double turned_s; /* when the loop last came round */
+    double seen_s;   /* when this incarnation showed its first status; 0: not yet */
+    double down_s;   /* when the one before went down; 0: there is none */
+    int signal_fd, log_fd;
+    int64_t incarnation;
+    int signal;       /* the first that asked us to end; 0: none */
+    int signal_count; /* how many did */
+    double stop_deadline_s;
+    int64_t best_step, best_checkpoint; /* of the incarnations before */
+};
+
+/* Waits for a signal, output, or a short time. */
+void supervise_turn(struct supervisor *s);
+
+/* How long a controller may say nothing. */
+double supervise_silent_limit_s(const struct supervisor *s);
+
+/* Remembers what restart.c needs of an event. */
+void restart_note_event(struct supervisor *s, const json_t *event);
+
+/* Before the first start: asks the hosts, says which cannot be used, makes the command.
+ * ONWARD_ERR_INPUT when fewer workers than the minimum fit. */
+int restart_begin(struct supervisor *s, struct error *error);
+
+/* After an incarnation: either the task ended, with the result filled in, or all is ready for the
+ * next one and *again. log: the path of mpirun's. */
+int restart_decide(struct supervisor *s, enum outcome outcome, const char *log, bool *again,
+                   struct error *error);
+
+#endif
