@@ -145,6 +145,13 @@ struct window {
     uint32_t count;
 };
 
+/* When to stop waiting for the rest. */
+struct haste {
+    double begin_s, grace_s, deadline_s;
+    double limit_s; /* the last moment, as the others on the clock */
+    uint32_t left;
+};
+
 static void wait_for_output(const struct window *window)
 {
     struct pollfd fds[MAX_AT_ONCE];
@@ -167,18 +174,26 @@ static void drop_ended(struct window *window)
             i++;
 }
 
-static double earlier(double deadline_s, double begin_s)
+/* Without patience: each answer from the second half on gives the others a little more time. */
+static void hasten(struct haste *haste, uint32_t left, uint32_t count)
 {
-    double now_s = clock_now_s(), grace_s = 3 * (now_s - begin_s);
-    double quick_s = now_s + (grace_s > least_grace_s ? grace_s : least_grace_s);
-    return quick_s < deadline_s ? quick_s : deadline_s;
+    double now_s = clock_now_s();
+    if (left > count / 2 || left == haste->left)
+        return;
+    haste->left = left;
+    if (haste->grace_s == 0)
+        haste->grace_s =
+            now_s - haste->begin_s > least_grace_s ? now_s - haste->begin_s : least_grace_s;
+    double next_s = now_s + haste->grace_s;
+    haste->deadline_s = next_s < haste->limit_s ? next_s : haste->limit_s;
 }
 
 int agent_run(const char *agent, char *const *command, struct agent_call *calls, uint32_t count,
               double limit_s, enum agent_patience patience, struct error *error)
 {
     struct window window = {.count = 0};
-    double begin_s = clock_now_s(), deadline_s = begin_s + limit_s;
+    struct haste haste = {.begin_s = clock_now_s(), .left = count};
+    haste.deadline_s = haste.limit_s = haste.begin_s + limit_s;
     char *quoted = quote(command), *words = strdup(agent);
     int code = ONWARD_OK;
     if (!quoted || !words)
@@ -190,17 +205,16 @@ int agent_run(const char *agent, char *const *command, struct agent_call *calls,
         calls[i].output_bytes = 0;
     }
     uint32_t next = 0;
-    while (code == ONWARD_OK && (next < count || window.count) && clock_now_s() < deadline_s) {
+    while (code == ONWARD_OK && (next < count || window.count) &&
+           clock_now_s() < haste.deadline_s) {
         while (next < count && window.count < MAX_AT_ONCE) {
             start(words, command, quoted, &calls[next]);
             window.calls[window.count++] = &calls[next++];
         }
         wait_for_output(&window);
         drop_ended(&window);
-        if (patience == AGENT_QUICK && next == count && window.count <= count / 2) {
-            deadline_s = earlier(deadline_s, begin_s);
-            patience = AGENT_PATIENT; /* the time is set now */
-        }
+        if (patience == AGENT_QUICK)
+            hasten(&haste, window.count + count - next, count);
     }
     for (uint32_t i = 0; i < window.count; i++)
         give_up(window.calls[i]);

@@ -25,8 +25,8 @@ struct agent_call {
 
 enum agent_patience {
     AGENT_PATIENT, /* every host has the whole time */
-    AGENT_QUICK    /* once half of them answered, the others have half a second, or three times as
-                      long as those took */
+    AGENT_QUICK    /* once half of them answered, the next must answer within half a second, or
+                      within as long as that half took */
 };
 
 /* Runs `command` (a NULL-terminated argv) on every host of calls as AGENT HOST 'COMMAND', where

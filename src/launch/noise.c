@@ -86,6 +86,6 @@ void noise_line(struct noise *noise, const char *line, size_t bytes,
     }
     if (is_dashed(line, bytes))
         hold(noise, line, bytes);
-    else if (!is_noise(line))
+    else if (!is_noise(line) && (*line || bytes == 0)) /* mpirun ends a message with a NUL */
         show(context, line, bytes);
 }

@@ -37,10 +37,20 @@ void supervise_defaults(struct supervise_settings *settings)
     settings->settle_s = 10;
 }
 
+/* What the relaunch cost is told with the first epoch of the new incarnation. */
+static void note_first_status(struct supervisor *s)
+{
+    s->seen_s = clock_now_s();
+    if (s->down_s > 0)
+        s->events.restart_s = s->seen_s - s->down_s;
+}
+
 static void show_event(void *context, const json_t *event)
 {
     struct supervisor *s = context;
     char text[PROGRESS_LINE_BYTES];
+    if (s->seen_s == 0) /* an event may be there a moment before the status */
+        note_first_status(s);
     restart_note_event(s, event);
     if (progress_event(&s->events, event, text, sizeof text))
         display_line(s->settings->display, text);
@@ -86,14 +96,6 @@ void supervise_turn(struct supervisor *s)
     take_signals(s);
     output_pump(&s->output, &s->child.output);
     output_pump(&s->error_output, &s->child.error_output);
-}
-
-/* What the relaunch cost is told with the first epoch of the new incarnation. */
-static void note_first_status(struct supervisor *s)
-{
-    s->seen_s = clock_now_s();
-    if (s->down_s > 0)
-        s->events.restart_s = s->seen_s - s->down_s;
 }
 
 static void look(struct supervisor *s)
