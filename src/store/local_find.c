@@ -1,0 +1,255 @@
+/* local_find.c - files that earlier members left behind: the search for the newest state, its
+ * reading, and their removal; see local.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "local_internal.h"
+
+enum { MAX_FILES = 65536 };
+
+struct local_copy {
+    struct local_header header;
+    struct local_record record;
+    int fd;
+    char path[PATH_MAX];
+};
+
+const struct local_record *local_newest(const struct local_control *control, bool *damaged)
+{
+    const struct local_record *newest = NULL;
+    bool is_used = false;
+    for (uint64_t i = 0; i < 2; i++) {
+        const struct local_record *record = &control->records[i];
+        is_used = is_used || record->sequence != 0;
+        if (record->sequence == 0 || record->sequence % 2 != i || record->step < 0 ||
+            record->sum != local_record_sum(record))
+            continue;
+        if (!newest || record->sequence > newest->sequence)
+            newest = record;
+    }
+    bool is_whole = control->not_begun == ~control->begun;
+    if (!is_whole || (newest && newest->sequence < control->begun))
+        newest = NULL;
+    *damaged = !newest && (is_used || !is_whole);
+    return newest;
+}
+
+/* Calls visit for every file of the task on this host, until it returns false. */
+static void walk(const struct local_id *id, bool (*visit)(void *context, const char *path),
+                 void *context)
+{
+    char directory[PATH_MAX], path[PATH_MAX];
+    if (local_directory(id, false, directory, sizeof directory, NULL) != ONWARD_OK)
+        return;
+    DIR *list = opendir(directory);
+    const struct dirent *entry;
+    for (int i = 0; list && i < MAX_FILES && (entry = readdir(list)) != NULL; i++) {
+        size_t length = strlen(entry->d_name), end = strlen(".state");
+        if (length <= end || strcmp(entry->d_name + length - end, ".state") != 0)
+            continue;
+        if (file_join(path, sizeof path, directory, entry->d_name, NULL) == ONWARD_OK &&
+            !visit(context, path))
+            break;
+    }
+    if (list)
+        closedir(list);
+}
+
+/* A plain file of this user; -1 for anything else. */
+static int open_own(const char *path, struct stat *status)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, status) == 0 && S_ISREG(status->st_mode) && status->st_uid == geteuid())
+        return fd;
+    close(fd);
+    return -1;
+}
+
+struct search {
+    const struct local_id *id;
+    void (*warn)(void *context, const char *text);
+    void *context;
+    struct local_copy *best;
+};
+
+static void skip(const struct search *search, const char *path, const char *why)
+{
+    char text[PATH_MAX + 128];
+    snprintf(text, sizeof text, "%s: %s; this local copy is not used", path, why);
+    if (search->warn)
+        search->warn(search->context, text);
+}
+
+static int read_control(const struct local_copy *copy, struct local_record *record,
+                        const char **why)
+{
+    struct local_control control;
+    bool damaged;
+    int code = file_read_at(copy->fd, &control, sizeof control, LOCAL_PAGE_BYTES, copy->path, NULL);
+    const struct local_record *newest = code == ONWARD_OK ? local_newest(&control, &damaged) : NULL;
+    *why = code != ONWARD_OK ? "cannot be read" : damaged ? "its records are damaged" : NULL;
+    if (!newest)
+        return ONWARD_ERR_CORRUPT;
+    *record = *newest;
+    return ONWARD_OK;
+}
+
+/* Whether the file holds a state that could be taken; *why is set where that is worth a warning. */
+static bool examine(const struct search *search, struct local_copy *copy, const struct stat *status,
+                    const char **why)
+{
+    struct local_header *found = &copy->header, expected;
+    *why = "cannot be read";
+    if (file_read_at(copy->fd, found, sizeof *found, 0, copy->path, NULL) != ONWARD_OK ||
+        local_expect(search->id, found->incarnation, &expected, NULL) != ONWARD_OK)
+        return false;
+    *why = NULL;
+    bool is_ours = memcmp(found->magic, expected.magic, sizeof found->magic) == 0;
+    if (is_ours && memcmp(found->boot, expected.boot, sizeof found->boot) != 0)
+        return false; /* of an earlier boot */
+    if (is_ours && found->incarnation >= search->id->incarnation)
+        return false;
+    *why = "is damaged, or holds other arrays than the program protects";
+    if (memcmp(found, &expected, sizeof expected) != 0 || found->incarnation < 1 ||
+        (uint64_t)status->st_size != expected.file_bytes)
+        return false;
+    return read_control(copy, &copy->record, why) == ONWARD_OK;
+}
+
+static bool is_newer(const struct local_copy *a, const struct local_copy *b)
+{
+    if (a->header.incarnation != b->header.incarnation)
+        return a->header.incarnation > b->header.incarnation;
+    return a->record.step > b->record.step;
+}
+
+static bool consider(void *context, const char *path)
+{
+    struct search *search = context;
+    struct stat status;
+    const char *why = NULL;
+    struct local_copy *copy = calloc(1, sizeof *copy);
+    if (!copy)
+        return false;
+    copy->fd = open_own(path, &status);
+    snprintf(copy->path, sizeof copy->path, "%s", path);
+    if (copy->fd >= 0 && examine(search, copy, &status, &why) &&
+        (!search->best || is_newer(copy, search->best))) {
+        local_forget(search->best);
+        search->best = copy;
+        return true;
+    }
+    if (why)
+        skip(search, path, why);
+    local_forget(copy);
+    return true;
+}
+
+int local_find(const struct local_id *id, void (*warn)(void *context, const char *text),
+               void *context, struct local_copy **copy, struct error *error)
+{
+    struct search search = {.id = id, .warn = warn, .context = context};
+    struct local_header header;
+    *copy = NULL;
+    int code = local_expect(id, id->incarnation, &header, error);
+    if (code != ONWARD_OK)
+        return code;
+    walk(id, consider, &search);
+    *copy = search.best;
+    return ONWARD_OK;
+}
+
+int64_t local_copy_incarnation(const struct local_copy *copy)
+{
+    return copy->header.incarnation;
+}
+
+int64_t local_copy_step(const struct local_copy *copy)
+{
+    return copy->record.step;
+}
+
+int local_load(const struct local_copy *copy, void *const *data, struct error *error)
+{
+    const struct local_header *header = &copy->header;
+    struct local_record record;
+    const char *why;
+    int code = ONWARD_OK;
+    for (uint32_t i = 0; i < header->array_count && code == ONWARD_OK; i++) {
+        bool second = local_bit(copy->record.second, i);
+        code = file_read_at(copy->fd, data[i], header->bytes[i],
+                            local_offset(header->bytes, i, second), copy->path, error);
+    }
+    if (code != ONWARD_OK)
+        return code;
+    if (read_control(copy, &record, &why) == ONWARD_OK &&
+        memcmp(&record, &copy->record, sizeof record) == 0)
+        return ONWARD_OK;
+    return error_set(error, ONWARD_ERR_CORRUPT, "%s: was changed while it was read", copy->path);
+}
+
+void local_forget(struct local_copy *copy)
+{
+    if (!copy)
+        return;
+    if (copy->fd >= 0)
+        close(copy->fd);
+    free(copy);
+}
+
+/* Whether nobody will want this file: it is older than this incarnation, or its owner died. */
+static bool is_left_over(const struct local_id *id, int fd)
+{
+    struct local_header header;
+    bool is_free = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (file_read_at(fd, &header, sizeof header, 0, "", NULL) != ONWARD_OK ||
+        memcmp(header.magic, LOCAL_MAGIC, sizeof header.magic) != 0)
+        return is_free;
+    return header.incarnation < id->incarnation ||
+           (is_free && header.incarnation == id->incarnation);
+}
+
+static bool remove_left_over(void *context, const char *path)
+{
+    struct stat status;
+    int fd = open_own(path, &status);
+    if (fd < 0)
+        return true;
+    if (is_left_over(context, fd))
+        unlink(path);
+    close(fd);
+    return true;
+}
+
+void local_remove_older(const struct local_id *id)
+{
+    walk(id, remove_left_over, (void *)id);
+}
+
+static bool remove_one(void *context, const char *path)
+{
+    (void)context;
+    unlink(path);
+    return true;
+}
+
+void local_remove_all(const struct local_id *id)
+{
+    char path[PATH_MAX];
+    walk(id, remove_one, NULL);
+    if (local_directory(id, false, path, sizeof path, NULL) != ONWARD_OK)
+        return;
+    rmdir(path); /* what is not empty stays */
+    *strrchr(path, '/') = '\0';
+    rmdir(path);
+}

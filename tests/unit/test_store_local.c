@@ -1,0 +1,443 @@
+/* test_store_local.c - the local level: what was committed is found whole, whenever its owner was
+ * killed; what cannot be trusted is not found. */
+#include "store_fixture.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "local.h"
+
+enum { ARRAYS = 3, RUN = 77, KILLS = 300, CONTROL = 4096, RECORD_BYTES = 64, BEGUN = 128 };
+
+static const uint64_t sizes[ARRAYS] = {100, 5000, 8};
+static int warnings;
+
+static struct local_id id_of(int64_t incarnation)
+{
+    return (struct local_id){scratch, "task-1", RUN, 5, incarnation, ARRAYS, sizes};
+}
+
+static const char *task_directory(void)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/onward-%d/task-1.%016x", scratch, (int)geteuid(), RUN);
+    return path;
+}
+
+static void count_warning(void *context, const char *text)
+{
+    (void)context;
+    ck_assert_ptr_nonnull(strstr(text, "this local copy is not used"));
+    warnings++;
+}
+
+static unsigned char pattern(uint32_t array, int64_t step, uint64_t byte)
+{
+    return (unsigned char)((uint64_t)step * 131 + array * 7 + byte * 13 + (byte >> 8));
+}
+
+static void fill(unsigned char *data, uint32_t array, int64_t step)
+{
+    for (uint64_t i = 0; i < sizes[array]; i++)
+        data[i] = pattern(array, step, i);
+}
+
+/* Array 2 changes at every fourth step alone. */
+static int64_t pattern_step(uint32_t array, int64_t step)
+{
+    return array == 2 ? step / 4 * 4 : step;
+}
+
+static void do_step(struct local *local, int64_t step)
+{
+    for (uint32_t i = 0; i < ARRAYS; i++)
+        if (pattern_step(i, step) == step)
+            fill(local_next(local, i), i, step);
+    local_commit(local, 1, step);
+}
+
+static struct local *create(int64_t incarnation)
+{
+    struct local *local;
+    struct local_id id = id_of(incarnation);
+    ck_ok(local_create(&id, &local, &failure));
+    return local;
+}
+
+/* A file of that incarnation whose owner committed so many steps and is gone. */
+static void leave(int64_t incarnation, int64_t steps)
+{
+    struct local *local = create(incarnation);
+    for (int64_t step = 0; step <= steps; step++)
+        do_step(local, step);
+    local_close(local);
+}
+
+static struct local_copy *find(int64_t incarnation)
+{
+    struct local_copy *copy;
+    struct local_id id = id_of(incarnation);
+    warnings = 0;
+    ck_ok(local_find(&id, count_warning, NULL, &copy, &failure));
+    return copy;
+}
+
+static void check_content(const struct local_copy *copy)
+{
+    static unsigned char bytes[ARRAYS][5000];
+    void *const data[ARRAYS] = {bytes[0], bytes[1], bytes[2]};
+    int64_t step = local_copy_step(copy);
+    ck_ok(local_load(copy, data, &failure));
+    for (uint32_t i = 0; i < ARRAYS; i++)
+        for (uint64_t k = 0; k < sizes[i]; k++)
+            ck_assert_msg(bytes[i][k] == pattern(i, pattern_step(i, step), k),
+                          "array %u, byte %" PRIu64 " is not of step %" PRId64, i, k, step);
+}
+
+START_TEST(what_was_committed_is_found)
+{
+    struct local *local = create(1);
+    struct local_copy *copy;
+    ck_assert_ptr_null(find(2)); /* nothing is committed yet */
+    for (int64_t step = 0; step < 10; step++) {
+        do_step(local, step);
+        copy = find(2);
+        ck_assert_ptr_nonnull(copy);
+        ck_assert_int_eq(local_copy_step(copy), step);
+        ck_assert_int_eq(local_copy_incarnation(copy), 1);
+        check_content(copy);
+        local_forget(copy);
+    }
+    ck_assert_int_eq(warnings, 0);
+    local_close(local);
+}
+END_TEST
+
+START_TEST(what_was_not_committed_is_dropped)
+{
+    struct local *local = create(1);
+    do_step(local, 0);
+    do_step(local, 1);
+    memset(local_next(local, 0), 0xEE, sizes[0]);
+    ck_assert(local_is_written(local, 0) && !local_is_written(local, 1));
+    local_discard(local);
+    ck_assert(!local_is_written(local, 0));
+    ck_assert_uint_eq(*(unsigned char *)local_current(local, 0), pattern(0, 1, 0));
+    local_commit(local, 2, 1);
+    local_close(local);
+    struct local_copy *copy = find(2);
+    ck_assert_ptr_nonnull(copy);
+    check_content(copy);
+    local_forget(copy);
+}
+END_TEST
+
+START_TEST(without_a_directory_it_is_memory)
+{
+    struct local_id id = id_of(1);
+    struct local *local;
+    id.directory = NULL;
+    ck_ok(local_create(&id, &local, &failure));
+    do_step(local, 0);
+    do_step(local, 1);
+    ck_assert_uint_eq(((unsigned char *)local_current(local, 1))[4999], pattern(1, 1, 4999));
+    ck_assert_uint_eq((uintptr_t)local_current(local, 1) % 64, 0);
+    local_close(local);
+    local_close(NULL);
+    ck_assert_int_eq(count_entries(scratch), 0);
+}
+END_TEST
+
+START_TEST(the_newest_incarnation_and_step_win)
+{
+    leave(1, 90);
+    leave(3, 20);
+    leave(3, 50);
+    leave(3, 30);
+    leave(4, 99);
+    leave(7, 99);
+    struct local_copy *copy = find(4); /* 4 is the present one, 7 is nobody's yet */
+    ck_assert_ptr_nonnull(copy);
+    ck_assert_int_eq(local_copy_incarnation(copy), 3);
+    ck_assert_int_eq(local_copy_step(copy), 50);
+    check_content(copy);
+    local_forget(copy);
+    ck_assert_int_eq(warnings, 0);
+}
+END_TEST
+
+START_TEST(of_another_task_or_run_or_with_other_arrays_is_not_found)
+{
+    static const uint64_t other_sizes[ARRAYS] = {100, 5000, 9};
+    struct local_copy *copy;
+    leave(1, 5);
+    struct local_id ids[4] = {id_of(2), id_of(2), id_of(2), id_of(2)};
+    ids[0].task = "task-2";
+    ids[1].run = RUN + 1;
+    ids[2].signature = 6;
+    ids[3].bytes = other_sizes;
+    for (int i = 0; i < 4; i++) {
+        warnings = 0;
+        ck_ok(local_find(&ids[i], count_warning, NULL, &copy, &failure));
+        ck_assert_ptr_null(copy);
+        ck_assert_int_eq(warnings, i >= 2);
+    }
+}
+END_TEST
+
+/* The only file of the task, read whole, changed, and written again. */
+static const char *only_file(void)
+{
+    static char path[1024];
+    char command[600];
+    snprintf(command, sizeof command, "ls '%s'/*.state", task_directory());
+    FILE *list = popen(command, "r");
+    ck_assert_ptr_nonnull(list);
+    ck_assert_ptr_nonnull(fgets(path, sizeof path, list));
+    pclose(list);
+    path[strcspn(path, "\n")] = '\0';
+    return path;
+}
+
+/* After step 10 commit 11 is the newest, in record 1; commit 10 is in record 0. */
+static const struct {
+    const char *what;
+    size_t offset;
+    int found; /* the step; -1: none */
+    int warned;
+} damages[] = {
+    {"magic", 0, -1, 1},
+    {"format", 8, -1, 1},
+    {"incarnation, still an earlier one", 40, -1, 1},
+    {"an earlier boot", 48, -1, 0},
+    {"the table", 48 + 40 + 64 + 8, -1, 1},
+    {"the unused part of the table", 48 + 40 + 64 + 800, -1, 1},
+    {"the older record", CONTROL + 8, 10, 0},
+    {"the newest record, but the step after it had not begun", CONTROL + RECORD_BYTES + 16, 9, 0},
+    {"the sum of the newest", CONTROL + RECORD_BYTES + 56, 9, 0},
+    {"begun", CONTROL + BEGUN, -1, 1},
+    {"its complement", CONTROL + BEGUN + 8, -1, 1},
+};
+
+START_TEST(damage_is_seen)
+{
+    size_t size;
+    leave(2, 10);
+    const char *path = only_file();
+    unsigned char *bytes = read_file(path, &size);
+    bytes[damages[_i].offset] ^= damages[_i].offset == 40 ? 3 : 0x10;
+    write_file(path, bytes, size);
+    struct local_copy *copy = find(9);
+    ck_assert_msg((copy ? local_copy_step(copy) : -1) == damages[_i].found, "%s", damages[_i].what);
+    ck_assert_msg(warnings == damages[_i].warned, "%s: %d warnings", damages[_i].what, warnings);
+    if (copy)
+        check_content(copy);
+    local_forget(copy);
+    free(bytes);
+}
+END_TEST
+
+/* The other record names slots that the step under way has begun to overwrite. */
+START_TEST(an_older_record_is_not_used_once_the_next_step_has_begun)
+{
+    size_t size;
+    struct local *local = create(1);
+    do_step(local, 0);
+    do_step(local, 1);
+    memset(local_next(local, 0), 0xEE, sizes[0]);
+    local_close(local);
+    const char *path = only_file();
+    unsigned char *bytes = read_file(path, &size);
+    bytes[CONTROL + 8] ^= 1; /* commit 2 */
+    write_file(path, bytes, size);
+    free(bytes);
+    ck_assert_ptr_null(find(2));
+    ck_assert_int_eq(warnings, 1);
+}
+END_TEST
+
+START_TEST(a_file_of_another_length_is_not_used)
+{
+    static const long changes[] = {-1, 1, -5000, -20000, -30000};
+    leave(1, 3);
+    const char *path = only_file();
+    struct stat status;
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_int_eq(truncate(path, status.st_size + changes[_i]), 0);
+    ck_assert_ptr_null(find(2));
+    ck_assert_int_eq(warnings, 1);
+}
+END_TEST
+
+START_TEST(links_and_other_things_are_passed_over)
+{
+    char command[2048];
+    leave(1, 3);
+    snprintf(command, sizeof command,
+             "cd '%s' && mv *.state /tmp/moved-$$ && mkdir a.state && mkfifo b.state && ln -s "
+             "/tmp/moved-$$ c.state && rm -f /tmp/moved-$$; ln -s /dev/zero d.state; : >x",
+             task_directory());
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_ptr_null(find(2));
+}
+END_TEST
+
+START_TEST(a_file_that_changes_is_not_loaded)
+{
+    static unsigned char bytes[5000];
+    void *const data[ARRAYS] = {bytes, bytes, bytes};
+    struct local *local = create(1);
+    do_step(local, 0);
+    struct local_copy *copy = find(2);
+    ck_assert_ptr_nonnull(copy);
+    ck_ok(local_load(copy, data, &failure));
+    do_step(local, 1);
+    ck_assert_int_eq(local_load(copy, data, &failure), ONWARD_ERR_CORRUPT);
+    local_forget(copy);
+    local_close(local);
+}
+END_TEST
+
+/* Commits step after step until it is killed; *reached follows each commit. */
+static void commit_until_killed(int64_t incarnation, volatile int64_t *reached)
+{
+    struct local *local;
+    struct local_id id = id_of(incarnation);
+    if (local_create(&id, &local, &failure) != ONWARD_OK)
+        _exit(1);
+    for (int64_t step = 0;; step++) {
+        do_step(local, step);
+        *reached = step;
+    }
+}
+
+START_TEST(a_kill_leaves_the_newest_step_whole)
+{
+    volatile int64_t *reached =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    uint64_t seed = 1;
+    int between = 0;
+    for (int64_t kill_number = 1; kill_number <= KILLS; kill_number++) {
+        *reached = -1;
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0)
+            commit_until_killed(kill_number, reached);
+        while (*reached < 0)
+            usleep(20);
+        usleep((useconds_t)(random_next(&seed) % 700));
+        kill(child, SIGKILL);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        struct local_copy *copy = find(kill_number + 1);
+        ck_assert_ptr_nonnull(copy);
+        ck_assert_int_eq(local_copy_incarnation(copy), kill_number);
+        ck_assert_int_ge(local_copy_step(copy), *reached);
+        ck_assert_int_le(local_copy_step(copy), *reached + 1);
+        check_content(copy);
+        between += local_copy_step(copy) > 0;
+        local_forget(copy);
+        struct local_id next = id_of(kill_number + 1);
+        local_remove_older(&next);
+    }
+    ck_assert_int_eq(count_entries(task_directory()), 0);
+    ck_assert_int_gt(between, KILLS / 2);
+}
+END_TEST
+
+START_TEST(what_is_left_over_is_removed)
+{
+    leave(1, 3);
+    leave(2, 3);
+    leave(3, 3);
+    leave(4, 3);
+    struct local *own = create(3), *neighbour = create(3);
+    struct local_id id = id_of(3);
+    write_file(in_scratch("other"), "x", 1);
+    local_remove_older(&id); /* 1, 2, and the dead one of 3 */
+    ck_assert_int_eq(count_entries(task_directory()), 3);
+    local_close(neighbour);
+    local_remove_older(&id);
+    ck_assert_int_eq(count_entries(task_directory()), 2);
+    local_remove_all(&id);
+    ck_assert_int_eq(count_entries(scratch), 1); /* not ours */
+    local_close(own);
+    local_remove_all(&id);
+}
+END_TEST
+
+START_TEST(a_missing_directory_is_named)
+{
+    struct local_id id = id_of(1);
+    struct local *local;
+    id.directory = "/nowhere/at/all";
+    ck_assert_int_eq(local_create(&id, &local, &failure), ONWARD_ERR_IO);
+    ck_assert_ptr_null(local);
+    ck_assert_ptr_nonnull(strstr(failure.text, "/nowhere/at/all"));
+}
+END_TEST
+
+START_TEST(a_directory_that_others_can_enter_is_refused)
+{
+    struct local_id id = id_of(1);
+    struct local *local;
+    char path[600];
+    snprintf(path, sizeof path, "%s/onward-%d", scratch, (int)geteuid());
+    ck_assert_int_eq(mkdir(path, 0755), 0);
+    ck_assert_int_eq(local_create(&id, &local, &failure), ONWARD_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(failure.text, path));
+    ck_assert_int_eq(count_entries(path), 0);
+}
+END_TEST
+
+START_TEST(a_full_directory_is_an_error_at_once)
+{
+    static const uint64_t large[1] = {300000};
+    const char *small = in_scratch("small");
+    struct local_id id = id_of(1);
+    struct local *local;
+    if (!mount_small(small, 512))
+        return;
+    id.directory = small;
+    id.array_count = 1;
+    id.bytes = large;
+    ck_assert_int_eq(local_create(&id, &local, &failure), ONWARD_ERR_NO_SPACE);
+    ck_assert_ptr_nonnull(strstr(failure.text, small));
+    ck_assert_ptr_nonnull(strstr(failure.text, "614400"));
+    local_remove_all(&id);
+    ck_assert_int_eq(count_entries(small), 0);
+    id.bytes = sizes;
+    ck_ok(local_create(&id, &local, &failure));
+    local_close(local);
+    umount(small);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store local");
+    TCase *cases = tcase_create("local");
+    tcase_set_timeout(cases, 120);
+    tcase_add_checked_fixture(cases, make_scratch, remove_scratch);
+    tcase_add_test(cases, what_was_committed_is_found);
+    tcase_add_test(cases, what_was_not_committed_is_dropped);
+    tcase_add_test(cases, without_a_directory_it_is_memory);
+    tcase_add_test(cases, the_newest_incarnation_and_step_win);
+    tcase_add_test(cases, of_another_task_or_run_or_with_other_arrays_is_not_found);
+    tcase_add_loop_test(cases, damage_is_seen, 0, sizeof damages / sizeof damages[0]);
+    tcase_add_test(cases, an_older_record_is_not_used_once_the_next_step_has_begun);
+    tcase_add_loop_test(cases, a_file_of_another_length_is_not_used, 0, 5);
+    tcase_add_test(cases, links_and_other_things_are_passed_over);
+    tcase_add_test(cases, a_file_that_changes_is_not_loaded);
+    tcase_add_test(cases, a_kill_leaves_the_newest_step_whole);
+    tcase_add_test(cases, what_is_left_over_is_removed);
+    tcase_add_test(cases, a_missing_directory_is_named);
+    tcase_add_test(cases, a_directory_that_others_can_enter_is_refused);
+    tcase_add_test(cases, a_full_directory_is_an_error_at_once);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
