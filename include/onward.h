@@ -89,8 +89,8 @@ enum onward_type {
 enum onward_protect_flags {
     ONWARD_REPLICATED =
         1,            /* every worker holds the whole array, with the same bits after each step */
-    ONWARD_ATOMIC = 2 /* a step changes it only after its last communication, and only while
-                         onward_ok() holds; without this the library keeps a copy */
+    ONWARD_ATOMIC = 2 /* onward_protect: a step changes it only after its last communication, and
+                         only while onward_ok() holds; without this the library keeps a copy */
 };
 
 enum { ONWARD_MAX_DIMS = 8, ONWARD_MAX_ARRAYS = 256, ONWARD_MAX_NAME_BYTES = 64 };
@@ -108,8 +108,10 @@ struct onward; /* one member's handle on the task */
  * environment (ONWARD_TASK, ONWARD_DIR, ...); a program sets what it knows better. Strings are
  * borrowed until onward_open returns. */
 struct onward_options {
-    const char *task;       /* task ID: letters, digits, '.', '_', '-'; at most 63 bytes */
-    const char *directory;  /* where run directories are: the task's is directory/task */
+    const char *task;            /* task ID: letters, digits, '.', '_', '-'; at most 63 bytes */
+    const char *directory;       /* where run directories are: the task's is directory/task */
+    const char *local_directory; /* of this host, better in memory: where the state of the newest
+                                    complete step outlives the processes; default /dev/shm */
     uint32_t subtask_count; /* pieces of a step; a property of the task, never of the machine */
     int64_t step_count;     /* the task is complete after so many steps */
     int min_workers;        /* fewer than this and the task gives up, resumable */
@@ -170,6 +172,30 @@ ONWARD_API int onward_control(struct onward *ow);
 ONWARD_API int onward_protect(struct onward *ow, const char *name, void *data,
                               enum onward_type type, int ndims, const uint64_t *dims,
                               unsigned flags);
+
+/* Allocates a protected array in the library's memory: as onward_protect, but nothing is copied, no
+ * contract has to be kept, and the state outlives the processes: after the loss of a host, or of
+ * all members, the task goes on from the newest complete step, as long as every array of the task
+ * is of this kind or protected without ONWARD_ATOMIC, and one host of that step is there again.
+ * flags: ONWARD_REPLICATED. *array (if not negative) is the array's number on this handle. The
+ * initial values, zeros at first, are written before the first onward_next. Needs twice the size of
+ * the array in options.local_directory; where it cannot be had, the memory ends with the process,
+ * and the event log has a warning. Local. Errors: ARGUMENT, ORDER, LIMIT, MEMORY. */
+ONWARD_API int onward_alloc(struct onward *ow, const char *name, enum onward_type type, int ndims,
+                            const uint64_t *dims, unsigned flags, int *array);
+
+/* The array after the last complete step; before the first onward_next its initial values. At a
+ * multiple of 64 bytes; the library's, valid until the next onward_next. NULL: no such array.
+ * Local. */
+ONWARD_API const void *onward_read(const struct onward *ow, int array);
+
+/* Where this step puts the next state of the array: it becomes the state when the step completes,
+ * and is dropped with a step that is thrown away. Its content is undefined until it is written, and
+ * it has to be written wholly; the same address for each call in a step. An array for which a step
+ * does not call this keeps its state. Before the first onward_next: the initial values. Valid until
+ * the next onward_next. NULL (ORDER) outside of a step, or (ARGUMENT) when there is no such array
+ * of onward_alloc. Local. */
+ONWARD_API void *onward_write(struct onward *ow, int array);
 
 /* Ends the step before (if any) and asks for the next. Returns ONWARD_STEP, ONWARD_FINISH,
  * ONWARD_DONE, or a negative error after which only onward_close may follow. When a member was

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "local.h"
+#include "slots.h"
 #include "watchdog.h"
 
 enum {
@@ -50,6 +52,10 @@ static struct change_report report_of(struct onward *ow)
     report.dedicated = ow->dedicated;
     report.signature = ow->dedicated ? 0 : state_signature(ow);
     memcpy(report.host, ow->host, sizeof report.host);
+    if (!ow->dedicated && !ow->opened && !ow->spawned)
+        slots_find_held(ow);
+    report.held_step = ow->held ? local_copy_step(ow->held) : -1;
+    report.held_incarnation = ow->held ? local_copy_incarnation(ow->held) : 0;
     return report;
 }
 
@@ -114,35 +120,75 @@ static int share_opening(struct onward *ow, struct pass *pass)
     return code;
 }
 
+/* Bits come in, and may be cut in the middle: until the agreement an ONWARD_ATOMIC array is neither
+ * the state after complete_step nor as it was at the start. */
+static void expose(struct onward *ow, uint8_t source)
+{
+    if (slots_have_all(ow))
+        return;
+    ow->clean = false;
+    ow->dirty = ow->dirty || source != SOURCE_FRESH;
+}
+
+static bool is_source(const struct pass *pass)
+{
+    int own = pass->opening.move_over_control ? pass->rank : pass->lineup_rank;
+    return pass->opening.move_state && own == pass->opening.source_rank;
+}
+
 /* Every array from the source to the others. Members outside of the lineup take part only when the
  * source is one of them; they take the bits too, and are as good as any worker then. */
 static int move_state(struct onward *ow, struct pass *pass)
 {
     bool over_control = pass->opening.move_over_control;
-    int own = over_control ? pass->rank : pass->lineup_rank;
+    bool from_memory = is_source(pass) && pass->opening.source != SOURCE_HELD;
     if (!pass->opening.move_state || (!over_control && pass->lineup_rank < 0))
         return ONWARD_OK;
-    if (own != pass->opening.source_rank)
-        ow->clean = false; /* until the agreement: it may be cut in the middle */
+    if (!is_source(pass))
+        expose(ow, pass->opening.source);
     int code = ONWARD_OK;
     for (uint32_t i = 0; i < ow->array_count && code == ONWARD_OK; i++)
         code = transport_move(ow->transport, over_control, pass->opening.source_rank,
-                              ow->arrays[i].data, ow->protected[i].bytes);
+                              from_memory ? ow->arrays[i].data : slots_incoming(ow, i),
+                              ow->protected[i].bytes);
     return code;
 }
 
 static void read_checkpoint(struct onward *ow, struct pass *pass)
 {
+    struct checkpoint_array incoming[ONWARD_MAX_ARRAYS];
     if (pass->lineup_rank < 0)
         return;
-    ow->clean = false;
-    ow->dirty = true;
-    int code =
-        checkpoint_read(ow->run, pass->opening.step, ow->arrays, ow->array_count, &ow->error);
+    expose(ow, SOURCE_CHECKPOINT);
+    for (uint32_t i = 0; i < ow->array_count; i++) {
+        incoming[i] = ow->arrays[i];
+        incoming[i].data = slots_incoming(ow, i);
+    }
+    int code = checkpoint_read(ow->run, pass->opening.step, incoming, ow->array_count, &ow->error);
     if (code == ONWARD_ERR_INPUT)
         pass->flags &= ~FLAG_INPUT;
     else if (code != ONWARD_OK)
         pass->flags &= ~FLAG_STATE;
+}
+
+/* Each has a role, or none: now the state of opening.step comes to all who need it. */
+static int bring_state(struct onward *ow, struct pass *pass)
+{
+    if (pass->opening.source == SOURCE_CHECKPOINT) {
+        read_checkpoint(ow, pass);
+        return ONWARD_OK;
+    }
+    /* Where the holder cannot load it, it sends what it has and says so in the agreement. */
+    if (pass->opening.source == SOURCE_HELD && is_source(pass) && slots_load_held(ow) != ONWARD_OK)
+        pass->flags &= ~FLAG_STATE;
+    if (pass->opening.source == SOURCE_FRESH && ow->dirty) {
+        error_set(&ow->error, ONWARD_ERR_INPUT,
+                  "task %s: no checkpoint could be read whole, and the initial values are "
+                  "overwritten; start it again",
+                  ow->options.task);
+        pass->flags &= ~FLAG_INPUT;
+    }
+    return move_state(ow, pass);
 }
 
 static int pass_body(struct onward *ow, struct pass *pass)
@@ -154,21 +200,12 @@ static int pass_body(struct onward *ow, struct pass *pass)
         return ONWARD_ERR_LOST;
     if (code != ONWARD_OK || pass->opening.end)
         return code;
+    ow->incarnation = pass->opening.incarnation;
+    ow->run_number = pass->opening.run_number;
     code = transport_split(ow->transport, pass->lineup_rank);
-    if (code != ONWARD_OK)
-        return code;
-    if (pass->opening.source == SOURCE_CHECKPOINT) {
-        read_checkpoint(ow, pass);
-        return ONWARD_OK;
-    }
-    if (pass->opening.source == SOURCE_FRESH && ow->dirty) {
-        error_set(&ow->error, ONWARD_ERR_INPUT,
-                  "task %s: no checkpoint could be read whole, and the initial values are "
-                  "overwritten; start it again",
-                  ow->options.task);
-        pass->flags &= ~FLAG_INPUT;
-    }
-    return move_state(ow, pass);
+    if (code == ONWARD_OK && !ow->dedicated)
+        code = slots_create(ow);
+    return code == ONWARD_OK ? bring_state(ow, pass) : code;
 }
 
 static void take_role(struct onward *ow, const struct pass *pass)
@@ -190,8 +227,11 @@ static void take_role(struct onward *ow, const struct pass *pass)
         ow->clean = true;
         ow->dirty = false;
         ow->complete_step = opening->step;
-        state_keep_copies(ow);
+        slots_commit(ow);
     }
+    slots_forget_held(ow);
+    if (ow->in_lineup)
+        slots_remove_older(ow);
 }
 
 /* Nothing of the epoch before is valid in the new one. */
@@ -207,7 +247,6 @@ static void forget_orders(struct onward *ow)
 static void commit(struct onward *ow, struct pass *pass)
 {
     ow->member = pass->seats[pass->rank].member;
-    ow->incarnation = pass->opening.incarnation;
     ow->fired_faults |= pass->opening.fired_faults;
     free(ow->seats);
     free(ow->core_bytes);
@@ -234,12 +273,14 @@ static void commit(struct onward *ow, struct pass *pass)
         worker_send_arrays(ow);
     if (ow->in_lineup)
         worker_report(ow);
+    worker_send_warning(ow);
 }
 
 static int end(struct onward *ow, const struct pass *pass)
 {
     ow->ended = true;
     ow->end_code = pass->opening.end_code;
+    ow->saved = pass->opening.saved;
     error_set(&ow->error, ow->end_code, "%s", pass->opening.text);
     transport_adopt(ow->transport);
     return ONWARD_OK;
@@ -261,6 +302,28 @@ static int end_bad_input(struct onward *ow)
     return ONWARD_OK;
 }
 
+/* The state could not be had from where the opening said: the next pass goes without it. All who
+ * share the host of a local copy forget it, since it is the same one. */
+static void rule_out_source(struct onward *ow, const struct pass *pass)
+{
+    const struct opening *opening = &pass->opening;
+    uint32_t source = 0;
+    if (opening->source != SOURCE_HELD) {
+        if (ow->control)
+            control_checkpoint_bad(ow, opening->step);
+        return;
+    }
+    for (uint32_t i = 0; i < opening->seat_count; i++)
+        if (opening->move_over_control ? (int32_t)i == opening->source_rank
+                                       : pass->seats[i].rank == opening->source_rank)
+            source = i;
+    if (strcmp(pass->seats[source].host, ow->host) == 0)
+        slots_forget_held(ow);
+    if (ow->control)
+        control_warn(ow, "the local copy of step %lld on host %s could not be loaded",
+                     (long long)opening->step, pass->seats[source].host);
+}
+
 /* ONWARD_ERR_LOST: another pass. */
 static int settle(struct onward *ow, struct pass *pass, int agreed)
 {
@@ -271,8 +334,7 @@ static int settle(struct onward *ow, struct pass *pass, int agreed)
     if (!(agreed & FLAG_INPUT))
         return end_bad_input(ow);
     if (!(agreed & FLAG_STATE)) {
-        if (ow->control)
-            control_checkpoint_bad(ow, pass->opening.step);
+        rule_out_source(ow, pass);
         return ONWARD_ERR_LOST;
     }
     commit(ow, pass);
@@ -294,6 +356,7 @@ static int join_newcomers(struct onward *ow, struct pass *pass)
 static int run_pass(struct onward *ow, bool first)
 {
     struct pass pass = {.flags = FLAG_PASS | FLAG_STATE | FLAG_INPUT, .lineup_rank = -1};
+    slots_discard(ow);
     int code = transport_candidate(ow->transport, first, &pass.rank, &pass.size);
     if (code != ONWARD_OK)
         return code;
@@ -330,8 +393,6 @@ int change_run(struct onward *ow)
                          "a member was lost, and MPI runs without fault tolerance: start with "
                          "mpirun --with-ft ulfm");
     watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_EXIT);
-    if (ow->opened && ow->clean)
-        state_restore_copies(ow);
     int code = ONWARD_ERR_LOST;
     ow->changing = true;
     for (int pass = 0; pass < MAX_PASSES && code == ONWARD_ERR_LOST; pass++)

@@ -34,9 +34,11 @@ static void tell_epoch(struct onward *ow, double stall_s)
     if (control->epoch_told)
         return;
     control->epoch_told = true;
-    json_t *extra = json_pack("{s:I, s:s, s:f, s:I}", "workers", (json_int_t)control->opened.size,
-                              "cause", control->cause, "stall_s", stall_s, "steps_lost",
-                              (json_int_t)control->opened.steps_lost);
+    json_t *extra = json_pack("{s:I, s:s, s:f, s:I, s:I, s:s}", "workers",
+                              (json_int_t)control->opened.size, "cause", control->cause, "stall_s",
+                              stall_s, "steps_lost", (json_int_t)control->opened.steps_lost,
+                              "resume_step", (json_int_t)control->opened.step, "source",
+                              control_source_name(control->opened.source));
     control_event(ow, "epoch", extra);
     control->cause[0] = 0;
 }
@@ -78,6 +80,15 @@ static void take_arrays(struct onward *ow, const struct message *message, size_t
     ow->control->array_count = message->array_count;
 }
 
+static void take_warning(struct onward *ow, const struct message *message)
+{
+    char *newest = ow->control->worker_warning;
+    if (strncmp(newest, message->text, sizeof message->text) == 0)
+        return;
+    memcpy(newest, message->text, sizeof message->text);
+    control_warn(ow, "%.255s", newest);
+}
+
 void control_take(struct onward *ow, const void *bytes, size_t size)
 {
     const struct message *whole = bytes;
@@ -107,6 +118,9 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
         break;
     case MESSAGE_ARRAYS:
         take_arrays(ow, whole, size);
+        break;
+    case MESSAGE_WARNING:
+        take_warning(ow, &message);
         break;
     default:
         break;
@@ -323,8 +337,9 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
     const struct controller_action *action = &ow->control->opened;
     opening->source_rank = 0;
     opening->move_state = action->source == SOURCE_FRESH;
-    for (int i = 0; i < count && action->source == SOURCE_MEMBER; i++) {
-        bool behind = !reports[i].clean || reports[i].complete_step != action->step;
+    bool is_held = action->source == SOURCE_HELD;
+    for (int i = 0; i < count && (is_held || action->source == SOURCE_MEMBER); i++) {
+        bool behind = is_held || !reports[i].clean || reports[i].complete_step != action->step;
         if (seats[i].rank >= 0 && behind)
             opening->move_state = true;
         if (seats[i].member == action->member) {
@@ -336,7 +351,9 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
 
 static void fill_end(struct onward *ow, struct opening *opening)
 {
+    const struct controller *core = ow->control->core;
     opening->end = true;
+    opening->saved = controller_checkpoint_step(core) >= controller_best_step(core);
     opening->end_code = ow->control->end_code;
     memcpy(opening->text, ow->control->end_text, sizeof opening->text);
 }
@@ -355,13 +372,20 @@ static void give_up_on_arrays(struct onward *ow)
 static void report_all(struct onward *ow, const struct change_report *reports, int count,
                        const struct seat *seats)
 {
-    for (int i = 0; i < count; i++)
-        control_feed(ow, (struct controller_event){.type = EVENT_REPORT,
-                                                   .member = seats[i].member,
-                                                   .step = reports[i].complete_step,
-                                                   .clean = reports[i].clean,
-                                                   .epoch = reports[i].seen_epoch,
-                                                   .in_change = true});
+    int64_t held = control_held_incarnation(ow, reports, count);
+    for (int i = 0; i < count; i++) {
+        const struct change_report *report = &reports[i];
+        bool is_held = held > 0 && report->held_step >= 0 && report->held_incarnation == held;
+        control_feed(ow,
+                     (struct controller_event){.type = EVENT_REPORT,
+                                               .member = seats[i].member,
+                                               .step = report->complete_step,
+                                               .clean = report->clean,
+                                               .epoch = report->seen_epoch,
+                                               .in_change = true,
+                                               .held_count = is_held ? 1 : 0,
+                                               .held = {{report->held_step, 0, 1, LEVEL_LOCAL}}});
+    }
 }
 
 static void find_checkpoint(struct onward *ow)
@@ -377,6 +401,7 @@ static void find_checkpoint(struct onward *ow)
     else if (code != ONWARD_OK && code != ONWARD_ERR_NOT_FOUND)
         control_warn(ow, "%s", error.text);
     control->status.checkpoint_step = step;
+    control->checkpoint_incarnation = control_checkpoint_incarnation(ow, step);
 }
 
 void control_decide(struct onward *ow, const struct change_report *reports, int count,
@@ -406,6 +431,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
                                 .epoch = control->opened.epoch,
                                 .step = control->opened.step,
                                 .incarnation = ow->incarnation,
+                                .run_number = ow->run_number,
                                 .fired_faults = ow->fired_faults};
     for (int i = 0; i < count; i++) {
         const struct core_member *member = controller_find(control->core, seats[i].member);

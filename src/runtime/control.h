@@ -16,7 +16,8 @@ struct change_report {
     uint32_t pid;
     int64_t complete_step;
     int64_t seen_epoch;
-    uint64_t signature; /* of the protected arrays; 0 for a dedicated controller */
+    uint64_t signature;                  /* of the protected arrays; 0 for a dedicated controller */
+    int64_t held_step, held_incarnation; /* of a local copy on its host; step -1: none */
     bool clean, dedicated;
     char host[HOST_BYTES];
 };
@@ -28,12 +29,13 @@ struct opening {
     bool again;      /* no epoch yet: newcomers join in the next pass */
     bool move_state; /* some worker's memory is not the state of step */
     bool move_over_control;
+    bool saved;     /* end: the newest step is in a committed checkpoint */
     uint8_t source; /* enum state_source */
     int32_t end_code;
     int32_t source_rank; /* in the candidate, or in the team */
     uint32_t size, seat_count;
     int64_t epoch, step, incarnation;
-    uint64_t fired_faults, core_size;
+    uint64_t fired_faults, core_size, run_number;
     char text[REPORT_TEXT_BYTES];
 };
 
@@ -46,10 +48,11 @@ struct control {
     struct checkpoint_shard *shards; /* of the checkpoint in flight, by rank */
     uint32_t shard_room;
     int64_t shard_epoch;
-    bool started;           /* the core has had EVENT_START */
-    bool knows_checkpoints; /* the core was told what the run directory holds */
-    bool unsaved;           /* the final state could not be written: the task must not complete */
-    bool give_up;           /* the next opening is an end */
+    bool started;                   /* the core has had EVENT_START */
+    bool knows_checkpoints;         /* the core was told what the run directory holds */
+    int64_t checkpoint_incarnation; /* of the newest one then; 0: none */
+    bool unsaved; /* the final state could not be written: the task must not complete */
+    bool give_up; /* the next opening is an end */
     int end_code;
     char end_text[REPORT_TEXT_BYTES];
     struct controller_action opened; /* the newest ACTION_OPEN_EPOCH */
@@ -58,8 +61,9 @@ struct control {
     bool may_not_spawn;      /* what it cost the controller before may not cost this one */
     uint32_t newcomer_count; /* spawned, and the core does not know yet how many came */
     int64_t newcomer_deadline_ns;
-    char cause[64];  /* of the change under way */
-    bool epoch_told; /* the event of the newest epoch is in the log */
+    char cause[64];           /* of the change under way */
+    bool epoch_told;          /* the event of the newest epoch is in the log */
+    char worker_warning[256]; /* the newest from a worker; each host has several */
     int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
 };
 
@@ -85,6 +89,13 @@ void control_checkpoint_bad(struct onward *ow, int64_t step);
 void control_spawn(struct onward *ow, uint32_t count);
 /* Looks how newcomers stand, and tells the core once that is known. */
 void control_look_at_newcomers(struct onward *ow);
+
+/* control_held.c: which local copies may be used. An incarnation, or 0: none may. */
+int64_t control_held_incarnation(const struct onward *ow, const struct change_report *reports,
+                                 int count);
+/* The incarnation that committed the checkpoint of this step; 0: unknown. */
+int64_t control_checkpoint_incarnation(const struct onward *ow, int64_t step);
+const char *control_source_name(uint8_t source); /* enum state_source, for the event log */
 
 /* control_act.c */
 void control_checkpoint_warning(void *ow, const char *text);

@@ -29,6 +29,7 @@ enum message_kind {
     MESSAGE_FAILED,     /* worker: its shard could not be written; text */
     MESSAGE_FINAL_DONE, /* worker: its final work is done */
     MESSAGE_ARRAYS,     /* worker 0: descriptions of the protected arrays, behind the message */
+    MESSAGE_WARNING,    /* worker: text, for the event log */
     ORDER_CHECKPOINT,   /* controller: write the shard when step is complete */
     ORDER_FINISH,       /* controller: do the final work */
     ORDER_COMPLETE,     /* controller: the task is complete */
@@ -57,6 +58,7 @@ struct seat {
 struct open_news {
     int code;
     int64_t incarnation;
+    uint64_t run_number;
     struct error error;
     char run[4096];
 };
@@ -64,10 +66,13 @@ struct open_news {
 struct protected_array {
     uint64_t bytes;
     unsigned flags;
-    void *copy; /* of the last complete step; NULL for ONWARD_ATOMIC */
+    bool is_ours;  /* of onward_alloc; its data is the current slot, see slots.h */
+    void *initial; /* its values before there are slots; NULL: none */
 };
 
 struct control; /* control.h */
+struct local;   /* local.h */
+struct local_copy;
 
 struct onward {
     struct transport *transport;
@@ -79,6 +84,12 @@ struct onward {
     struct checkpoint_array arrays[ONWARD_MAX_ARRAYS]; /* as store wants them */
     struct protected_array protected[ONWARD_MAX_ARRAYS];
     uint32_t array_count;
+    struct local *local;     /* slots; NULL before the first change */
+    bool outlives;           /* they are in a file, and hold the whole state */
+    struct local_copy *held; /* what an earlier incarnation left on this host; NULL: nothing */
+    bool held_sought;
+    uint64_t run_number; /* of the run directory, the same in each incarnation */
+    char warning[256];   /* for the event log, after the next opening; "": none */
 
     uint32_t member; /* 0 until registered */
     struct onward_role role;
@@ -94,6 +105,7 @@ struct onward {
     int64_t seen_epoch;    /* newest that an opening named, agreed to or not */
     int64_t started_step;  /* newest step begun by this member; -1 none */
     bool ended;
+    bool saved;   /* ended, and the newest step is in a committed checkpoint */
     int end_code; /* enum onward_error, when ended or complete_ordered */
 
     struct seat *seats; /* transport_size of them */
@@ -135,8 +147,6 @@ void open_fill_news(const struct onward *ow, struct open_news *news, int code);
 int change_run(struct onward *ow);
 
 /* state.c */
-void state_restore_copies(struct onward *ow);
-void state_keep_copies(struct onward *ow);
 uint64_t state_signature(const struct onward *ow);
 struct checkpoint_id state_checkpoint_id(const struct onward *ow, int64_t epoch, int64_t step);
 
@@ -147,6 +157,7 @@ void worker_send(struct onward *ow, struct message *message);
 void worker_take_order(struct onward *ow, const struct message *message);
 void worker_checkpoint(struct onward *ow);
 void worker_send_arrays(struct onward *ow);
+void worker_send_warning(struct onward *ow);
 
 /* fault.c: rehearsed faults of --inject. */
 void fault_at_step(struct onward *ow);

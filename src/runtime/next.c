@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "control.h"
-#include "handle.h"
+#include "slots.h"
 
 /* A spare sleeps under 1 % of a core; a worker at the end of its steps waits for a short while. */
 enum { SPARE_NS = 10000000, END_NS = 1000000 };
@@ -15,9 +15,9 @@ static void end_step(struct onward *ow)
         return;
     ow->in_step = false;
     if (transport_loss_seen(ow->transport))
-        return; /* memory is still the state after complete_step, by contract or by copy */
-    state_keep_copies(ow);
+        return; /* by contract or in its slot, each array is still as after complete_step */
     ow->complete_step++;
+    slots_commit(ow);
     /* At most one poll too early; spares a clock call. Not polled yet: the first step of an epoch.
      */
     ow->step_end_ns = ow->poll_ns ? ow->poll_ns : clock_ns();

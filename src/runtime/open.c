@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "control.h"
 #include "handle.h"
 #include "options.h"
+#include "slots.h"
 #include "watchdog.h"
 
 enum { LEAVE_LIMIT_S = 5, NEWS_LIMIT_S = 30 };
@@ -110,6 +112,20 @@ static int install_control(struct onward *ow, struct controller *core, bool crea
     return ONWARD_OK;
 }
 
+/* The same for each incarnation in this run directory, and for no other one, not even one that was
+ * removed and made again. */
+static int number_run(struct onward *ow)
+{
+    struct task_record record;
+    int code = rundir_read_task(ow->control->rundir, &record, &ow->error);
+    if (code != ONWARD_OK)
+        return code;
+    ow->run_number = XXH64(record.created, strlen(record.created), 0);
+    ow->run_number = XXH64(ow->run, strlen(ow->run), ow->run_number);
+    task_record_clear(&record);
+    return ONWARD_OK;
+}
+
 int control_create(struct onward *ow)
 {
     struct controller_policy policy = options_policy(&ow->options);
@@ -117,6 +133,9 @@ int control_create(struct onward *ow)
     if (code != ONWARD_OK)
         return code;
     snprintf(ow->run, sizeof ow->run, "%s", rundir_path(ow->control->rundir));
+    code = number_run(ow);
+    if (code != ONWARD_OK)
+        return code;
     control_event(ow, "start",
                   json_pack("{s:s, s:i, s:s}", "program", ow->options.program, "members",
                             transport_size(ow->transport), "inject", ow->options.inject));
@@ -166,6 +185,7 @@ void open_fill_news(const struct onward *ow, struct open_news *news, int code)
     memset(news, 0, sizeof *news);
     news->code = code;
     news->incarnation = ow->incarnation;
+    news->run_number = ow->run_number;
     news->error = ow->error;
     memcpy(news->run, ow->run, sizeof news->run);
 }
@@ -193,6 +213,7 @@ static int share_news(struct onward *ow, int code)
     }
     code = news->code;
     ow->incarnation = news->incarnation;
+    ow->run_number = news->run_number;
     ow->error = news->error;
     memcpy(ow->run, news->run, sizeof ow->run);
     free(news);
@@ -239,8 +260,7 @@ static void release(struct onward *ow)
     transport_finish(ow->transport);
     watchdog_destroy(ow->watchdog);
     sum_destroy(ow->sum);
-    for (uint32_t i = 0; i < ow->array_count; i++)
-        free(ow->protected[i].copy);
+    slots_release(ow);
     free(ow->seats);
     free(ow->core_bytes);
     options_release(&ow->options);
@@ -287,6 +307,8 @@ int onward_close(struct onward *ow)
     watchdog_arm(ow->watchdog, LEAVE_LIMIT_S, onward_exit_code(code));
     if (ow->ended)
         transport_leave_together(ow->transport);
+    if (ow->ended && (ow->end_code == ONWARD_OK || ow->saved))
+        slots_remove_all(ow);
     release(ow);
     return code;
 }

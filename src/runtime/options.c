@@ -89,6 +89,7 @@ static const char *read_environment(struct onward_options *options)
         bad = "ONWARD_REPLACE";
     options->task = getenv("ONWARD_TASK");
     options->directory = getenv("ONWARD_DIR");
+    options->local_directory = getenv("ONWARD_LOCAL_DIR");
     options->inject = getenv("ONWARD_INJECT");
     return bad;
 }
@@ -136,11 +137,13 @@ int options_own(struct onward_options *options, struct error *error)
 {
     options->task = copy(options->task && *options->task ? options->task : "task");
     options->directory = copy(options->directory);
+    options->local_directory =
+        copy(options->local_directory && *options->local_directory ? options->local_directory
+                                                                   : "/dev/shm");
     options->inject = copy(options->inject);
     options->program = copy(options->program);
-    options->hosts = copy(options->hosts);
-    if (!options->hosts || !options->task || !options->directory || !options->inject ||
-        !options->program) {
+    if (!options->hosts || !options->task || !options->directory || !options->local_directory ||
+        !options->inject || !options->program) {
         options_release(options);
         return error_set(error, ONWARD_ERR_MEMORY, "no memory for the options");
     }
@@ -151,10 +154,12 @@ void options_release(struct onward_options *options)
 {
     free((char *)options->task);
     free((char *)options->directory);
+    free((char *)options->local_directory);
     free((char *)options->inject);
     free((char *)options->program);
     free((char *)options->hosts);
-    options->task = options->directory = options->inject = options->program = options->hosts = NULL;
+    options->task = options->directory = options->local_directory = NULL;
+    options->inject = options->program = options->hosts = NULL;
 }
 
 struct controller_policy options_policy(const struct onward_options *options)

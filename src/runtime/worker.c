@@ -52,6 +52,16 @@ void worker_send_arrays(struct onward *ow)
     free(bytes);
 }
 
+void worker_send_warning(struct onward *ow)
+{
+    struct message message = {.kind = MESSAGE_WARNING};
+    if (!ow->warning[0])
+        return;
+    memcpy(message.text, ow->warning, sizeof message.text);
+    ow->warning[0] = '\0';
+    worker_send(ow, &message);
+}
+
 void worker_take_order(struct onward *ow, const struct message *message)
 {
     switch (message->kind) {

@@ -23,8 +23,9 @@ struct local {
     unsigned char *base;           /* the mapping */
     struct local_record newest;    /* as in the mapping, once something was committed */
     uint64_t written[LOCAL_WORDS];
-    bool is_begun; /* control->begun says so */
-    int fd;        /* holds the lock; -1: no file */
+    uint64_t offsets[ONWARD_MAX_ARRAYS][2]; /* of the slots */
+    bool is_begun;                          /* control->begun says so */
+    int fd;                                 /* holds the lock; -1: no file */
 };
 
 static uint64_t slot_bytes(uint64_t bytes)
@@ -166,6 +167,10 @@ static int map(struct local *local, struct error *error)
     local->base = base;
     local->control = (struct local_control *)(local->base + LOCAL_PAGE_BYTES);
     local->control->not_begun = ~local->control->begun;
+    for (uint32_t i = 0; i < local->header.array_count; i++) {
+        local->offsets[i][0] = local_offset(local->header.bytes, i, false);
+        local->offsets[i][1] = local_offset(local->header.bytes, i, true);
+    }
     memcpy(local->base, &local->header, sizeof local->header);
     return ONWARD_OK;
 }
@@ -208,7 +213,7 @@ void local_close(struct local *local)
 
 static void *slot(const struct local *local, uint32_t array, bool second)
 {
-    return local->base + local_offset(local->header.bytes, array, second);
+    return local->base + local->offsets[array][second];
 }
 
 void *local_current(const struct local *local, uint32_t array)

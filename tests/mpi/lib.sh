@@ -8,8 +8,9 @@ name=$(basename "$0" .mpi)
 command -v mpirun >/dev/null || { echo "no mpirun here"; exit 77; }
 mpirun --version | grep -q 'Open MPI) [5-9]' || { echo "Open MPI 5 or later is needed"; exit 77; }
 work=$(mktemp -d "${TMPDIR:-/tmp}/onward-$name.XXXXXX")
-trap 'status=$?; pkill -KILL -f "$work" 2>/dev/null || true; [ $status = 0 ] && rm -rf "$work"; exit $status' EXIT
-export ONWARD_DIR=$work
+ONWARD_LOCAL_DIR=$(mktemp -d /dev/shm/onward-test.XXXXXX)
+trap 'status=$?; pkill -KILL -f "$work" 2>/dev/null || true; rm -rf "$ONWARD_LOCAL_DIR"; [ $status = 0 ] && rm -rf "$work"; exit $status' EXIT
+export ONWARD_DIR=$work ONWARD_LOCAL_DIR
 export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
 onward=$builddir/onward
 trial=$builddir/trial
@@ -44,6 +45,17 @@ await() {
         sleep 0.05
     done
 }
+# kill_all PID: SIGKILL to it and all below it, in one call, as the loss of a host does
+kill_all() {
+    tree=$1 new=$1
+    while [ -n "$new" ]; do
+        below=
+        for pid in $new; do below="$below $(pgrep -P "$pid" || true)"; done
+        new=$(echo $below) tree="$tree $new"
+    done
+    # shellcheck disable=SC2086
+    kill -KILL $tree 2>/dev/null || true
+}
 request() { # TASK JSON: as an operator would, by atomic rename
     printf '%s\n' "$2" >"$work/$1/requests/.new"
     mv "$work/$1/requests/.new" "$work/$1/requests/1.json"
@@ -55,3 +67,4 @@ equal() { [ "$(sum "$1")" = "$(sum "$2")" ] || fail "$1 and $2 differ"; }
 events() { grep -c "\"event\": *\"$2\"" "$work/$1/events.jsonl" || true; }
 lost() { [ "$(events "$1" lost)" = "$2" ] || fail "$1 lost $(events "$1" lost) members, expected $2"; }
 no_steps_lost() { ! grep -q '"steps_lost": *[1-9]' "$work/$1/events.jsonl" || fail "$1 lost steps"; }
+steps_of() { grep -o '"step": *[0-9]*' "$work/$1/status.json" | grep -o '[0-9]*$' || echo 0; }

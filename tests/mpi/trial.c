@@ -2,11 +2,12 @@
  * sum of contributions which depend on the state, so that one lost, repeated or garbled step
  * changes the bits at the end.
  *
- *     trial [--steps N] [--subtasks N] [--length N] [--plain] [--finish] [--pause US]
+ *     trial [--steps N] [--subtasks N] [--length N] [--plain | --alloc] [--finish] [--pause US]
  *           [--spawned-dies US] [--spawned-waits US]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
- * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return. */
+ * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return; --alloc has
+ * the state in the library's memory, and fills the next one whatever the calls return. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,10 @@ struct trial {
     uint32_t subtasks;
     int64_t steps;
     long pause_us, spawned_waits_us, spawned_dies_us;
-    bool plain, finish;
-    float *state, *total, *part;
+    bool plain, alloc, finish;
+    int array;          /* --alloc: the state's number */
+    const float *state; /* as of the last complete step */
+    float *own, *total, *part;
 };
 
 static void read_arguments(struct trial *trial, int argc, char **argv)
@@ -41,6 +44,7 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
         else if (strcmp(argv[i], "--spawned-dies") == 0)
             trial->spawned_dies_us = atol(value);
         trial->plain |= strcmp(argv[i], "--plain") == 0;
+        trial->alloc |= strcmp(argv[i], "--alloc") == 0;
         trial->finish |= strcmp(argv[i], "--finish") == 0;
     }
 }
@@ -53,6 +57,14 @@ static void contribute(const struct trial *trial, uint32_t subtask, int64_t step
     }
 }
 
+/* next may be state itself. */
+static void update(const struct trial *trial, float *next)
+{
+    for (size_t i = 0; i < trial->length; i++)
+        next[i] = trial->state[i] + 0.05f * trial->total[i] / (float)trial->subtasks -
+                  0.01f * trial->state[i];
+}
+
 static void step(struct onward *ow, const struct trial *trial, const struct onward_role *role)
 {
     onward_sum_begin(ow, ONWARD_FLOAT, trial->length);
@@ -63,13 +75,14 @@ static void step(struct onward *ow, const struct trial *trial, const struct onwa
     if (trial->pause_us > 0)
         usleep((useconds_t)trial->pause_us);
     int code = onward_sum_end(ow, trial->total);
-    if (code != ONWARD_OK && !trial->plain)
+    if (code != ONWARD_OK && !trial->plain && !trial->alloc)
         return;
-    for (size_t i = 0; i < trial->length; i++)
-        trial->state[i] +=
-            0.05f * trial->total[i] / (float)trial->subtasks - 0.01f * trial->state[i];
+    float *next = trial->alloc ? onward_write(ow, trial->array) : trial->own;
+    if (!next)
+        return;
+    update(trial, next);
     if (role->rank == 0)
-        onward_metric(ow, "loss", trial->state[0]);
+        onward_metric(ow, "loss", next[0]);
 }
 
 static void final_work(struct onward *ow, const struct trial *trial, const struct onward_role *role)
@@ -99,16 +112,24 @@ static void begin_as_spawned(const struct trial *trial)
         setitimer(ITIMER_REAL, &death, NULL);
 }
 
+static int protect(struct onward *ow, struct trial *trial)
+{
+    uint64_t dims[] = {trial->length};
+    unsigned flags = ONWARD_REPLICATED | (trial->plain ? 0 : ONWARD_ATOMIC);
+    if (trial->alloc)
+        return onward_alloc(ow, "state", ONWARD_FLOAT, 1, dims, ONWARD_REPLICATED, &trial->array);
+    return onward_protect(ow, "state", trial->own, ONWARD_FLOAT, 1, dims, flags);
+}
+
 static int work(struct onward *ow, struct trial *trial)
 {
     struct onward_role role;
-    uint64_t dims[] = {trial->length};
-    unsigned flags = ONWARD_REPLICATED | (trial->plain ? 0 : ONWARD_ATOMIC);
     begin_as_spawned(trial);
-    int verdict = onward_protect(ow, "state", trial->state, ONWARD_FLOAT, 1, dims, flags);
+    int verdict = protect(ow, trial);
     if (verdict != ONWARD_OK)
         return verdict;
     while ((verdict = onward_next(ow, &role)) > ONWARD_DONE) {
+        trial->state = trial->alloc ? onward_read(ow, trial->array) : trial->own;
         if (verdict == ONWARD_FINISH)
             final_work(ow, trial, &role);
         else
@@ -123,7 +144,7 @@ int main(int argc, char **argv)
     struct onward_options options;
     struct onward *ow;
     read_arguments(&trial, argc, argv);
-    trial.state = calloc(trial.length, sizeof(float));
+    trial.own = calloc(trial.length, sizeof(float));
     trial.total = calloc(trial.length, sizeof(float));
     trial.part = calloc(trial.length, sizeof(float));
     onward_options_init(&options);
@@ -143,7 +164,7 @@ int main(int argc, char **argv)
     if (code < 0)
         fprintf(stderr, "trial: %s\n", onward_text(ow));
     code = onward_exit_code(onward_close(ow));
-    free(trial.state);
+    free(trial.own);
     free(trial.total);
     free(trial.part);
     return code;

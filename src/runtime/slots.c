@@ -1,0 +1,154 @@
+/* slots.c - the state after the newest complete step, and where the next one grows; see slots.h. */
+#include "slots.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "local.h"
+
+static bool is_atomic(const struct onward *ow, uint32_t array)
+{
+    return ow->protected[array].flags & ONWARD_ATOMIC;
+}
+
+bool slots_have_all(const struct onward *ow)
+{
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        if (is_atomic(ow, i))
+            return false;
+    return true;
+}
+
+/* bytes: room for ONWARD_MAX_ARRAYS; an array without slots has size 0 there. */
+static struct local_id local_id_of(const struct onward *ow, uint64_t *bytes)
+{
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        bytes[i] = is_atomic(ow, i) ? 0 : ow->protected[i].bytes;
+    return (struct local_id){.directory = ow->options.local_directory,
+                             .task = ow->options.task,
+                             .run = ow->run_number,
+                             .signature = state_signature(ow),
+                             .incarnation = ow->incarnation,
+                             .array_count = ow->array_count,
+                             .bytes = bytes};
+}
+
+static void note(void *context, const char *text)
+{
+    struct onward *ow = context;
+    snprintf(ow->warning, sizeof ow->warning, "%.255s", text);
+}
+
+/* What is the program's memory was given its initial values there, the rest in `initial`. */
+static void take_initial_values(struct onward *ow)
+{
+    for (uint32_t i = 0; i < ow->array_count; i++) {
+        struct protected_array *array = &ow->protected[i];
+        if (is_atomic(ow, i))
+            continue;
+        memcpy(local_current(ow->local, i), ow->arrays[i].data, array->bytes);
+        if (!array->is_ours)
+            continue;
+        ow->arrays[i].data = local_current(ow->local, i);
+        free(array->initial);
+        array->initial = NULL;
+    }
+}
+
+int slots_create(struct onward *ow)
+{
+    uint64_t bytes[ONWARD_MAX_ARRAYS];
+    struct local_id id = local_id_of(ow, bytes);
+    struct error error = {0};
+    if (ow->local)
+        return ONWARD_OK;
+    ow->outlives = ow->array_count > 0 && slots_have_all(ow);
+    if (ow->outlives && local_create(&id, &ow->local, &error) != ONWARD_OK) {
+        ow->outlives = false;
+        note(ow, error.text);
+    }
+    id.directory = NULL;
+    int code = ow->local ? ONWARD_OK : local_create(&id, &ow->local, &ow->error);
+    if (code == ONWARD_OK)
+        take_initial_values(ow);
+    return code;
+}
+
+void slots_release(struct onward *ow)
+{
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        free(ow->protected[i].initial);
+    local_close(ow->local);
+    slots_forget_held(ow);
+}
+
+void *slots_incoming(struct onward *ow, uint32_t array)
+{
+    return ow->protected[array].is_ours ? local_next(ow->local, array) : ow->arrays[array].data;
+}
+
+void slots_commit(struct onward *ow)
+{
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        if (!is_atomic(ow, i) && !ow->protected[i].is_ours)
+            memcpy(local_next(ow->local, i), ow->arrays[i].data, ow->protected[i].bytes);
+    local_commit(ow->local, ow->role.epoch, ow->complete_step);
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        if (ow->protected[i].is_ours)
+            ow->arrays[i].data = local_current(ow->local, i);
+}
+
+void slots_discard(struct onward *ow)
+{
+    if (!ow->local)
+        return;
+    local_discard(ow->local);
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        if (!is_atomic(ow, i) && !ow->protected[i].is_ours)
+            memcpy(ow->arrays[i].data, local_current(ow->local, i), ow->protected[i].bytes);
+}
+
+void slots_find_held(struct onward *ow)
+{
+    uint64_t bytes[ONWARD_MAX_ARRAYS];
+    struct local_id id = local_id_of(ow, bytes);
+    struct error error;
+    if (ow->held_sought)
+        return;
+    ow->held_sought = true;
+    if (ow->array_count > 0 && slots_have_all(ow) &&
+        local_find(&id, note, ow, &ow->held, &error) != ONWARD_OK)
+        note(ow, error.text);
+}
+
+int slots_load_held(struct onward *ow)
+{
+    void *data[ONWARD_MAX_ARRAYS];
+    if (!ow->held)
+        return error_set(&ow->error, ONWARD_ERR_NOT_FOUND, "no local copy of the state is held");
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        data[i] = slots_incoming(ow, i);
+    return local_load(ow->held, data, &ow->error);
+}
+
+void slots_forget_held(struct onward *ow)
+{
+    local_forget(ow->held);
+    ow->held = NULL;
+}
+
+void slots_remove_older(const struct onward *ow)
+{
+    uint64_t bytes[ONWARD_MAX_ARRAYS];
+    struct local_id id = local_id_of(ow, bytes);
+    if (ow->outlives)
+        local_remove_older(&id);
+}
+
+void slots_remove_all(const struct onward *ow)
+{
+    uint64_t bytes[ONWARD_MAX_ARRAYS];
+    struct local_id id = local_id_of(ow, bytes);
+    local_remove_all(&id);
+}
