@@ -1,8 +1,8 @@
 /* mlp.c - the loop of the trainer `mlp`.
  *
  * A step: on every evaluate_every-th, score the state on the test split; sum the gradients of the
- * subtasks; update. Nothing protected changes before the last sum has come back, and a step in
- * which a member was lost is left at once and done again in the role that onward_next gives.
+ * subtasks; write the next state. A step in which a member was lost is left at once and done again
+ * in the role that onward_next gives.
  *
  * The samples of all epochs of data form one sequence: sample number s is the one at place s %
  * rows of the order of epoch s / rows. Step t takes numbers t * batch and on, and subtask k a fixed
@@ -44,7 +44,7 @@ static int add_subtask(struct mlp *mlp, int64_t step, uint32_t subtask, struct e
                               network_labels(mlp->network), error);
     if (code != ONWARD_OK)
         return code;
-    network_gradient(mlp->network, mlp->parameters, count, 1.0F / (float)mlp->config->batch,
+    network_gradient(mlp->network, mlp->state.parameters, count, 1.0F / (float)mlp->config->batch,
                      contribution, contribution + mlp->shape.parameter_count);
     code = onward_sum_add(mlp->ow, subtask, contribution);
     return code == ONWARD_OK ? code : step_error(mlp->ow, code, error);
@@ -71,7 +71,7 @@ static int evaluate(struct mlp *mlp, const struct onward_role *role, struct eval
                     struct error *error)
 {
     return evaluate_test(mlp->ow, role, mlp->dataset, mlp->subtask_count, mlp->chunk, mlp->network,
-                         mlp->parameters, score, error);
+                         mlp->state.parameters, score, error);
 }
 
 static bool evaluates_at(const struct mlp *mlp, int64_t step)
@@ -79,23 +79,68 @@ static bool evaluates_at(const struct mlp *mlp, int64_t step)
     return mlp->history && step % mlp->config->evaluate_every == 0;
 }
 
-/* Before the update: the parameters are those that were scored. */
-static void keep_score(struct mlp *mlp, int64_t step, const struct evaluation *score,
-                       double training_loss)
+/* Where the next state of an array goes; NULL, with the failure, where onward refuses. */
+static void *next_of(struct mlp *mlp, enum mlp_array array, struct error *error)
+{
+    void *next = onward_write(mlp->ow, mlp->array[array]);
+    if (!next)
+        step_error(mlp->ow, ONWARD_ERR_ORDER, error);
+    return next;
+}
+
+static int keep_history(struct mlp *mlp, uint64_t row, const struct evaluation *score,
+                        double training_loss, struct error *error)
+{
+    double(*next)[HISTORY_COLUMNS] = next_of(mlp, ARRAY_HISTORY, error);
+    if (!next)
+        return ONWARD_ERR_ORDER;
+    memcpy(next, mlp->history, mlp->history_length * sizeof *next);
+    next[row][HISTORY_ACCURACY] = score->accuracy;
+    next[row][HISTORY_LOSS] = score->loss;
+    next[row][HISTORY_TRAINING_LOSS] = training_loss;
+    return ONWARD_OK;
+}
+
+static int keep_best(struct mlp *mlp, int64_t step, double accuracy, struct error *error)
+{
+    double *best = next_of(mlp, ARRAY_BEST, error);
+    float *parameters = mlp->best_parameters ? next_of(mlp, ARRAY_BEST_PARAMETERS, error) : NULL;
+    if (!best || (mlp->best_parameters && !parameters))
+        return ONWARD_ERR_ORDER;
+    best[BEST_ACCURACY] = accuracy;
+    best[BEST_STEP] = (double)step;
+    if (parameters)
+        memcpy(parameters, mlp->state.parameters, mlp->shape.parameter_count * sizeof *parameters);
+    return ONWARD_OK;
+}
+
+/* The parameters that were scored are those before the update. */
+static int keep_score(struct mlp *mlp, int64_t step, const struct evaluation *score,
+                      double training_loss, struct error *error)
 {
     uint64_t row = (uint64_t)(step / mlp->config->evaluate_every);
-    if (row < mlp->history_length) { /* not where the task is longer than its config says */
-        mlp->history[row][HISTORY_ACCURACY] = score->accuracy;
-        mlp->history[row][HISTORY_LOSS] = score->loss;
-        mlp->history[row][HISTORY_TRAINING_LOSS] = training_loss;
+    int code = ONWARD_OK;
+    if (row < mlp->history_length) /* not where the task is longer than its config says */
+        code = keep_history(mlp, row, score, training_loss, error);
+    if (code == ONWARD_OK &&
+        (mlp->best[BEST_STEP] < 0.0 || score->accuracy > mlp->best[BEST_ACCURACY]))
+        code = keep_best(mlp, step, score->accuracy, error);
+    return code;
+}
+
+static int update(struct mlp *mlp, int64_t step, struct error *error)
+{
+    struct optimizer_next next = {.parameters = next_of(mlp, ARRAY_PARAMETERS, error)};
+    bool complete = next.parameters;
+    for (int i = 0; i < optimizer_moment_count(&mlp->config->optimizer); i++) {
+        next.moments[i] = next_of(mlp, ARRAY_MOMENT1 + i, error);
+        complete = complete && next.moments[i];
     }
-    if (mlp->best[BEST_STEP] >= 0.0 && score->accuracy <= mlp->best[BEST_ACCURACY])
-        return;
-    mlp->best[BEST_ACCURACY] = score->accuracy;
-    mlp->best[BEST_STEP] = (double)step;
-    if (mlp->best_parameters)
-        memcpy(mlp->best_parameters, mlp->parameters,
-               mlp->shape.parameter_count * sizeof *mlp->parameters);
+    if (!complete)
+        return ONWARD_ERR_ORDER;
+    optimizer_update(&mlp->config->optimizer, step, mlp->total, &mlp->state, &next,
+                     mlp->shape.parameter_count);
+    return ONWARD_OK;
 }
 
 static void report(struct mlp *mlp, const char *name, double value)
@@ -104,17 +149,20 @@ static void report(struct mlp *mlp, const char *name, double value)
         (void)onward_metric(mlp->ow, name, value);
 }
 
-/* The one place where protected state changes. score is NULL where nothing was evaluated. */
-static void commit_step(struct mlp *mlp, int64_t step, const struct evaluation *score)
+/* The one place where the next state is written. score is NULL where nothing was evaluated. */
+static int commit_step(struct mlp *mlp, int64_t step, const struct evaluation *score,
+                       struct error *error)
 {
     double loss = (double)mlp->total[mlp->shape.parameter_count] / (double)mlp->config->batch;
-    if (score) {
-        keep_score(mlp, step, score, loss);
+    int code = update(mlp, step, error);
+    if (code == ONWARD_OK && score)
+        code = keep_score(mlp, step, score, loss, error);
+    if (code != ONWARD_OK)
+        return code;
+    if (score)
         report(mlp, "accuracy", score->accuracy);
-    }
-    optimizer_update(&mlp->config->optimizer, step, mlp->total, mlp->parameters, mlp->moments,
-                     mlp->shape.parameter_count);
     report(mlp, "loss", loss);
+    return ONWARD_OK;
 }
 
 /* ONWARD_ERR_LOST: the step will be done again. Another error is this worker's own. */
@@ -128,7 +176,7 @@ static int do_step(struct mlp *mlp, const struct onward_role *role, struct error
     if (code == ONWARD_OK && !onward_ok(mlp->ow))
         code = ONWARD_ERR_LOST;
     if (code == ONWARD_OK)
-        commit_step(mlp, role->step, evaluates ? &score : NULL);
+        code = commit_step(mlp, role->step, evaluates ? &score : NULL, error);
     return code;
 }
 
@@ -151,6 +199,7 @@ static int loop(struct mlp *mlp, struct error *error)
     int verdict;
     report(mlp, "samples_per_step", (double)mlp->config->batch);
     while ((verdict = onward_next(mlp->ow, &role)) > 0) {
+        mlp_read_state(mlp);
         int code = verdict == ONWARD_STEP ? do_step(mlp, &role, error) : finish(mlp, &role, error);
         if (code != ONWARD_OK && code != ONWARD_ERR_LOST)
             return code;

@@ -64,8 +64,8 @@ static int put_numbers(struct result *result, const struct mlp *mlp, int64_t ste
         code = result_put_integer(result, "best_step", best_step, error);
     if (code != ONWARD_OK || !mlp->best_parameters)
         return code;
-    return put_model(result, "best", mlp, last_is_best ? mlp->parameters : mlp->best_parameters,
-                     error);
+    return put_model(result, "best", mlp,
+                     last_is_best ? mlp->state.parameters : mlp->best_parameters, error);
 }
 
 /* The history by columns, each of `rows` elements. */
@@ -114,7 +114,7 @@ static int put_all(struct result *result, const struct mlp *mlp, int64_t steps,
     char path[2 * PATH_MAX];
     int code = put_numbers(result, mlp, steps, score, error);
     if (code == ONWARD_OK)
-        code = put_model(result, "model", mlp, mlp->parameters, error);
+        code = put_model(result, "model", mlp, mlp->state.parameters, error);
     if (code == ONWARD_OK)
         code = put_history(result, columns, error);
     if (code != ONWARD_OK)

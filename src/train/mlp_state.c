@@ -8,34 +8,9 @@ enum { MIN_CHUNK = 256 };
 
 static int allocate(struct mlp *mlp)
 {
-    size_t count = mlp->shape.parameter_count;
-    mlp->parameters = network_floats(count);
-    mlp->total = network_floats(count + 1);
+    mlp->total = network_floats(mlp->shape.parameter_count + 1);
     mlp->indices = calloc(mlp->chunk, sizeof *mlp->indices);
-    bool complete = mlp->parameters && mlp->total && mlp->indices;
-    for (int i = 0; i < optimizer_moment_count(&mlp->config->optimizer); i++) {
-        mlp->moments[i] = network_floats(count);
-        complete = complete && mlp->moments[i];
-    }
-    if (mlp->config->keep_best) {
-        mlp->best_parameters = network_floats(count);
-        complete = complete && mlp->best_parameters;
-    }
-    if (mlp->history_length > 0) {
-        mlp->history = calloc(mlp->history_length, sizeof *mlp->history);
-        complete = complete && mlp->history;
-    }
-    return complete ? ONWARD_OK : ONWARD_ERR_MEMORY;
-}
-
-static int protect(struct mlp *mlp, const char *name, void *data, enum onward_type type,
-                   uint64_t rows, uint64_t columns)
-{
-    const uint64_t dims[2] = {rows, columns};
-    if (!data)
-        return ONWARD_OK;
-    return onward_protect(mlp->ow, name, data, type, columns > 1 ? 2 : 1, dims,
-                          ONWARD_REPLICATED | ONWARD_ATOMIC);
+    return mlp->total && mlp->indices ? ONWARD_OK : ONWARD_ERR_MEMORY;
 }
 
 static int protect_all(struct mlp *mlp, struct error *error)
@@ -43,24 +18,48 @@ static int protect_all(struct mlp *mlp, struct error *error)
     uint64_t count = mlp->shape.parameter_count;
     const struct {
         const char *name;
-        void *data;
         enum onward_type type;
-        uint64_t rows, columns;
-    } arrays[] = {
-        {"parameters", mlp->parameters, ONWARD_FLOAT, count, 1},
-        {"optimizer.moment1", mlp->moments[0], ONWARD_FLOAT, count, 1},
-        {"optimizer.moment2", mlp->moments[1], ONWARD_FLOAT, count, 1},
-        {"best.parameters", mlp->best_parameters, ONWARD_FLOAT, count, 1},
-        {"best", mlp->best, ONWARD_DOUBLE, BEST_COLUMNS, 1},
-        {"history", mlp->history, ONWARD_DOUBLE, mlp->history_length, HISTORY_COLUMNS},
+        uint64_t rows, columns; /* rows 0: not needed */
+    } arrays[ARRAY_COUNT] = {
+        [ARRAY_PARAMETERS] = {"parameters", ONWARD_FLOAT, count, 1},
+        [ARRAY_MOMENT1] = {"optimizer.moment1", ONWARD_FLOAT, count, 1},
+        [ARRAY_MOMENT2] = {"optimizer.moment2", ONWARD_FLOAT,
+                           optimizer_moment_count(&mlp->config->optimizer) > 1 ? count : 0, 1},
+        [ARRAY_BEST_PARAMETERS] = {"best.parameters", ONWARD_FLOAT,
+                                   mlp->config->keep_best ? count : 0, 1},
+        [ARRAY_BEST] = {"best", ONWARD_DOUBLE, BEST_COLUMNS, 1},
+        [ARRAY_HISTORY] = {"history", ONWARD_DOUBLE, mlp->history_length, HISTORY_COLUMNS},
     };
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        int code = protect(mlp, arrays[i].name, arrays[i].data, arrays[i].type, arrays[i].rows,
-                           arrays[i].columns);
+    for (size_t i = 0; i < ARRAY_COUNT; i++) {
+        const uint64_t dims[2] = {arrays[i].rows, arrays[i].columns};
+        mlp->array[i] = -1;
+        if (arrays[i].rows == 0)
+            continue;
+        int code = onward_alloc(mlp->ow, arrays[i].name, arrays[i].type, dims[1] > 1 ? 2 : 1, dims,
+                                ONWARD_REPLICATED, &mlp->array[i]);
         if (code != ONWARD_OK)
             return error_set(error, code, "array %s: %s", arrays[i].name, onward_text(mlp->ow));
     }
     return ONWARD_OK;
+}
+
+/* All else starts at 0. */
+static void write_initial_values(struct mlp *mlp)
+{
+    double *best = onward_write(mlp->ow, mlp->array[ARRAY_BEST]);
+    best[BEST_STEP] = -1.0;
+    network_init_parameters(&mlp->shape, (uint64_t)mlp->config->seed,
+                            onward_write(mlp->ow, mlp->array[ARRAY_PARAMETERS]));
+}
+
+void mlp_read_state(struct mlp *mlp)
+{
+    mlp->state.parameters = onward_read(mlp->ow, mlp->array[ARRAY_PARAMETERS]);
+    mlp->state.moments[0] = onward_read(mlp->ow, mlp->array[ARRAY_MOMENT1]);
+    mlp->state.moments[1] = onward_read(mlp->ow, mlp->array[ARRAY_MOMENT2]);
+    mlp->best_parameters = onward_read(mlp->ow, mlp->array[ARRAY_BEST_PARAMETERS]);
+    mlp->best = onward_read(mlp->ow, mlp->array[ARRAY_BEST]);
+    mlp->history = onward_read(mlp->ow, mlp->array[ARRAY_HISTORY]);
 }
 
 /* Shape and sizes, all fixed by config and data. */
@@ -72,7 +71,6 @@ static int measure(struct mlp *mlp, struct error *error)
     dataset_part((uint64_t)config->batch, mlp->subtask_count, 0, &first, &most);
     mlp->chunk = most > MIN_CHUNK ? (uint32_t)most : MIN_CHUNK;
     mlp->history_length = config_evaluation_count(config, config->steps);
-    mlp->best[BEST_STEP] = -1.0;
     return network_shape_init(&mlp->shape, mlp->dataset->features, config->hidden,
                               config->hidden_count, mlp->dataset->classes, error);
 }
@@ -87,8 +85,10 @@ static int prepare(struct mlp *mlp, struct error *error)
         code = network_create(&mlp->shape, mlp->chunk, &mlp->network, error);
     if (code != ONWARD_OK)
         return code;
-    network_init_parameters(&mlp->shape, (uint64_t)mlp->config->seed, mlp->parameters);
-    return protect_all(mlp, error);
+    code = protect_all(mlp, error);
+    if (code == ONWARD_OK)
+        write_initial_values(mlp);
+    return code;
 }
 
 int mlp_create(struct onward *ow, const struct config *config, const struct dataset *dataset,
@@ -108,11 +108,6 @@ void mlp_destroy(struct mlp *mlp)
     if (!mlp)
         return;
     network_destroy(mlp->network);
-    for (int i = 0; i < OPTIMIZER_MAX_MOMENTS; i++)
-        free(mlp->moments[i]);
-    free(mlp->parameters);
-    free(mlp->best_parameters);
-    free(mlp->history);
     free(mlp->indices);
     free(mlp->total);
     free(mlp);

@@ -1,8 +1,8 @@
 /* mlp_state.h - what the trainer `mlp` holds: the protected state, and the work space of a step.
  *
- * Everything protected is replicated, and changes in one place alone, at the end of a step after
- * its last communication (commit_step in mlp.c), so that the newest complete step is always whole
- * on the workers that finished it. */
+ * Everything protected is replicated and in onward's memory: a step reads the state before it, and
+ * writes the next one in one place alone (commit_step in mlp.c). What a step does not write stays.
+ */
 #ifndef TRAIN_MLP_STATE_H
 #define TRAIN_MLP_STATE_H
 
@@ -10,12 +10,24 @@
 #include "evaluate.h"
 #include "network.h"
 #include "onward.h"
+#include "optimizer.h"
 #include "train_config.h"
 
 /* One evaluation of the history, at step number * evaluate_every. */
 enum history_column { HISTORY_ACCURACY, HISTORY_LOSS, HISTORY_TRAINING_LOSS, HISTORY_COLUMNS };
 
 enum best_column { BEST_ACCURACY, BEST_STEP, BEST_COLUMNS };
+
+/* The protected arrays, as onward numbers them (`array` below). */
+enum mlp_array {
+    ARRAY_PARAMETERS,
+    ARRAY_MOMENT1,
+    ARRAY_MOMENT2,
+    ARRAY_BEST_PARAMETERS,
+    ARRAY_BEST,
+    ARRAY_HISTORY,
+    ARRAY_COUNT
+};
 
 struct mlp {
     struct onward *ow;
@@ -24,11 +36,12 @@ struct mlp {
     struct network_shape shape;
     uint32_t subtask_count;
 
-    /* protected */
-    float *parameters, *moments[OPTIMIZER_MAX_MOMENTS];
-    float *best_parameters;             /* NULL unless keep_best */
-    double best[BEST_COLUMNS];          /* step -1: none yet */
-    double (*history)[HISTORY_COLUMNS]; /* NULL without evaluations */
+    /* protected: the state after the newest complete step, as of mlp_read_state */
+    struct optimizer_state state;
+    const float *best_parameters;             /* NULL unless keep_best */
+    const double *best;                       /* step -1: none yet */
+    const double (*history)[HISTORY_COLUMNS]; /* NULL without evaluations */
+    int array[ARRAY_COUNT];                   /* -1: there is none */
     uint64_t history_length; /* by the steps of the config, so it is the same in each run of it */
 
     /* work space */
@@ -41,6 +54,9 @@ struct mlp {
 int mlp_create(struct onward *ow, const struct config *config, const struct dataset *dataset,
                struct mlp **mlp, struct error *error);
 void mlp_destroy(struct mlp *mlp);
+
+/* The state moves with each step: after each onward_next, before anything is read. */
+void mlp_read_state(struct mlp *mlp);
 
 /* Writes result.h5 into the run directory, after `steps` complete steps, whose state has the score.
  */

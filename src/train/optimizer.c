@@ -35,24 +35,29 @@ double optimizer_rate(const struct optimizer *optimizer, int64_t step)
 }
 
 static void update_sgd(const struct optimizer *optimizer, int64_t step,
-                       const float *restrict gradient, float *restrict parameters,
-                       float *restrict velocity, size_t count)
+                       const float *restrict gradient, const float *restrict parameters,
+                       const float *restrict velocity, const struct optimizer_next *next,
+                       size_t count)
 {
+    float *restrict next_parameters = next->parameters, *restrict next_velocity = next->moments[0];
     const float rate = (float)optimizer_rate(optimizer, step);
     const float momentum = (float)optimizer->momentum;
     const float decay = (float)optimizer->weight_decay;
 #pragma omp simd
     for (size_t i = 0; i < count; i++) {
-        velocity[i] = momentum * velocity[i] + (gradient[i] + decay * parameters[i]);
-        parameters[i] -= rate * velocity[i];
+        next_velocity[i] = momentum * velocity[i] + (gradient[i] + decay * parameters[i]);
+        next_parameters[i] = parameters[i] - rate * next_velocity[i];
     }
 }
 
 /* The corrections for moments that start at zero (Kingma and Ba) go into rate and epsilon. */
 static void update_adam(const struct optimizer *optimizer, int64_t step,
-                        const float *restrict gradient, float *restrict parameters,
-                        float *restrict first, float *restrict second, size_t count)
+                        const float *restrict gradient, const float *restrict parameters,
+                        const float *restrict first, const float *restrict second,
+                        const struct optimizer_next *next, size_t count)
 {
+    float *restrict next_parameters = next->parameters;
+    float *restrict next_first = next->moments[0], *restrict next_second = next->moments[1];
     const double rate = optimizer_rate(optimizer, step);
     const double root2 = sqrt(1.0 - pow(optimizer->beta2, (double)(step + 1)));
     const float scaled = (float)(rate * root2 / (1.0 - pow(optimizer->beta1, (double)(step + 1))));
@@ -62,17 +67,20 @@ static void update_adam(const struct optimizer *optimizer, int64_t step,
     const float keep = (float)(1.0 - rate * optimizer->weight_decay);
 #pragma omp simd
     for (size_t i = 0; i < count; i++) {
-        first[i] = beta1 * first[i] + other1 * gradient[i];
-        second[i] = beta2 * second[i] + other2 * (gradient[i] * gradient[i]);
-        parameters[i] = keep * parameters[i] - scaled * first[i] / (sqrtf(second[i]) + epsilon);
+        next_first[i] = beta1 * first[i] + other1 * gradient[i];
+        next_second[i] = beta2 * second[i] + other2 * (gradient[i] * gradient[i]);
+        next_parameters[i] =
+            keep * parameters[i] - scaled * next_first[i] / (sqrtf(next_second[i]) + epsilon);
     }
 }
 
 void optimizer_update(const struct optimizer *optimizer, int64_t step, const float *gradient,
-                      float *parameters, float *const moments[OPTIMIZER_MAX_MOMENTS], size_t count)
+                      const struct optimizer_state *state, const struct optimizer_next *next,
+                      size_t count)
 {
     if (optimizer->name == OPTIMIZER_ADAM)
-        update_adam(optimizer, step, gradient, parameters, moments[0], moments[1], count);
+        update_adam(optimizer, step, gradient, state->parameters, state->moments[0],
+                    state->moments[1], next, count);
     else
-        update_sgd(optimizer, step, gradient, parameters, moments[0], count);
+        update_sgd(optimizer, step, gradient, state->parameters, state->moments[0], next, count);
 }

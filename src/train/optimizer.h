@@ -11,6 +11,14 @@ enum optimizer_schedule { SCHEDULE_CONSTANT, SCHEDULE_STEP, SCHEDULE_COSINE };
 
 enum { OPTIMIZER_MAX_MOMENTS = 2 };
 
+/* The parameters, and what the optimizer keeps between steps; moments that it has not are NULL. */
+struct optimizer_state {
+    const float *parameters, *moments[OPTIMIZER_MAX_MOMENTS];
+};
+struct optimizer_next {
+    float *parameters, *moments[OPTIMIZER_MAX_MOMENTS];
+};
+
 struct optimizer {
     int name; /* enum optimizer_name */
     double learning_rate;
@@ -31,10 +39,11 @@ int optimizer_moment_count(const struct optimizer *optimizer);
 /* The learning rate of a step (from 0). */
 double optimizer_rate(const struct optimizer *optimizer, int64_t step);
 
-/* Changes parameters and moments by the gradient, `count` elements each, in one pass. The result
- * depends on nothing but the arguments: each element is computed in float by the same operations,
- * however the compiler vectorizes them. */
+/* From the state and the gradient the next state, `count` elements each, in one pass; no array of
+ * one overlaps one of another. The result depends on nothing but the arguments: each element is
+ * computed in float by the same operations, however the compiler vectorizes them. */
 void optimizer_update(const struct optimizer *optimizer, int64_t step, const float *gradient,
-                      float *parameters, float *const moments[OPTIMIZER_MAX_MOMENTS], size_t count);
+                      const struct optimizer_state *state, const struct optimizer_next *next,
+                      size_t count);
 
 #endif

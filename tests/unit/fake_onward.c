@@ -10,16 +10,19 @@
 
 enum { MAX_SUBTASKS = 64, MAX_ARRAYS = 8 };
 
+/* As the real slots: a step reads data and writes next, which becomes data when it is complete. */
 struct array {
     char name[ONWARD_MAX_NAME_BYTES];
-    unsigned char *data, *before; /* before: as of the start of the step */
+    unsigned char *data, *next;
+    unsigned char *before; /* as of the start of the step */
     size_t bytes;
+    bool is_written;
 };
 
 struct onward {
     int rank;
     int64_t step;
-    bool started, lost, gone;
+    bool started, in_step, lost, gone;
     uint32_t sum_subtask; /* that the next contribution is for */
     struct array arrays[MAX_ARRAYS];
     int array_count;
@@ -174,19 +177,55 @@ int onward_sum_end(struct onward *ow, void *total)
     return ow->lost ? ONWARD_ERR_LOST : ONWARD_OK;
 }
 
-int onward_protect(struct onward *ow, const char *name, void *data, enum onward_type type,
-                   int ndims, const uint64_t *dims, unsigned flags)
+int onward_alloc(struct onward *ow, const char *name, enum onward_type type, int ndims,
+                 const uint64_t *dims, unsigned flags, int *number)
 {
-    if (ow->array_count == MAX_ARRAYS || flags != (ONWARD_REPLICATED | ONWARD_ATOMIC))
+    if (ow->array_count == MAX_ARRAYS || flags != ONWARD_REPLICATED || ow->started)
         return ONWARD_ERR_ARGUMENT;
-    struct array *array = &ow->arrays[ow->array_count++];
+    struct array *array = &ow->arrays[ow->array_count];
     strncpy(array->name, name, sizeof array->name - 1);
-    array->data = data;
     array->bytes = type_bytes(type);
     for (int i = 0; i < ndims; i++)
         array->bytes *= dims[i];
+    size_t room = (array->bytes + 63) / 64 * 64;
+    array->data = aligned_alloc(64, room);
+    array->next = aligned_alloc(64, room);
     array->before = malloc(array->bytes);
+    memset(array->data, 0, array->bytes);
+    *number = ow->array_count++;
     return ONWARD_OK;
+}
+
+const void *onward_read(const struct onward *ow, int array)
+{
+    return array < 0 ? NULL : ow->arrays[array].data;
+}
+
+void *onward_write(struct onward *ow, int number)
+{
+    struct array *array = &ow->arrays[number];
+    if (number < 0 || (ow->started && !ow->in_step))
+        return NULL;
+    if (!ow->started)
+        return array->data;
+    if (!array->is_written)
+        memset(array->next, 0xA5, array->bytes); /* it has to be written wholly */
+    array->is_written = true;
+    return array->next;
+}
+
+/* What was written counts, or is dropped with the step. */
+static void end_step(struct onward *ow)
+{
+    for (int i = 0; i < ow->array_count; i++) {
+        struct array *array = &ow->arrays[i];
+        unsigned char *data = array->data;
+        if (array->is_written && !ow->lost) {
+            array->data = array->next;
+            array->next = data;
+        }
+        array->is_written = false;
+    }
 }
 
 /* Between steps: promises are checked, and after a loss the lineup loses its last worker. */
@@ -215,7 +254,9 @@ static void keep_before(struct onward *ow)
 
 int onward_next(struct onward *ow, struct onward_role *role)
 {
+    end_step(ow);
     meet(between_steps);
+    ow->in_step = false;
     if (ow->gone)
         return ONWARD_DONE;
     if (ow->started && !ow->lost)
@@ -232,6 +273,7 @@ int onward_next(struct onward *ow, struct onward_role *role)
     ow->started = true;
     ow->lost = false;
     keep_before(ow);
+    ow->in_step = ow->step < task.plan.step_count;
     if (ow->step > task.plan.step_count)
         return ONWARD_DONE;
     return ow->step == task.plan.step_count ? ONWARD_FINISH : ONWARD_STEP;
@@ -267,11 +309,17 @@ const char *onward_text(const struct onward *ow)
     return "the double failed";
 }
 
-/* The program frees its arrays when it returns, so they are taken as of its last onward_next. */
+static void free_array(const struct array *array)
+{
+    free(array->data);
+    free(array->next);
+    free(array->before);
+}
+
 static void keep_arrays(const struct onward *ow)
 {
     for (int i = 0; i < MAX_ARRAYS; i++) {
-        free(kept[i].before);
+        free_array(&kept[i]);
         kept[i] = i < ow->array_count ? ow->arrays[i] : (struct array){.data = NULL};
     }
 }
@@ -313,7 +361,7 @@ int fake_run(const struct fake_plan *plan, int (*program)(struct onward *ow, voi
     keep_arrays(&task.members[0]);
     for (int rank = 1; rank < plan->workers; rank++)
         for (int i = 0; i < task.members[rank].array_count; i++)
-            free(task.members[rank].arrays[i].before);
+            free_array(&task.members[rank].arrays[i]);
     *outcome = task.outcome;
     return code;
 }

@@ -4,8 +4,8 @@
  * Sums follow the canonical tree, worker by worker and then over the workers, as the real ones do.
  * A loss can be rehearsed: in the n-th sum of the task the last worker vanishes, the sum fails on
  * all, and the next onward_next gives roles over one worker fewer. On the way the double checks
- * what a program promises: that a step that was cut short changed no protected array, and that
- * after each step all workers hold the same bits. */
+ * what a program promises: that a step that was cut short changed no protected array, that it
+ * writes wholly what it writes, and that after each step all workers hold the same bits. */
 #ifndef FAKE_ONWARD_H
 #define FAKE_ONWARD_H
 
