@@ -1,5 +1,6 @@
 /* power.c - the loop of power_plain.c, elastic: any worker, and the controller, may die; the result
- * has the same bits for any number of workers.
+ * has the same bits for any number of workers. Vector and eigenvalue are in onward's memory, so
+ * that all processes may die at once, too, and the next start goes on from the newest step.
  *
  *     onward run -n 4 -- ./power
  *     onward run -n 4 --inject kill:worker=2@step=100 -- ./power */
@@ -9,10 +10,12 @@
 #include "onward.h"
 #include "power.h"
 
-static double x[ORDER], part[ORDER], total[ORDER], eigenvalue;
+static double part[ORDER], total[ORDER];
+static int vector, eigenvalue; /* arrays of onward_alloc */
 
 static void do_step(struct onward *ow, const struct onward_role *role)
 {
+    const double *x = onward_read(ow, vector);
     onward_sum_begin(ow, ONWARD_DOUBLE, ORDER);
     for (uint32_t block = role->first; block < role->first + role->count; block++) {
         memset(part, 0, sizeof part);
@@ -20,7 +23,7 @@ static void do_step(struct onward *ow, const struct onward_role *role)
         onward_sum_add(ow, block, part);
     }
     if (onward_sum_end(ow, total) == ONWARD_OK)
-        eigenvalue = normalise(total, x);
+        *(double *)onward_write(ow, eigenvalue) = normalise(total, onward_write(ow, vector));
 }
 
 static void work(struct onward *ow)
@@ -28,15 +31,16 @@ static void work(struct onward *ow)
     static const uint64_t order[] = {ORDER}, one[] = {1};
     struct onward_role role;
     int verdict;
-    start_vector(x);
-    onward_protect(ow, "x", x, ONWARD_DOUBLE, 1, order, ONWARD_REPLICATED | ONWARD_ATOMIC);
-    onward_protect(ow, "eigenvalue", &eigenvalue, ONWARD_DOUBLE, 1, one,
-                   ONWARD_REPLICATED | ONWARD_ATOMIC);
+    if (onward_alloc(ow, "x", ONWARD_DOUBLE, 1, order, ONWARD_REPLICATED, &vector) != ONWARD_OK ||
+        onward_alloc(ow, "eigenvalue", ONWARD_DOUBLE, 1, one, ONWARD_REPLICATED, &eigenvalue) !=
+            ONWARD_OK)
+        return;
+    start_vector(onward_write(ow, vector));
     while ((verdict = onward_next(ow, &role)) > ONWARD_DONE) {
         if (verdict == ONWARD_STEP)
             do_step(ow, &role);
         else if (role.rank == 0) /* ONWARD_FINISH */
-            printf("largest eigenvalue %.12f\n", eigenvalue);
+            printf("largest eigenvalue %.12f\n", *(const double *)onward_read(ow, eigenvalue));
     }
 }
 
