@@ -265,6 +265,14 @@ uint32_t controller_spare_count(const struct controller *state)
     return count;
 }
 
+uint32_t controller_draining_count(const struct controller *state)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < state->roster.count; i++)
+        count += state->roster.members[i]->shown.state == MEMBER_DRAINING;
+    return count;
+}
+
 bool controller_in_change(const struct controller *state)
 {
     return state->plain.in_change;

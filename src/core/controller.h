@@ -127,6 +127,17 @@ enum request_type {
     REQUEST_UNDRAIN
 };
 
+/* What a request would come to; only one that fits changes anything. */
+enum request_verdict {
+    REQUEST_FITS = 1,
+    REQUEST_ALREADY,       /* those who are meant are draining, or not, as it is */
+    REQUEST_NOBODY,        /* no worker or spare is meant */
+    REQUEST_BELOW_MINIMUM, /* fewer than min_workers would be left */
+    REQUEST_BEYOND_LIMIT,  /* more than CONTROLLER_MAX_MEMBERS */
+    REQUEST_ENDING,        /* the task is about to complete, or to stop */
+    REQUEST_UNKNOWN        /* no such type */
+};
+
 struct controller_event {
     uint8_t type; /* enum event_type */
     int64_t now_us;
@@ -165,7 +176,6 @@ enum note_type {
     NOTE_SPARE_WORKERS,      /* count members are more than max_workers or the subtasks: spare */
     NOTE_CHECKPOINT_MISSED,  /* step, member: it was past the step already; tried again later */
     NOTE_SPAWN_FAILED,       /* count: how many did not come */
-    NOTE_DRAINED,            /* member is out of the lineup; member 0: count more of them are */
     NOTE_CHECKPOINT_FAILED,  /* step; count: failures in a row; tried again later */
     NOTE_NO_FINAL_CHECKPOINT /* step; after count attempts the task finishes without it */
 };
@@ -208,6 +218,10 @@ void controller_destroy(struct controller *state);
 int controller_step(struct controller *state, const struct controller_event *event,
                     struct controller_actions *actions);
 
+/* What an EVENT_REQUEST would come to now. */
+enum request_verdict controller_judge_request(const struct controller *state,
+                                              const struct controller_event *event);
+
 /* Walks every invariant; returns NULL, or a text that names the one that does not hold. */
 const char *controller_check(const struct controller *state);
 
@@ -229,6 +243,7 @@ int64_t controller_checkpoint_step(const struct controller *state); /* newest co
 int64_t controller_checkpoint_interval_us(const struct controller *state); /* 0: none by time */
 uint32_t controller_worker_count(const struct controller *state);          /* of the newest epoch */
 uint32_t controller_spare_count(const struct controller *state);
+uint32_t controller_draining_count(const struct controller *state);
 bool controller_in_change(const struct controller *state);
 
 #endif

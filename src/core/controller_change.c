@@ -6,8 +6,6 @@
  * change follow, unless the pass fails and is decided anew anyway. */
 #include "controller_state.h"
 
-enum { MAX_DRAIN_NOTES = 16 };
-
 static void forget_epoch_work(struct controller *state)
 {
     for (uint32_t i = 0; i < state->roster.count; i++) {
@@ -154,25 +152,6 @@ static void judge_spawn(struct controller *state)
         policy_spawn_failed(&plain->policy, &plain->budget, plain->now_us);
 }
 
-/* One note each; where there are many, the last one carries how many are left. */
-static void note_drained(struct controller *state, struct controller_actions *actions)
-{
-    uint32_t noted = 0, beyond = 0;
-    for (uint32_t i = 0; i < state->roster.count; i++) {
-        struct roster_member *member = state->roster.members[i];
-        if (member->shown.state != MEMBER_DRAINING || member->drain_noted ||
-            member->shown.rank != CONTROLLER_NO_RANK)
-            continue;
-        member->drain_noted = 1;
-        if (noted++ < MAX_DRAIN_NOTES)
-            controller_note(actions, NOTE_DRAINED, member->shown.id, 0, 1);
-        else
-            beyond++;
-    }
-    if (beyond > 0)
-        controller_note(actions, NOTE_DRAINED, 0, 0, beyond);
-}
-
 /* Every worker has the state of resume_step now. */
 static void enter_epoch(struct controller *state)
 {
@@ -180,7 +159,7 @@ static void enter_epoch(struct controller *state)
     bool at_end = plain->resume_step >= plain->policy.step_count;
     for (uint32_t i = 0; i < state->roster.count; i++) {
         struct roster_member *member = state->roster.members[i];
-        member->waited |= member->shown.rank == CONTROLLER_NO_RANK;
+        member->waited |= member->passed_over;
         if (member->shown.rank == CONTROLLER_NO_RANK)
             continue;
         member->waited = 0;
@@ -206,7 +185,6 @@ int change_opened(struct controller *state, const struct controller_event *event
     judge_spawn(state);
     enter_epoch(state);
     checkpoint_epoch_opened(state);
-    note_drained(state, actions);
     if (again != REFORM_NO)
         change_begin(state, again == REFORM_PLANNED, actions);
     return 0;

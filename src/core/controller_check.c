@@ -119,7 +119,7 @@ static const char *check_member(const struct roster_member *member)
             copy->level < LEVEL_MEMORY || copy->level > LEVEL_SHARED)
             return "a copy that a member holds is out of range";
     }
-    if (member->is_worker > 1 || member->waited > 1 || member->drain_noted > 1 ||
+    if (member->is_worker > 1 || member->waited > 1 || member->passed_over > 1 ||
         member->at_end > 1 || member->shard_written > 1 || member->final_done > 1)
         return "a member's flag is neither 0 nor 1";
     return NULL;

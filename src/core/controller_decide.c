@@ -119,6 +119,10 @@ static void set_lineup(struct controller *state, uint32_t *chosen, uint32_t size
         state->roster.members[i]->shown.rank = CONTROLLER_NO_RANK;
     for (uint32_t rank = 0; rank < size; rank++)
         roster_find(&state->roster, chosen[rank])->shown.rank = (int32_t)rank;
+    for (uint32_t i = 0; i < state->roster.count; i++) {
+        struct roster_member *member = state->roster.members[i];
+        member->passed_over = roster_is_usable(member) && member->shown.rank == CONTROLLER_NO_RANK;
+    }
     free(state->lineup);
     state->lineup = chosen;
     state->lineup_size = size;

@@ -1,7 +1,8 @@
 /* controller_request.c - what the operator asks for: checkpoint, stop, scale, drain, undrain.
  *
- * A request that cannot be met, such as a scale below the minimum, is refused and changes nothing.
- */
+ * A request is judged first, and changes something only where it fits: a scale below the minimum,
+ * say, is refused. What would change the lineup comes too late once the task does its final work
+ * or was asked to stop: it would only hold up the end. */
 #include "controller_state.h"
 
 static int request_checkpoint(struct controller_plain *plain)
@@ -25,8 +26,6 @@ static int request_scale(struct controller *state, uint32_t count,
                          struct controller_actions *actions)
 {
     struct controller_plain *plain = &state->plain;
-    if (count < plain->policy.min_workers || count > CONTROLLER_MAX_MEMBERS)
-        return -1;
     plain->max_workers = count;
     plain->desired = policy_ceiling(&plain->policy, count);
     plain->scaled = 1;
@@ -45,32 +44,34 @@ static bool is_meant(const struct roster_member *member, const struct controller
                               : member->shown.host == event->host;
 }
 
-/* Sets the state of those who are meant; returns how many would change or changed. */
-static uint32_t for_those_meant(struct controller *state, const struct controller_event *event,
-                                uint8_t from, uint8_t to)
+static uint32_t meant_count(const struct controller *state, const struct controller_event *event,
+                            uint8_t member_state)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < state->roster.count; i++) {
-        struct roster_member *member = state->roster.members[i];
-        if (!is_meant(member, event) || member->shown.state != from)
-            continue;
-        member->shown.state = to;
-        member->drain_noted = 0;
-        count++;
-    }
+    for (uint32_t i = 0; i < state->roster.count; i++)
+        count += is_meant(state->roster.members[i], event) &&
+                 state->roster.members[i]->shown.state == member_state;
     return count;
+}
+
+/* Spares take over; nobody is spawned in place of who was asked to leave. */
+static void expect_fewer(struct controller *state)
+{
+    struct controller_plain *plain = &state->plain;
+    uint32_t usable = roster_usable_count(&state->roster);
+    if (usable < plain->policy.min_workers)
+        usable = plain->policy.min_workers;
+    if (plain->desired > usable)
+        plain->desired = usable;
 }
 
 static int request_drain(struct controller *state, const struct controller_event *event,
                          struct controller_actions *actions)
 {
-    const struct controller_policy *policy = &state->plain.policy;
-    uint32_t meant =
-        for_those_meant(state, event, MEMBER_READY, MEMBER_READY); /* counts, changes nothing */
-    uint32_t usable = roster_usable_count(&state->roster);
-    if (meant == 0 || (usable - meant < policy->min_workers && !change_may_spawn(&state->plain)))
-        return -1;
-    for_those_meant(state, event, MEMBER_READY, MEMBER_DRAINING);
+    for (uint32_t i = 0; i < state->roster.count; i++)
+        if (is_meant(state->roster.members[i], event))
+            state->roster.members[i]->shown.state = MEMBER_DRAINING;
+    expect_fewer(state);
     change_want(state, true, actions);
     return 0;
 }
@@ -78,18 +79,59 @@ static int request_drain(struct controller *state, const struct controller_event
 static int request_undrain(struct controller *state, const struct controller_event *event,
                            struct controller_actions *actions)
 {
-    if (for_those_meant(state, event, MEMBER_DRAINING, MEMBER_READY) == 0)
-        return -1;
-    for (uint32_t i = 0; i < state->roster.count; i++) /* they come back as if they joined */
-        if (is_meant(state->roster.members[i], event))
-            state->roster.members[i]->waited = 0;
+    for (uint32_t i = 0; i < state->roster.count; i++) {
+        struct roster_member *member = state->roster.members[i];
+        if (!is_meant(member, event))
+            continue;
+        member->shown.state = MEMBER_READY;
+        member->waited = 0; /* they come back as if they joined */
+    }
     change_want(state, true, actions);
     return 0;
+}
+
+static enum request_verdict judge_scale(const struct controller_policy *policy, uint32_t count)
+{
+    if (count < policy->min_workers)
+        return REQUEST_BELOW_MINIMUM;
+    return count > CONTROLLER_MAX_MEMBERS ? REQUEST_BEYOND_LIMIT : REQUEST_FITS;
+}
+
+static enum request_verdict judge_members(const struct controller *state,
+                                          const struct controller_event *event)
+{
+    bool drains = event->request == REQUEST_DRAIN;
+    uint32_t ready = meant_count(state, event, MEMBER_READY);
+    uint32_t draining = meant_count(state, event, MEMBER_DRAINING);
+    if (ready + draining == 0)
+        return REQUEST_NOBODY;
+    if ((drains ? ready : draining) == 0)
+        return REQUEST_ALREADY;
+    if (drains && !change_may_spawn(&state->plain) &&
+        roster_usable_count(&state->roster) - ready < state->plain.policy.min_workers)
+        return REQUEST_BELOW_MINIMUM;
+    return REQUEST_FITS;
+}
+
+enum request_verdict controller_judge_request(const struct controller *state,
+                                              const struct controller_event *event)
+{
+    const struct controller_plain *plain = &state->plain;
+    if (event->request == REQUEST_CHECKPOINT || event->request == REQUEST_STOP)
+        return REQUEST_FITS;
+    if (event->request < REQUEST_CHECKPOINT || event->request > REQUEST_UNDRAIN)
+        return REQUEST_UNKNOWN;
+    if (plain->finish_given || plain->stop_requested || plain->ended)
+        return REQUEST_ENDING;
+    return event->request == REQUEST_SCALE ? judge_scale(&plain->policy, event->count)
+                                           : judge_members(state, event);
 }
 
 int request_take(struct controller *state, const struct controller_event *event,
                  struct controller_actions *actions)
 {
+    if (controller_judge_request(state, event) != REQUEST_FITS)
+        return -1;
     switch (event->request) {
     case REQUEST_CHECKPOINT:
         return request_checkpoint(&state->plain);
@@ -99,9 +141,7 @@ int request_take(struct controller *state, const struct controller_event *event,
         return request_scale(state, event->count, actions);
     case REQUEST_DRAIN:
         return request_drain(state, event, actions);
-    case REQUEST_UNDRAIN:
-        return request_undrain(state, event, actions);
     default:
-        return -1;
+        return request_undrain(state, event, actions);
     }
 }

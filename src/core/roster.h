@@ -11,8 +11,8 @@
 struct roster_member {
     struct core_member shown;
     uint8_t is_worker;     /* registered as a worker: stays one when it takes over control */
-    uint8_t waited;        /* was spare in an epoch that opened */
-    uint8_t drain_noted;   /* NOTE_DRAINED was given */
+    uint8_t passed_over;   /* could have had a role in the epoch that was given out last */
+    uint8_t waited;        /* was passed over in an epoch that opened */
     uint8_t at_end;        /* worker of this epoch that completed step_count */
     uint8_t shard_written; /* its shard of the checkpoint in flight is there */
     uint8_t final_done;    /* its final work in this epoch is done */

@@ -248,7 +248,8 @@ static void commit(struct onward *ow, struct pass *pass)
 {
     ow->member = pass->seats[pass->rank].member;
     ow->fired_faults |= pass->opening.fired_faults;
-    free(ow->seats);
+    struct seat *before = ow->seats;
+    uint32_t before_count = ow->seat_count;
     free(ow->core_bytes);
     ow->seats = pass->seats;
     ow->seat_count = pass->opening.seat_count;
@@ -268,7 +269,8 @@ static void commit(struct onward *ow, struct pass *pass)
     ow->spawned = ow->controller_spawns = false;
     ow->step_end_ns = clock_ns();
     if (ow->control)
-        control_opened(ow);
+        control_opened(ow, before, before_count);
+    free(before);
     if (ow->in_lineup && ow->role.rank == 0)
         worker_send_arrays(ow);
     if (ow->in_lineup)

@@ -8,8 +8,8 @@
 
 enum { IDLE_NS = 10000000, STATUS_NS = 400000000, REQUEST_NS = 200000000 };
 
-/* The core's number of a host: FNV-1a, so that any member that takes over gives the same. */
-static uint32_t host_number(const char *host)
+/* FNV-1a */
+uint32_t control_host_number(const char *host)
 {
     uint32_t number = 2166136261u;
     for (const char *c = host; *c; c++)
@@ -127,33 +127,6 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
     }
 }
 
-static uint8_t request_type(const char *name)
-{
-    return strcmp(name, "checkpoint") == 0 ? REQUEST_CHECKPOINT
-           : strcmp(name, "stop") == 0     ? REQUEST_STOP
-                                           : 0;
-}
-
-static void take_request(struct onward *ow)
-{
-    struct run_request request;
-    struct error error = {0};
-    bool found = false;
-    int code = rundir_take_request(ow->control->rundir, &request, &found, &error);
-    if (code != ONWARD_OK) {
-        control_warn(ow, "%s", error.text);
-        return;
-    }
-    if (!found)
-        return;
-    uint8_t type = request_type(request.request);
-    control_event(ow, "request",
-                  json_pack("{s:s, s:s, s:b}", "request", request.request, "by", request.by,
-                            "accepted", type != 0));
-    if (type != 0)
-        control_feed(ow, (struct controller_event){.type = EVENT_REQUEST, .request = type});
-}
-
 static void measure_rate(struct onward *ow, int64_t now_ns)
 {
     struct control *control = ow->control;
@@ -179,9 +152,10 @@ void control_tick(struct onward *ow)
         return;
     control_feed(ow, (struct controller_event){.type = EVENT_TICK});
     control_look_at_newcomers(ow);
+    control_change_overdue(ow);
     if (now_ns >= control->request_ns) {
         control->request_ns = now_ns + REQUEST_NS;
-        take_request(ow);
+        control_take_request(ow);
     }
     if (now_ns >= control->status_ns) {
         control->status_ns = now_ns + STATUS_NS;
@@ -229,7 +203,7 @@ static void register_member(struct onward *ow, const struct change_report *repor
         seat->member = next;
     control_feed(ow, (struct controller_event){.type = EVENT_REGISTERED,
                                                .member = seat->member,
-                                               .host = host_number(report->host),
+                                               .host = control_host_number(report->host),
                                                .is_controller = report->dedicated,
                                                .step = report->complete_step});
     if (controller_epoch(core) == 0)
@@ -433,10 +407,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
                                 .incarnation = ow->incarnation,
                                 .run_number = ow->run_number,
                                 .fired_faults = ow->fired_faults};
-    for (int i = 0; i < count; i++) {
-        const struct core_member *member = controller_find(control->core, seats[i].member);
-        seats[i].rank = member ? member->rank : CONTROLLER_NO_RANK;
-    }
+    control_fill_seats(ow, reports, count, seats);
     opening->again = !control->give_up && control->opened.type != ACTION_OPEN_EPOCH;
     if (control->give_up)
         fill_end(ow, opening);
@@ -444,7 +415,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
         fill_source(ow, reports, count, opening, seats);
 }
 
-void control_opened(struct onward *ow)
+void control_opened(struct onward *ow, const struct seat *before, uint32_t before_count)
 {
     struct control *control = ow->control;
     struct checkpoint_shard *shards =
@@ -455,8 +426,10 @@ void control_opened(struct onward *ow)
     }
     control->epoch_told = false;
     control->rate_step = -1;
+    control->change_ns = 0;
     control_feed(ow,
                  (struct controller_event){.type = EVENT_OPENED, .epoch = control->opened.epoch});
+    control_tell_members(ow, before, before_count);
     control_write_status(ow, "running");
 }
 

@@ -65,6 +65,7 @@ struct control {
     bool epoch_told;          /* the event of the newest epoch is in the log */
     char worker_warning[256]; /* the newest from a worker; each host has several */
     int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
+    int64_t change_ns; /* a planned change begins by then; 0: none is asked for */
 };
 
 /* Opens the run directory and the core; member 0, before the first epoch. */
@@ -82,13 +83,30 @@ void control_tick(struct onward *ow);
 void control_decide(struct onward *ow, const struct change_report *reports, int count,
                     struct opening *opening, struct seat *seats);
 /* All agreed, or the state could not be read from the checkpoint that the opening named. */
-void control_opened(struct onward *ow);
+/* before: the seats of the epoch before. */
+void control_opened(struct onward *ow, const struct seat *before, uint32_t before_count);
 void control_checkpoint_bad(struct onward *ow, int64_t step);
 
 /* spawn.c: starts count newcomers; their result comes later, in a change at once. */
 void control_spawn(struct onward *ow, uint32_t count);
 /* Looks how newcomers stand, and tells the core once that is known. */
 void control_look_at_newcomers(struct onward *ow);
+/* The core's number of a host: the same on any member that takes over. */
+uint32_t control_host_number(const char *host);
+
+/* control_request.c */
+/* The oldest request, if there is one, with its answer in the event log. */
+void control_take_request(struct onward *ow);
+/* Makes a change begin between two steps; at once when that takes too long. */
+void control_plan_change(struct onward *ow);
+void control_change_overdue(struct onward *ow);
+
+/* control_members.c */
+/* What the core decided, for all; member IDs and hosts are there already. */
+void control_fill_seats(const struct onward *ow, const struct change_report *reports, int count,
+                        struct seat *seats);
+/* An epoch opened: events of those who joined or were drained, and members.json. */
+void control_tell_members(struct onward *ow, const struct seat *before, uint32_t before_count);
 
 /* control_held.c: which local copies may be used. An incarnation, or 0: none may. */
 int64_t control_held_incarnation(const struct onward *ow, const struct change_report *reports,

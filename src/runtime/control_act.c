@@ -41,6 +41,7 @@ static void fill_status(struct onward *ow, struct run_status *status)
     status->checkpoint_step = controller_checkpoint_step(core);
     status->workers = controller_worker_count(core);
     status->spares = controller_spare_count(core);
+    status->draining = controller_draining_count(core);
     status->members = controller_member_count(core);
     status->checkpoint_interval_s = (double)controller_checkpoint_interval_us(core) / 1e6;
     status->progress =
@@ -193,9 +194,6 @@ static void note(struct onward *ow, const struct controller_action *action)
         snprintf(text, sizeof text, "%u spawned workers did not come; tried again later",
                  action->count);
         break;
-    case NOTE_DRAINED:
-        snprintf(text, sizeof text, "member %u left the lineup", action->member);
-        break;
     default:
         snprintf(text, sizeof text, "note %u of step %lld", action->note, (long long)action->step);
         break;
@@ -208,7 +206,7 @@ static void act(struct onward *ow, const struct controller_action *action)
     switch (action->type) {
     case ACTION_REFORM:
         if (!ow->changing) /* else everyone is in it already */
-            transport_interrupt(ow->transport);
+            control_plan_change(ow);
         break;
     case ACTION_OPEN_EPOCH:
         ow->control->opened = *action;

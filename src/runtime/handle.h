@@ -33,7 +33,8 @@ enum message_kind {
     ORDER_CHECKPOINT,   /* controller: write the shard when step is complete */
     ORDER_FINISH,       /* controller: do the final work */
     ORDER_COMPLETE,     /* controller: the task is complete */
-    ORDER_SPAWNS        /* controller: it begins (code 1) or ended (0) a spawn */
+    ORDER_SPAWNS,       /* controller: it begins (code 1) or ended (0) a spawn */
+    ORDER_CHANGE        /* controller, to one worker: begin a planned change, between steps */
 };
 
 struct message {
@@ -51,6 +52,8 @@ struct message {
 struct seat {
     uint32_t member, pid;
     int32_t rank; /* in the lineup; -1: none */
+    bool draining;
+    int64_t epoch; /* since which it is a member */
     char host[HOST_BYTES];
 };
 

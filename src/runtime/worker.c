@@ -78,6 +78,9 @@ void worker_take_order(struct onward *ow, const struct message *message)
     case ORDER_SPAWNS:
         ow->controller_spawns = message->code != 0;
         break;
+    case ORDER_CHANGE:
+        transport_interrupt(ow->transport);
+        break;
     default:
         break;
     }

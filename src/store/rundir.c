@@ -124,20 +124,51 @@ int rundir_read_json(const struct rundir *rundir, const char *name, json_t **roo
     return error_set(error, ONWARD_ERR_CORRUPT, "%s: expected a JSON object", path);
 }
 
-int rundir_write_json(const struct rundir *rundir, const char *name, json_t *root,
+static int write_unsynced(const char *path, const char *text, struct error *error)
+{
+    char temporary[PATH_MAX];
+    int fd;
+    int code = file_temporary(path, temporary, sizeof temporary, &fd, error);
+    if (code != ONWARD_OK)
+        return code;
+    code = file_write_at(fd, text, strlen(text), 0, path, error);
+    if (close(fd) != 0 && code == ONWARD_OK)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    if (code == ONWARD_OK && rename(temporary, path) != 0)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    if (code != ONWARD_OK)
+        unlink(temporary);
+    return code;
+}
+
+static int write_root(const struct rundir *rundir, const char *name, json_t *root, bool synced,
                       struct error *error)
 {
     char path[PATH_MAX];
     char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
     json_decref(root);
     if (!text)
-        return error_set(error, ONWARD_ERR_MEMORY, "%s/%s: cannot be put into JSON", rundir->path,
-                         name);
+        return error_set(error, ONWARD_ERR_MEMORY,
+                         "%s/%s: cannot be put into JSON: out of memory, or a text is not UTF-8",
+                         rundir->path, name);
     int code = file_join(path, sizeof path, rundir->path, name, error);
     if (code == ONWARD_OK)
-        code = file_replace(path, text, strlen(text), error);
+        code = synced ? file_replace(path, text, strlen(text), error)
+                      : write_unsynced(path, text, error);
     free(text);
     return code;
+}
+
+int rundir_write_json(const struct rundir *rundir, const char *name, json_t *root,
+                      struct error *error)
+{
+    return write_root(rundir, name, root, true, error);
+}
+
+int rundir_write_unsynced(const struct rundir *rundir, const char *name, json_t *root,
+                          struct error *error)
+{
+    return write_root(rundir, name, root, false, error);
 }
 
 /* Whether what is there belongs to the task that the record describes. */

@@ -4,7 +4,8 @@
  *     DIR/TASK/task.yaml        as started            lock             held by the owner
  *              status.json      replaced atomically   incarnation.json the newest one
  *              events.jsonl     append only           complete.json    the completion record
- *              requests/        operator requests     logs/            one file a member
+ *              members.json     at each epoch         logs/            one file a member
+ *              requests/        operator requests
  *              ckpt/ result.h5  see checkpoint.h and result.h
  *
  * Every file that is not append-only is written to a temporary name, synced and renamed, so that a
@@ -99,7 +100,7 @@ struct run_status {
     char state[16]; /* running complete stopped failed */
     char time[40];  /* RFC 3339, microseconds; filled in by rundir_write_status */
     int64_t incarnation, epoch, step, step_count, checkpoint_step; /* checkpoint_step -1: none */
-    uint32_t workers, spares, members, losses;
+    uint32_t workers, spares, draining, members, losses;
     double progress;              /* 0 to 1 */
     double eta_s;                 /* below 0: not known */
     double steps_per_s;           /* recent */
@@ -116,6 +117,29 @@ int rundir_write_status(struct rundir *rundir, const struct run_status *status,
                         struct error *error);
 int rundir_read_status(const struct rundir *rundir, struct run_status *status, struct error *error);
 
+/* Who the members are: members.json, replaced when an epoch opens. */
+struct run_member {
+    uint32_t member;
+    int32_t rank;                 /* in the lineup; -1: none */
+    char role[16];                /* controller worker spare draining; a worker that took over is
+                                     controller, with its rank */
+    char host[RUNDIR_HOST_BYTES]; /* as its kernel calls it */
+    int64_t pid;                  /* there */
+    int64_t epoch;                /* since which it is a member */
+};
+struct run_members {
+    int64_t incarnation, epoch;
+    uint32_t count;
+    struct run_member *list; /* in the order of registration */
+};
+/* Not synced, as status.json; the incarnation is that of rundir. */
+int rundir_write_members(struct rundir *rundir, const struct run_members *members,
+                         struct error *error);
+/* members is the caller's to clear, whatever the result. */
+int rundir_read_members(const struct rundir *rundir, struct run_members *members,
+                        struct error *error);
+void run_members_clear(struct run_members *members);
+
 /* Appends one line to events.jsonl with one write: {"time","incarnation","epoch","step","event"}
  * and what `extra` holds (an object, borrowed; may be NULL). event is one of start registered epoch
  * lost joined drained spawned relaunch checkpoint request warning complete failed stopped. */
@@ -131,9 +155,11 @@ struct run_request {
     char host[RUNDIR_HOST_BYTES];
     char by[RUNDIR_HOST_BYTES + 32]; /* user@host */
 };
+/* Writes it for the task of rundir; request->name and request->by are filled in. */
 int rundir_put_request(struct rundir *rundir, struct run_request *request, struct error *error);
-/* The oldest request that is waiting: ONWARD_OK and *found. A file that is no request is moved to
- * NAME.rejected and reported as ONWARD_ERR_INPUT with its name and what was expected. */
+/* The oldest request that is waiting: ONWARD_OK and *found. A file that is no request, or one for
+ * another task, is moved to NAME.rejected and reported as ONWARD_ERR_INPUT with its name and what
+ * was expected. */
 int rundir_take_request(struct rundir *rundir, struct run_request *request, bool *found,
                         struct error *error);
 

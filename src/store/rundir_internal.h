@@ -8,7 +8,7 @@
 #include "file.h"
 #include "rundir.h"
 
-enum { RUNDIR_FILE_LIMIT_BYTES = 1 << 20 }; /* more than any file of ours ever needs */
+enum { RUNDIR_FILE_LIMIT_BYTES = 1 << 23 }; /* more than any file of ours ever needs */
 
 struct rundir {
     char path[PATH_MAX]; /* absolute, of DIR/TASK */
@@ -29,6 +29,11 @@ int rundir_read_json(const struct rundir *rundir, const char *name, json_t **roo
 /* Replaces a file of the run directory by root (stolen; NULL counts as out of memory). */
 int rundir_write_json(const struct rundir *rundir, const char *name, json_t *root,
                       struct error *error);
+
+/* The same without sync, for what serves readers of the living task: the controller, which answers
+ * failures within milliseconds, must not wait for a disk. */
+int rundir_write_unsynced(const struct rundir *rundir, const char *name, json_t *root,
+                          struct error *error);
 
 /* task.yaml: reads it, or creates it. */
 int rundir_load_task(const char *path, struct task_record *record, struct error *error);

@@ -1,6 +1,7 @@
 /* rundir_request.c - what the operator asks for: one small file a request, renamed into requests/,
  * so that any host that sees the directory can ask. Names begin with the time, so that their order
- * is that of asking. */
+ * is that of asking. A request names its task, so that one that was put into another task's
+ * directory by mistake is not obeyed there. */
 #include <dirent.h>
 #include <errno.h>
 #include <pwd.h>
@@ -63,12 +64,12 @@ int rundir_put_request(struct rundir *rundir, struct run_request *request, struc
     name_request(request);
     name_asker(request);
     snprintf(name, sizeof name, "requests/%s" SUFFIX, request->name);
-    return rundir_write_json(rundir, name,
-                             json_pack("{s:s, s:I, s:I, s:s, s:s}", "request", request->request,
-                                       "count", (json_int_t)request->count, "member",
-                                       (json_int_t)request->member, "host", request->host, "by",
-                                       request->by),
-                             error);
+    return rundir_write_json(
+        rundir, name,
+        json_pack("{s:s, s:s, s:I, s:I, s:s, s:s}", "task", rundir->task, "request",
+                  request->request, "count", (json_int_t)request->count, "member",
+                  (json_int_t)request->member, "host", request->host, "by", request->by),
+        error);
 }
 
 /* The first in order of names into name (without the suffix); "" when there is none. */
@@ -92,16 +93,19 @@ static int find_oldest(const char *directory, char *name, size_t name_bytes, str
     return ONWARD_OK;
 }
 
-/* NULL when root is a request, else what was expected. */
-static const char *decode_request(json_t *root, struct run_request *request)
+/* NULL when root is a request for this task, else what was expected. */
+static const char *decode_request(json_t *root, const char *task, struct run_request *request)
 {
-    const char *what = NULL, *host = "", *by = "";
+    const char *what = NULL, *host = "", *by = "", *meant = task;
     json_int_t count = 0, member = 0;
     json_error_t problem;
-    if (json_unpack_ex(root, &problem, 0, "{s:s, s?I, s?I, s?s, s?s}", "request", &what, "count",
-                       &count, "member", &member, "host", &host, "by", &by) != 0)
-        return "\"request\" as a text, \"count\" and \"member\" as whole numbers, \"host\" and "
-               "\"by\" as texts";
+    if (json_unpack_ex(root, &problem, 0, "{s:s, s?s, s?I, s?I, s?s, s?s}", "request", &what,
+                       "task", &meant, "count", &count, "member", &member, "host", &host, "by",
+                       &by) != 0)
+        return "\"request\" as a text, \"count\" and \"member\" as whole numbers, \"task\", "
+               "\"host\" and \"by\" as texts";
+    if (strcmp(meant, task) != 0)
+        return "\"task\" to be this task";
     if (!is_request(what))
         return "\"request\" to be checkpoint, stop, scale, drain or undrain";
     if (count < 0 || count > MAX_COUNT || member < 0 || member > UINT32_MAX)
@@ -145,7 +149,7 @@ static int take_file(const struct rundir *rundir, const char *file, struct run_r
     *request = (struct run_request){.count = 0};
     snprintf(request->name, sizeof request->name, "%.*s", (int)(strlen(file) - strlen(SUFFIX)),
              file);
-    const char *expected = decode_request(root, request);
+    const char *expected = decode_request(root, rundir->task, request);
     json_decref(root);
     if (expected)
         return reject(path, expected, error);

@@ -2,12 +2,10 @@
  *
  * It is not synced: it serves readers of the living task, and the controller, which answers
  * failures within milliseconds, must not wait for a disk. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "rundir_internal.h"
 
@@ -29,14 +27,15 @@ static json_t *encode_metrics(const struct run_status *status)
 static json_t *encode_status(const struct run_status *status, const char *time)
 {
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:s, "
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
+        "s:s, "
         "s:s, s:I, s:I, s:s, s:o}",
         "task", status->task, "state", status->state, "time", time, "incarnation",
         (json_int_t)status->incarnation, "epoch", (json_int_t)status->epoch, "step",
         (json_int_t)status->step, "step_count", (json_int_t)status->step_count, "checkpoint_step",
         (json_int_t)status->checkpoint_step, "workers", (int)status->workers, "spares",
-        (int)status->spares, "members", (int)status->members, "losses", (int)status->losses,
-        "progress", json_number_or_null(status->progress), "eta_s",
+        (int)status->spares, "draining", (int)status->draining, "members", (int)status->members,
+        "losses", (int)status->losses, "progress", json_number_or_null(status->progress), "eta_s",
         json_number_or_null(status->eta_s), "steps_per_s", json_number_or_null(status->steps_per_s),
         "checkpoint_interval_s", json_number_or_null(status->checkpoint_interval_s),
         "checkpoint_reason", status->checkpoint_reason, "host", status->host, "pid",
@@ -44,38 +43,11 @@ static json_t *encode_status(const struct run_status *status, const char *time)
         "metrics", encode_metrics(status));
 }
 
-static int write_unsynced(const char *path, const char *text, struct error *error)
-{
-    char temporary[PATH_MAX];
-    int fd;
-    int code = file_temporary(path, temporary, sizeof temporary, &fd, error);
-    if (code != ONWARD_OK)
-        return code;
-    code = file_write_at(fd, text, strlen(text), 0, path, error);
-    if (close(fd) != 0 && code == ONWARD_OK)
-        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
-    if (code == ONWARD_OK && rename(temporary, path) != 0)
-        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
-    if (code != ONWARD_OK)
-        unlink(temporary);
-    return code;
-}
-
 int rundir_write_status(struct rundir *rundir, const struct run_status *status, struct error *error)
 {
-    char path[PATH_MAX], time[40];
+    char time[40];
     time_text(time, sizeof time);
-    int code = file_join(path, sizeof path, rundir->path, "status.json", error);
-    if (code != ONWARD_OK)
-        return code;
-    json_t *root = encode_status(status, time);
-    char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
-    json_decref(root);
-    if (!text)
-        return error_set(error, ONWARD_ERR_ARGUMENT, "%s: a text is not UTF-8", path);
-    code = write_unsynced(path, text, error);
-    free(text);
-    return code;
+    return rundir_write_unsynced(rundir, "status.json", encode_status(status, time), error);
 }
 
 static void copy_text(char *to, size_t to_bytes, const char *from)
@@ -118,12 +90,13 @@ static void decode_texts(const json_t *root, struct run_status *status)
 static int decode_status(json_t *root, struct run_status *status, json_error_t *problem)
 {
     json_int_t incarnation, epoch, step, step_count, checkpoint_step, pid, exit_code;
-    int workers, spares, members, losses;
-    if (json_unpack_ex(root, problem, 0, "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i}",
+    int workers, spares, draining = 0, members, losses;
+    if (json_unpack_ex(root, problem, 0,
+                       "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s?i, s:i, s:i}",
                        "incarnation", &incarnation, "epoch", &epoch, "step", &step, "step_count",
                        &step_count, "checkpoint_step", &checkpoint_step, "pid", &pid, "exit_code",
-                       &exit_code, "workers", &workers, "spares", &spares, "members", &members,
-                       "losses", &losses) != 0)
+                       &exit_code, "workers", &workers, "spares", &spares, "draining", &draining,
+                       "members", &members, "losses", &losses) != 0)
         return -1;
     *status = (struct run_status){
         .incarnation = incarnation,
@@ -135,6 +108,7 @@ static int decode_status(json_t *root, struct run_status *status, json_error_t *
         .exit_code = exit_code,
         .workers = (uint32_t)workers,
         .spares = (uint32_t)spares,
+        .draining = (uint32_t)draining,
         .members = (uint32_t)members,
         .losses = (uint32_t)losses,
         .progress = number_or_nan(json_object_get(root, "progress")),

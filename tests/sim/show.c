@@ -45,7 +45,6 @@ static const char *const note_names[] = {
     [NOTE_SPARE_WORKERS] = "spare-workers",
     [NOTE_CHECKPOINT_MISSED] = "checkpoint-missed",
     [NOTE_SPAWN_FAILED] = "spawn-failed",
-    [NOTE_DRAINED] = "drained",
     [NOTE_CHECKPOINT_FAILED] = "checkpoint-failed",
     [NOTE_NO_FINAL_CHECKPOINT] = "no-final-checkpoint",
 };

@@ -1,0 +1,181 @@
+/* control_request.c - the operator's requests: from a file in the run directory to an event of the
+ * core, with an answer in the event log; and how a planned change begins.
+ *
+ * Nothing was lost when an operator asks for another lineup, so nobody is to be cut in the middle
+ * of a step: the worker of rank 0 is told to begin the change, which it does between two of its
+ * steps. Where it does not come round in time (a very long step), the change begins at once. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control.h"
+
+struct request_name {
+    const char *name;
+    uint8_t type;
+};
+
+static uint8_t type_of(const char *name)
+{
+    static const struct request_name names[] = {{"checkpoint", REQUEST_CHECKPOINT},
+                                                {"stop", REQUEST_STOP},
+                                                {"scale", REQUEST_SCALE},
+                                                {"drain", REQUEST_DRAIN},
+                                                {"undrain", REQUEST_UNDRAIN}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i].name, name) == 0)
+            return names[i].type;
+    return 0;
+}
+
+static bool changes_lineup(uint8_t type)
+{
+    return type == REQUEST_SCALE || type == REQUEST_DRAIN || type == REQUEST_UNDRAIN;
+}
+
+/* "drain n3", "drain member 4", "scale 6", "stop" */
+static void describe(const struct run_request *request, char *text, size_t text_bytes)
+{
+    if (strcmp(request->request, "scale") == 0)
+        snprintf(text, text_bytes, "scale %lld", (long long)request->count);
+    else if (request->member)
+        snprintf(text, text_bytes, "%s member %lld", request->request, (long long)request->member);
+    else
+        snprintf(text, text_bytes, "%.15s %.40s", request->request, request->host);
+}
+
+static bool is_host(const struct onward *ow, const char *host)
+{
+    for (uint32_t i = 0; i < ow->seat_count; i++)
+        if (strcmp(ow->seats[i].host, host) == 0)
+            return true;
+    return false;
+}
+
+static void explain_below_minimum(const struct onward *ow, char *reason, size_t reason_bytes)
+{
+    uint32_t min = controller_get_policy(ow->control->core)->min_workers;
+    snprintf(reason, reason_bytes, "fewer than the minimum of %u worker%s would be left (--min)",
+             min, min == 1 ? "" : "s");
+}
+
+static void explain(const struct onward *ow, const struct run_request *request,
+                    enum request_verdict verdict, char *reason, size_t reason_bytes)
+{
+    switch (verdict) {
+    case REQUEST_BELOW_MINIMUM:
+        explain_below_minimum(ow, reason, reason_bytes);
+        break;
+    case REQUEST_BEYOND_LIMIT:
+        snprintf(reason, reason_bytes, "expected at most %d workers", CONTROLLER_MAX_MEMBERS);
+        break;
+    case REQUEST_ENDING:
+        snprintf(reason, reason_bytes, "the task is about to end");
+        break;
+    case REQUEST_NOBODY:
+        if (request->member)
+            snprintf(reason, reason_bytes, "member %lld is no worker or spare of this task",
+                     (long long)request->member);
+        else
+            snprintf(reason, reason_bytes, "no worker or spare of this task is on host \"%.40s\"",
+                     request->host);
+        break;
+    default:
+        snprintf(reason, reason_bytes, "it cannot be met");
+        break;
+    }
+}
+
+/* What it would come to, and why it is refused where it is. */
+static enum request_verdict judge(const struct onward *ow, const struct run_request *request,
+                                  const struct controller_event *event, char *reason,
+                                  size_t reason_bytes)
+{
+    enum request_verdict verdict = controller_judge_request(ow->control->core, event);
+    bool by_host = event->request == REQUEST_DRAIN || event->request == REQUEST_UNDRAIN;
+    reason[0] = '\0';
+    if (changes_lineup(event->request) && !transport_has_fault_tolerance(ow->transport)) {
+        snprintf(reason, reason_bytes, "MPI runs without fault tolerance");
+        return REQUEST_UNKNOWN;
+    }
+    if (by_host && !request->member && !is_host(ow, request->host))
+        verdict = REQUEST_NOBODY; /* the core knows hosts by a hash alone */
+    if (verdict != REQUEST_FITS && verdict != REQUEST_ALREADY)
+        explain(ow, request, verdict, reason, reason_bytes);
+    return verdict;
+}
+
+static void tell(struct onward *ow, const struct run_request *request, bool accepted, bool changes,
+                 const char *reason)
+{
+    json_t *extra = json_pack("{s:s, s:s, s:s, s:b}", "request", request->request, "by",
+                              request->by, "name", request->name, "accepted", accepted);
+    uint8_t type = type_of(request->request);
+    if (type == REQUEST_SCALE)
+        json_object_set_new(extra, "count", json_integer(request->count));
+    else if (changes_lineup(type) && request->member)
+        json_object_set_new(extra, "member", json_integer(request->member));
+    else if (changes_lineup(type))
+        json_object_set_new(extra, "host", json_string(request->host));
+    if (accepted && changes_lineup(type))
+        json_object_set_new(extra, "changes", json_boolean(changes));
+    if (!accepted)
+        json_object_set_new(extra, "reason", json_string(reason));
+    control_event(ow, "request", extra);
+}
+
+/* The answer stands in the log before the epoch that it brings about, and a stop before its end. */
+static void answer(struct onward *ow, const struct run_request *request)
+{
+    struct control *control = ow->control;
+    char reason[160];
+    struct controller_event event = {.type = EVENT_REQUEST,
+                                     .request = type_of(request->request),
+                                     .count = (uint32_t)request->count,
+                                     .member = (uint32_t)request->member,
+                                     .host = control_host_number(request->host)};
+    enum request_verdict verdict = judge(ow, request, &event, reason, sizeof reason);
+    bool fits = verdict == REQUEST_FITS;
+    if (!changes_lineup(event.request)) {
+        tell(ow, request, fits, false, reason);
+        if (fits)
+            control_feed(ow, event);
+        return;
+    }
+    if (fits)
+        control_feed(ow, event);
+    bool changes = fits && (controller_in_change(control->core) || control->newcomer_count > 0);
+    if (changes)
+        describe(request, control->cause, sizeof control->cause);
+    tell(ow, request, fits || verdict == REQUEST_ALREADY, changes, reason);
+}
+
+void control_take_request(struct onward *ow)
+{
+    struct run_request request;
+    struct error error = {0};
+    bool found = false;
+    int code = rundir_take_request(ow->control->rundir, &request, &found, &error);
+    if (code != ONWARD_OK)
+        control_warn(ow, "%s", error.text);
+    else if (found)
+        answer(ow, &request);
+}
+
+void control_plan_change(struct onward *ow)
+{
+    struct message order = {.kind = ORDER_CHANGE};
+    ow->control->change_ns = clock_ns() + (int64_t)(ow->options.reform_limit_s * 1e9);
+    for (uint32_t i = 0; ow->dedicated && i < ow->seat_count; i++)
+        if (ow->seats[i].rank == 0 &&
+            transport_send(ow->transport, (int)i, &order, sizeof order) == ONWARD_OK)
+            return;
+    transport_interrupt(ow->transport); /* a worker that is the controller: between its own steps */
+}
+
+void control_change_overdue(struct onward *ow)
+{
+    if (ow->control->change_ns == 0 || clock_ns() < ow->control->change_ns)
+        return;
+    ow->control->change_ns = 0;
+    transport_interrupt(ow->transport);
+}
