@@ -12,12 +12,25 @@
 
 enum { MAX_TASKS = 100000 };
 
+struct status_input {
+    struct task_options task;
+    bool members;
+};
+
 static error_t parse_status(int key, char *text, struct argp_state *state)
 {
-    struct task_options *options = state->input;
+    struct status_input *input = state->input;
+    const struct task_options *options = &input->task;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = options;
+        state->child_inputs[0] = &input->task;
+        return 0;
+    case 'm':
+        input->members = true;
+        return 0;
+    case ARGP_KEY_SUCCESS:
+        if (input->members && !options->task)
+            options_refuse("status: --members: expected a TASK");
         return 0;
     case ARGP_KEY_ARG:
         if (options->task)
@@ -29,7 +42,10 @@ static error_t parse_status(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {{.argp = &task_argp}, {.argp = NULL}};
+static const struct argp_option table[] = {
+    {"members", 'm', NULL, 0, "show who the members of TASK are", 0}, {NULL, 0, NULL, 0, NULL, 0}};
 static const struct argp status_argp = {
+    .options = table,
     .parser = parse_status,
     .args_doc = "[TASK]",
     .doc = "Shows how TASK stands, or lists the tasks.",
@@ -55,8 +71,10 @@ static void print_metrics(const struct run_status *status)
 static void print_running(const struct run_status *status)
 {
     char text[64];
-    printf("%-12s %u, %u spare, %u lost\n", "workers", status->workers, status->spares,
-           status->losses);
+    printf("%-12s %u, %u spare, ", "workers", status->workers, status->spares);
+    if (status->draining)
+        printf("%u drained, ", status->draining);
+    printf("%u lost\n", status->losses);
     printf("%-12s process %lld on %s\n", "controller", (long long)status->pid, status->host);
     if (status->eta_s >= 0) {
         progress_duration(status->eta_s, text, sizeof text);
@@ -109,35 +127,74 @@ static json_t *standing_json(const struct rundir *rundir, const char *task,
         json_object_set_new(metrics, status->metrics[i].name,
                             number_json(status->metrics[i].value));
     json_t *more = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:s, s:o, s:s, s:I}",
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:s, s:o, s:s, "
+        "s:I}",
         "time", status->time, "incarnation", (json_int_t)status->incarnation, "epoch",
         (json_int_t)status->epoch, "step", (json_int_t)status->step, "step_count",
         (json_int_t)status->step_count, "checkpoint_step", (json_int_t)status->checkpoint_step,
-        "workers", (json_int_t)status->workers, "spares", (json_int_t)status->spares, "losses",
-        (json_int_t)status->losses, "progress", number_json(status->progress), "eta_s",
-        number_json(status->eta_s), "steps_per_s", number_json(status->steps_per_s), "exit_code",
-        (json_int_t)status->exit_code, "text", status->text, "metrics", metrics, "host",
-        status->host, "pid", (json_int_t)status->pid);
+        "workers", (json_int_t)status->workers, "spares", (json_int_t)status->spares, "draining",
+        (json_int_t)status->draining, "losses", (json_int_t)status->losses, "progress",
+        number_json(status->progress), "eta_s", number_json(status->eta_s), "steps_per_s",
+        number_json(status->steps_per_s), "exit_code", (json_int_t)status->exit_code, "text",
+        status->text, "metrics", metrics, "host", status->host, "pid", (json_int_t)status->pid);
     json_object_update(root, more);
     json_decref(more);
     return root;
 }
 
-static int show_task(const struct task_options *options)
+static json_t *members_json(const struct run_members *members)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct run_member *one = &members->list[i];
+        json_array_append_new(
+            list, json_pack("{s:I, s:i, s:s, s:s, s:I, s:I}", "member", (json_int_t)one->member,
+                            "rank", (int)one->rank, "role", one->role, "host", one->host, "pid",
+                            (json_int_t)one->pid, "epoch", (json_int_t)one->epoch));
+    }
+    return list;
+}
+
+static int print_members(const struct run_members *members)
+{
+    printf("%8s %6s %-10s %8s %6s %s\n", "MEMBER", "RANK", "ROLE", "PROCESS", "EPOCH", "HOST");
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct run_member *one = &members->list[i];
+        char rank[16] = "-";
+        if (one->rank >= 0)
+            snprintf(rank, sizeof rank, "%d", (int)one->rank);
+        printf("%8u %6s %-10s %8lld %6lld %s\n", one->member, rank, one->role, (long long)one->pid,
+               (long long)one->epoch, one->host);
+    }
+    return finish_output(0);
+}
+
+static int show_standing(const struct status_input *input, const struct rundir *rundir,
+                         const struct standing *standing, const struct run_members *members)
+{
+    if (!input->task.json)
+        return input->members ? print_members(members)
+                              : print_table(rundir, input->task.task, standing);
+    json_t *root = standing_json(rundir, input->task.task, standing);
+    if (input->members)
+        json_object_set_new(root, "members", members_json(members));
+    return print_json(root);
+}
+
+static int show_task(const struct status_input *input)
 {
     struct rundir *rundir;
     struct standing standing;
+    struct run_members members = {.list = NULL};
     struct error error;
-    int code = standing_open(options, &rundir, &error);
+    int code = standing_open(&input->task, &rundir, &error);
     if (code == ONWARD_OK)
         code = standing_read(rundir, &standing, &error);
-    int exit_code;
-    if (code != ONWARD_OK)
-        exit_code = say_error(&error);
-    else if (options->json)
-        exit_code = print_json(standing_json(rundir, options->task, &standing));
-    else
-        exit_code = print_table(rundir, options->task, &standing);
+    if (code == ONWARD_OK && input->members)
+        code = rundir_read_members(rundir, &members, &error);
+    int exit_code =
+        code == ONWARD_OK ? show_standing(input, rundir, &standing, &members) : say_error(&error);
+    run_members_clear(&members);
     rundir_close(rundir);
     return exit_code;
 }
@@ -196,7 +253,7 @@ static int list_tasks(const struct task_options *options)
 
 int verb_status(int argc, char **argv)
 {
-    struct task_options options = {.task = NULL};
-    options_parse(&status_argp, "onward status", argc, argv, &options);
-    return options.task ? show_task(&options) : list_tasks(&options);
+    struct status_input input = {.members = false};
+    options_parse(&status_argp, "onward status", argc, argv, &input);
+    return input.task.task ? show_task(&input) : list_tasks(&input.task);
 }
