@@ -21,7 +21,8 @@ static const char *const line_beginnings[] = {"PRTE has lost communication",
                                               "prterun:",
                                               "mpirun:",
                                               "prterun noticed",
-                                              "prted:"};
+                                              "prted:",
+                                              "NBC_Progress: an error"};
 
 static bool contains_any(const char *text, const char *const *words, size_t count)
 {
@@ -84,8 +85,12 @@ void noise_line(struct noise *noise, const char *line, size_t bytes,
         }
         noise_end(noise, show, context);
     }
+    bool belongs = noise->empty_follows && bytes == 0;
+    noise->empty_follows = false;
     if (is_dashed(line, bytes))
         hold(noise, line, bytes);
-    else if (!is_noise(line) && (*line || bytes == 0)) /* mpirun ends a message with a NUL */
+    else if (is_noise(line)) /* what libnbc says ends with two newlines */
+        noise->empty_follows = !strncmp(line, "NBC_", 4);
+    else if (!belongs && (*line || bytes == 0)) /* mpirun ends a message with a NUL */
         show(context, line, bytes);
 }

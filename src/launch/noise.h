@@ -12,6 +12,7 @@ enum { NOISE_BLOCK_BYTES = 8192 };
 struct noise {
     char block[NOISE_BLOCK_BYTES];
     size_t block_bytes; /* 0: outside of a block */
+    bool empty_follows; /* an empty line that belongs to what was dropped */
 };
 
 /* Takes one line (without its newline). Calls show(context, text, bytes) with what is to be shown:

@@ -15,6 +15,7 @@ void output_init(struct output *output, struct display *display, int target, int
     output->log = log;
     output->display = display;
     output->noise.block_bytes = 0;
+    output->noise.empty_follows = false;
     output->line_bytes = 0;
     output->last[0] = '\0';
 }

@@ -121,6 +121,20 @@ static void describe_epoch(struct progress_events *events, const json_t *event, 
     events->losses[0] = '\0';
 }
 
+static void describe_request(const json_t *event, struct words *words)
+{
+    words_add(words, "%s", text_of(event, "request"));
+    if (json_is_integer(json_object_get(event, "count")))
+        words_add(words, " %lld", number_of(event, "count"));
+    else if (json_is_integer(json_object_get(event, "member")))
+        words_add(words, " member %lld", number_of(event, "member"));
+    else if (*text_of(event, "host"))
+        words_add(words, " %s", text_of(event, "host"));
+    words_add(words, " was asked for by %s", text_of(event, "by"));
+    if (json_is_false(json_object_get(event, "accepted")))
+        words_add(words, " and refused: %s", text_of(event, "reason"));
+}
+
 bool progress_event(struct progress_events *events, const json_t *event, char *text,
                     size_t text_bytes)
 {
@@ -137,8 +151,13 @@ bool progress_event(struct progress_events *events, const json_t *event, char *t
             &words, "%s at step %lld: starting again from the newest checkpoint, incarnation %lld",
             text_of(event, "cause"), number_of(event, "step"), number_of(event, "incarnation"));
     else if (!strcmp(what, "request"))
-        words_add(&words, "%s was asked for by %s", text_of(event, "request"),
-                  text_of(event, "by"));
+        describe_request(event, &words);
+    else if (!strcmp(what, "joined"))
+        words_add(&words, "member %lld (host %s) joined the lineup", number_of(event, "member"),
+                  text_of(event, "host"));
+    else if (!strcmp(what, "drained"))
+        words_add(&words, "member %lld (host %s) is drained", number_of(event, "member"),
+                  text_of(event, "host"));
     return words.used > 0;
 }
 

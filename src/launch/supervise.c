@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@
 
 enum { TURN_MS = 50, PAUSE_S = 2 };
 
-static const double kill_s = 5;
+static const double kill_s = 5, stopped_grace_s = 1;
 /* The controller writes no status while the lineup changes, which may take a while. */
 static const double silent_detections = 12;
 
@@ -125,7 +126,10 @@ static void end_stopped(struct supervisor *s)
 {
     char text[128];
     /* Sooner than a silent controller counts as dead: then another member takes over. */
-    double limit_s = s->settings->detect_s / 2;
+    double limit_s = s->settings->detect_s / 2, silent_s = clock_now_s() - s->watch.changed_s;
+    if (silent_s >
+        limit_s) /* whoever is stopped by now holds it up: do not wait for each in turn */
+        limit_s = fmin(limit_s, stopped_grace_s);
     pid_t killed = stopped_look(&s->stopped, limit_s);
     if (killed == 0)
         return;

@@ -26,6 +26,7 @@ int verb_drain(int argc, char **argv);
 int verb_undrain(int argc, char **argv);
 int verb_checkpoint(int argc, char **argv);
 int verb_ckpt(int argc, char **argv);
+int verb_drill(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 
 /* Reads argv by argp, and makes its failures one line and status 2. name: "onward run". */

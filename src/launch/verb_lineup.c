@@ -97,7 +97,7 @@ static bool is_number(const char *text)
 
 static bool can_work(const struct run_member *member)
 {
-    return member->rank >= 0 || strcmp(member->role, "controller") != 0;
+    return strcmp(member->role, "controller") != 0;
 }
 
 static void name_hosts(struct words *words, const struct run_members *members)

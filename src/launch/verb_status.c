@@ -147,25 +147,32 @@ static json_t *members_json(const struct run_members *members)
     json_t *list = json_array();
     for (uint32_t i = 0; i < members->count; i++) {
         const struct run_member *one = &members->list[i];
-        json_array_append_new(
-            list, json_pack("{s:I, s:i, s:s, s:s, s:I, s:I}", "member", (json_int_t)one->member,
-                            "rank", (int)one->rank, "role", one->role, "host", one->host, "pid",
-                            (json_int_t)one->pid, "epoch", (json_int_t)one->epoch));
+        json_array_append_new(list, json_pack("{s:I, s:i, s:s, s:b, s:s, s:I, s:I}", "member",
+                                              (json_int_t)one->member, "rank", (int)one->rank,
+                                              "role", one->role, "controller", one->is_controller,
+                                              "host", one->host, "pid", (json_int_t)one->pid,
+                                              "epoch", (json_int_t)one->epoch));
     }
     return list;
 }
 
 static int print_members(const struct run_members *members)
 {
-    printf("%8s %6s %-10s %8s %6s %s\n", "MEMBER", "RANK", "ROLE", "PROCESS", "EPOCH", "HOST");
+    bool leads = false;
+    printf("%8s %6s %-12s %8s %6s %s\n", "MEMBER", "RANK", "ROLE", "PROCESS", "EPOCH", "HOST");
     for (uint32_t i = 0; i < members->count; i++) {
         const struct run_member *one = &members->list[i];
-        char rank[16] = "-";
+        char rank[16] = "-", role[32];
         if (one->rank >= 0)
             snprintf(rank, sizeof rank, "%d", (int)one->rank);
-        printf("%8u %6s %-10s %8lld %6lld %s\n", one->member, rank, one->role, (long long)one->pid,
+        bool took_over = one->is_controller && strcmp(one->role, "controller") != 0;
+        snprintf(role, sizeof role, "%s%s", one->role, took_over ? "*" : "");
+        leads |= took_over;
+        printf("%8u %6s %-12s %8lld %6lld %s\n", one->member, rank, role, (long long)one->pid,
                (long long)one->epoch, one->host);
     }
+    if (leads)
+        puts("* took over as the controller");
     return finish_output(0);
 }
 

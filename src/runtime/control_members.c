@@ -23,17 +23,18 @@ void control_fill_seats(const struct onward *ow, const struct change_report *rep
         const struct seat *before = find_seat(ow->seats, ow->seat_count, seats[i].member);
         seats[i].rank = member ? member->rank : CONTROLLER_NO_RANK;
         seats[i].draining = member && member->state == MEMBER_DRAINING;
+        seats[i].dedicated = reports[i].dedicated;
         seats[i].pid = reports[i].pid;
         seats[i].epoch = before ? before->epoch : control->opened.epoch;
     }
 }
 
-static const char *role_of(const struct core_member *member, const struct seat *seat)
+static const char *role_of(const struct seat *seat)
 {
-    return member && member->is_controller ? "controller"
-           : seat->draining                ? "draining"
-           : seat->rank >= 0               ? "worker"
-                                           : "spare";
+    return seat->dedicated   ? "controller"
+           : seat->draining  ? "draining"
+           : seat->rank >= 0 ? "worker"
+                             : "spare";
 }
 
 static void write_members(struct onward *ow)
@@ -45,10 +46,12 @@ static void write_members(struct onward *ow)
     for (uint32_t i = 0; i < ow->seat_count; i++) {
         const struct seat *seat = &ow->seats[i];
         struct run_member *one = &members.list[i];
-        *one = (struct run_member){
-            .member = seat->member, .rank = seat->rank, .pid = seat->pid, .epoch = seat->epoch};
-        snprintf(one->role, sizeof one->role, "%s",
-                 role_of(controller_find(ow->control->core, seat->member), seat));
+        *one = (struct run_member){.member = seat->member,
+                                   .rank = seat->rank,
+                                   .is_controller = seat->member == ow->member,
+                                   .pid = seat->pid,
+                                   .epoch = seat->epoch};
+        snprintf(one->role, sizeof one->role, "%s", role_of(seat));
         snprintf(one->host, sizeof one->host, "%s", seat->host);
     }
     /* As the status: a full disk must not stop the training. */

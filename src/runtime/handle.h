@@ -53,6 +53,7 @@ struct seat {
     uint32_t member, pid;
     int32_t rank; /* in the lineup; -1: none */
     bool draining;
+    bool dedicated; /* as the controller */
     int64_t epoch; /* since which it is a member */
     char host[HOST_BYTES];
 };

@@ -121,8 +121,8 @@ int rundir_read_status(const struct rundir *rundir, struct run_status *status, s
 struct run_member {
     uint32_t member;
     int32_t rank;                 /* in the lineup; -1: none */
-    char role[16];                /* controller worker spare draining; a worker that took over is
-                                     controller, with its rank */
+    bool is_controller;           /* the one that leads now */
+    char role[16];                /* worker spare draining, or controller: leads, and never works */
     char host[RUNDIR_HOST_BYTES]; /* as its kernel calls it */
     int64_t pid;                  /* there */
     int64_t epoch;                /* since which it is a member */

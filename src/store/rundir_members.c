@@ -7,9 +7,10 @@
 
 static json_t *encode_member(const struct run_member *member)
 {
-    return json_pack("{s:I, s:i, s:s, s:s, s:I, s:I}", "member", (json_int_t)member->member, "rank",
-                     (int)member->rank, "role", member->role, "host", member->host, "pid",
-                     (json_int_t)member->pid, "epoch", (json_int_t)member->epoch);
+    return json_pack("{s:I, s:i, s:s, s:b, s:s, s:I, s:I}", "member", (json_int_t)member->member,
+                     "rank", (int)member->rank, "role", member->role, "controller",
+                     member->is_controller, "host", member->host, "pid", (json_int_t)member->pid,
+                     "epoch", (json_int_t)member->epoch);
 }
 
 int rundir_write_members(struct rundir *rundir, const struct run_members *members,
@@ -34,13 +35,16 @@ static int decode_member(json_t *root, struct run_member *member, json_error_t *
 {
     const char *role, *host;
     json_int_t number, pid, epoch;
-    int rank;
-    if (json_unpack_ex(root, problem, 0, "{s:I, s:i, s:s, s:s, s:I, s:I}", "member", &number,
-                       "rank", &rank, "role", &role, "host", &host, "pid", &pid, "epoch",
-                       &epoch) != 0)
+    int rank, is_controller;
+    if (json_unpack_ex(root, problem, 0, "{s:I, s:i, s:s, s:b, s:s, s:I, s:I}", "member", &number,
+                       "rank", &rank, "role", &role, "controller", &is_controller, "host", &host,
+                       "pid", &pid, "epoch", &epoch) != 0)
         return -1;
-    *member =
-        (struct run_member){.member = (uint32_t)number, .rank = rank, .pid = pid, .epoch = epoch};
+    *member = (struct run_member){.member = (uint32_t)number,
+                                  .rank = rank,
+                                  .is_controller = is_controller,
+                                  .pid = pid,
+                                  .epoch = epoch};
     snprintf(member->role, sizeof member->role, "%s", role);
     snprintf(member->host, sizeof member->host, "%s", host);
     return 0;

@@ -86,6 +86,15 @@ static const struct {
     {{"{\"event\":\"warning\",\"text\":\"the disk is full\"}"}, "warning: the disk is full"},
     {{"{\"event\":\"request\",\"request\":\"stop\",\"by\":\"ann@n1\"}"},
      "stop was asked for by ann@n1"},
+    {{"{\"event\":\"request\",\"request\":\"drain\",\"by\":\"ann@n1\",\"host\":\"n3\","
+      "\"accepted\":true,\"changes\":true}"},
+     "drain n3 was asked for by ann@n1"},
+    {{"{\"event\":\"request\",\"request\":\"scale\",\"by\":\"ann@n1\",\"count\":1,"
+      "\"accepted\":false,\"reason\":\"too few\"}"},
+     "scale 1 was asked for by ann@n1 and refused: too few"},
+    {{"{\"event\":\"drained\",\"member\":4,\"host\":\"n3\"}"}, "member 4 (host n3) is drained"},
+    {{"{\"event\":\"joined\",\"member\":4,\"host\":\"n3\"}"},
+     "member 4 (host n3) joined the lineup"},
     {{"{\"event\":\"relaunch\",\"cause\":\"mpirun went down (signal 9)\",\"incarnation\":2,"
       "\"step\":40}"},
      "mpirun went down (signal 9) at step 40: starting again from the newest checkpoint, "
@@ -165,6 +174,7 @@ static const struct {
     {"[n1:123] *** Process received signal ***\n", "[n1:123] *** Process received signal ***\n"},
     {"[info] PMIx is nice: said the program\n", "[info] PMIx is nice: said the program\n"},
     {"[warn] Epoll MOD(4) on fd 24 failed.\n", ""},
+    {"NBC_Progress: an error 77 was found during schedule 0x5 at row-offset 0\n\nb\n\n", "b\n\n"},
     {"mpirun: Forwarding signal 18 to job\nloss 0.3\n", "loss 0.3\n"},
 };
 
