@@ -18,14 +18,14 @@ static double since(const struct stopped *stopped, pid_t pid, double now_s)
     return now_s;
 }
 
-pid_t stopped_look(struct stopped *stopped, double limit_s)
+uint32_t stopped_look(struct stopped *stopped, double limit_s, pid_t *killed)
 {
     double now_s = clock_now_s();
     if (now_s < stopped->next_s)
         return 0;
     struct stopped now = {.next_s = now_s + interval_s};
     struct process *list;
-    pid_t killed = 0;
+    uint32_t killed_count = 0;
     int count = processes_below(&list);
     for (int i = 0; i < count && now.count < STOPPED_MAX; i++) {
         if (list[i].state != 'T')
@@ -33,12 +33,14 @@ pid_t stopped_look(struct stopped *stopped, double limit_s)
         double since_s = since(stopped, list[i].pid, now_s);
         now.seen[now.count].pid = list[i].pid;
         now.seen[now.count++].since_s = since_s;
-        if (!killed && now_s - since_s > limit_s && kill(list[i].pid, SIGKILL) == 0)
-            killed = list[i].pid;
+        if (now_s - since_s > limit_s && kill(list[i].pid, SIGKILL) == 0) {
+            *killed = list[i].pid;
+            killed_count++;
+        }
     }
     free(list);
     *stopped = now;
-    return killed;
+    return killed_count;
 }
 
 void stopped_excuse(struct stopped *stopped, double seconds)

@@ -18,8 +18,9 @@ struct stopped {
 };
 
 /* Looks now and then at the processes below this one, and kills those that have been stopped for
- * longer than limit_s. Returns the process ID of one it killed, else 0. */
-pid_t stopped_look(struct stopped *stopped, double limit_s);
+ * longer than limit_s. Returns how many it killed, with the process ID of one of them in *killed.
+ */
+uint32_t stopped_look(struct stopped *stopped, double limit_s, pid_t *killed);
 
 /* This process was held up itself for so long: that does not count. */
 void stopped_excuse(struct stopped *stopped, double seconds);

@@ -127,14 +127,17 @@ static void end_stopped(struct supervisor *s)
     char text[128];
     /* Sooner than a silent controller counts as dead: then another member takes over. */
     double limit_s = s->settings->detect_s / 2, silent_s = clock_now_s() - s->watch.changed_s;
-    if (silent_s >
-        limit_s) /* whoever is stopped by now holds it up: do not wait for each in turn */
+    if (silent_s > limit_s) /* whoever is stopped by now holds it up: not each in turn */
         limit_s = fmin(limit_s, stopped_grace_s);
-    pid_t killed = stopped_look(&s->stopped, limit_s);
-    if (killed == 0)
+    pid_t killed = 0;
+    uint32_t count = stopped_look(&s->stopped, limit_s, &killed);
+    if (count == 0)
         return;
     snprintf(text, sizeof text, "process %ld was stopped for %.3g s and was killed", (long)killed,
              limit_s);
+    if (count > 1)
+        snprintf(text, sizeof text, "%u processes were stopped for %.3g s and were killed", count,
+                 limit_s);
     json_t *extra = json_pack("{s:s}", "text", text);
     rundir_event(s->settings->rundir, "warning", s->watch.status.epoch, s->watch.status.step, extra,
                  NULL);

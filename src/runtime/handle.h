@@ -54,7 +54,7 @@ struct seat {
     int32_t rank; /* in the lineup; -1: none */
     bool draining;
     bool dedicated; /* as the controller */
-    int64_t epoch; /* since which it is a member */
+    int64_t epoch;  /* since which it is a member */
     char host[HOST_BYTES];
 };
 

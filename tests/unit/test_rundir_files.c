@@ -14,6 +14,7 @@ START_TEST(gives_back_the_status)
                                       .checkpoint_step = -1,
                                       .workers = 4,
                                       .spares = 1,
+                                      .draining = 3,
                                       .members = 6,
                                       .losses = 2,
                                       .progress = 0.5,
@@ -31,6 +32,7 @@ START_TEST(gives_back_the_status)
     ck_assert_int_eq(read.checkpoint_step, -1);
     ck_assert_int_eq(read.exit_code, -1);
     ck_assert_uint_eq(read.losses, 2);
+    ck_assert_uint_eq(read.draining, 3);
     ck_assert_str_eq(read.text, status.text);
     ck_assert_str_eq(read.host, "n1");
     ck_assert_uint_eq(read.metric_count, 2);
@@ -38,6 +40,78 @@ START_TEST(gives_back_the_status)
         ck_assert(!strcmp(read.metrics[i].name, "bad")
                       ? read.metrics[i].value != read.metrics[i].value
                       : read.metrics[i].value == 0.25);
+    rundir_close(rundir);
+}
+END_TEST
+
+START_TEST(gives_back_the_members)
+{
+    struct rundir *rundir = make("t");
+    int64_t incarnation;
+    struct run_member list[] = {
+        {.member = 1, .rank = -1, .is_controller = true, .role = "controller", .host = "n1"},
+        {.member = 4000000000u, .rank = 7, .role = "worker", .host = "n2", .pid = 77, .epoch = 5},
+    };
+    struct run_members read, members = {.epoch = 5, .count = 2, .list = list};
+    ck_assert_int_eq(rundir_read_members(rundir, &read, &error), ONWARD_ERR_NOT_FOUND);
+    ck_assert_ptr_null(read.list);
+    ck_assert_int_eq(rundir_claim(rundir, &incarnation, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_write_members(rundir, &members, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_read_members(rundir, &read, &error), ONWARD_OK);
+    ck_assert_int_eq(read.incarnation, incarnation);
+    ck_assert_int_eq(read.epoch, 5);
+    ck_assert_uint_eq(read.count, 2);
+    ck_assert(read.list[0].is_controller && read.list[0].rank == -1);
+    ck_assert_str_eq(read.list[0].role, "controller");
+    ck_assert(!read.list[1].is_controller && read.list[1].rank == 7);
+    ck_assert_uint_eq(read.list[1].member, 4000000000u);
+    ck_assert_str_eq(read.list[1].host, "n2");
+    ck_assert(read.list[1].pid == 77 && read.list[1].epoch == 5);
+    run_members_clear(&read);
+    ck_assert_ptr_null(read.list);
+    rundir_close(rundir);
+}
+END_TEST
+
+/* As many as a task may have fit, with names of some length. */
+START_TEST(gives_back_many_members)
+{
+    struct rundir *rundir = make("t");
+    struct run_members read, members = {.epoch = 1, .count = 16384};
+    members.list = calloc(members.count, sizeof *members.list);
+    ck_assert_ptr_nonnull(members.list);
+    for (uint32_t i = 0; i < members.count; i++)
+        members.list[i] = (struct run_member){.member = i + 1,
+                                              .rank = (int32_t)i,
+                                              .role = "worker",
+                                              .host = "node-with-a-long-name-01234.cluster.example",
+                                              .pid = 4000000};
+    ck_assert_int_eq(rundir_write_members(rundir, &members, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_read_members(rundir, &read, &error), ONWARD_OK);
+    ck_assert_uint_eq(read.count, members.count);
+    ck_assert_uint_eq(read.list[16383].member, 16384);
+    run_members_clear(&read);
+    run_members_clear(&members);
+    rundir_close(rundir);
+}
+END_TEST
+
+static const char *const bad_members[] = {
+    "",
+    "{}",
+    "{\"incarnation\": 1, \"epoch\": 1}",
+    "{\"incarnation\": 1, \"epoch\": 1, \"members\": [7]}",
+    "{\"incarnation\": 1, \"epoch\": 1, \"members\": [{\"member\": 1, \"rank\": \"x\"}]}",
+};
+
+START_TEST(refuses_damaged_members)
+{
+    struct rundir *rundir = make("t");
+    struct run_members members;
+    write_text("t/members.json", bad_members[_i]);
+    ck_assert_int_eq(rundir_read_members(rundir, &members, &error), ONWARD_ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(error.text, "members.json"));
+    run_members_clear(&members);
     rundir_close(rundir);
 }
 END_TEST
@@ -160,6 +234,8 @@ static const char *const bad_requests[] = {
     "{\"request\": \"scale\", \"count\": -1}",
     "{\"request\": \"scale\", \"count\": 1.5}",
     "{\"request\": \"drain\", \"member\": -4}",
+    "{\"request\": \"drain\", \"member\": 4, \"task\": \"another\"}",
+    "{\"request\": \"stop\", \"task\": 7}",
 };
 
 START_TEST(moves_away_what_is_no_request)
@@ -230,6 +306,9 @@ static TCase *file_tests(void)
     TCase *tests = tcase_create("files");
     tcase_add_checked_fixture(tests, make_base, remove_base);
     tcase_add_test(tests, gives_back_the_status);
+    tcase_add_test(tests, gives_back_the_members);
+    tcase_add_test(tests, gives_back_many_members);
+    LOOP(tests, refuses_damaged_members, bad_members);
     LOOP(tests, refuses_damaged_files, bad_json);
     tcase_add_test(tests, bounds_what_it_reads);
     tcase_add_test(tests, appends_events);
