@@ -30,6 +30,7 @@ static void take_answer(struct answer *answer, const json_t *event)
     answer->taken = true;
     answer->accepted = json_is_true(json_object_get(event, "accepted"));
     answer->changes = json_is_true(json_object_get(event, "changes"));
+    answer->expected = number_of(event, "expected");
     answer->asked_epoch = number_of(event, "epoch");
     answer->step = number_of(event, "step");
     answer->done = !answer->accepted || !answer->changes;
@@ -40,7 +41,7 @@ static void take_epoch(struct answer *answer, const json_t *event)
 {
     if (number_of(event, "epoch") <= answer->asked_epoch)
         return;
-    answer->done = true;
+    answer->done = number_of(event, "workers") >= answer->expected;
     answer->epoch = number_of(event, "epoch");
     answer->step = number_of(event, "step");
     answer->workers = number_of(event, "workers");
@@ -120,7 +121,7 @@ static void add_workers(struct words *words, const struct answer *answer, int64_
 {
     words_add(words, "%lld worker%s on", (long long)workers, workers == 1 ? " goes" : "s go");
     if (is_scale(answer) && workers < answer->request.count)
-        words_add(words, ", as many as there are");
+        words_add(words, ", as many as there are%s", answer->expected > workers ? " by now" : "");
 }
 
 static int add_change(struct words *words, const struct answer *answer)

@@ -21,6 +21,7 @@ struct answer {
     bool ended;                 /* the task ended first */
     char reason[160];           /* why it was refused, or how the task ended */
     int64_t asked_epoch;        /* when it was taken */
+    int64_t expected;           /* so many workers are on their way; 0: not said */
     int64_t epoch, step, workers, steps_lost;
     double stall_s;
     struct member_list joined, drained;

@@ -104,6 +104,17 @@ static enum request_verdict judge(const struct onward *ow, const struct run_requ
     return verdict;
 }
 
+/* Workers that a scale leads to, when those who are spawned come. */
+static int64_t expected_workers(const struct onward *ow, int64_t count)
+{
+    const struct controller *core = ow->control->core;
+    const struct controller_policy *policy = controller_get_policy(core);
+    int64_t there = controller_worker_count(core) + controller_spare_count(core);
+    bool grows = policy->can_spawn && !ow->control->may_not_spawn;
+    int64_t expected = count < policy->subtask_count ? count : policy->subtask_count;
+    return grows || expected < there ? expected : there;
+}
+
 static void tell(struct onward *ow, const struct run_request *request, bool accepted, bool changes,
                  const char *reason)
 {
@@ -118,6 +129,8 @@ static void tell(struct onward *ow, const struct run_request *request, bool acce
         json_object_set_new(extra, "host", json_string(request->host));
     if (accepted && changes_lineup(type))
         json_object_set_new(extra, "changes", json_boolean(changes));
+    if (accepted && changes && type == REQUEST_SCALE)
+        json_object_set_new(extra, "expected", json_integer(expected_workers(ow, request->count)));
     if (!accepted)
         json_object_set_new(extra, "reason", json_string(reason));
     control_event(ow, "request", extra);
