@@ -22,6 +22,7 @@ enum {
     KEY_KEEP,
     KEY_MAX_RESTARTS,
     KEY_DETECT,
+    KEY_HANG,
     KEY_INJECT,
     KEY_MPIRUN,
     KEY_MPIRUN_ARGUMENT,
@@ -43,6 +44,7 @@ void launch_options_init(struct launch_options *options)
                                        .step_count = -1,
                                        .max_restarts = DEFAULT_MAX_RESTARTS,
                                        .detect_s = default_detect_s,
+                                       .hang_s = -1,
                                        .wait_s = -1};
 }
 
@@ -198,6 +200,9 @@ static bool parse_policy(int key, const char *text, struct launch_options *optio
     case KEY_DETECT:
         options->detect_s = options_seconds("--detect", text, max_detect_s);
         return true;
+    case KEY_HANG:
+        options->hang_s = !strcmp(text, "0") ? 0 : options_seconds("--hang", text, max_detect_s);
+        return true;
     default:
         return false;
     }
@@ -273,6 +278,8 @@ static const struct argp_option table[] = {
     {"replace", KEY_REPLACE, "none|spare|spawn", 0, "what takes the place of lost workers", 0},
     {"wait", KEY_WAIT, "SECONDS", 0, "wait so long for hosts when there are too few (default 0)",
      0},
+    {"hang", KEY_HANG, "SECONDS", 0,
+     "kill a worker whose step the others wait for so long; 0: never (default 60, or 20 steps)", 0},
     {"inject", KEY_INJECT, "FAULTS", 0, "rehearse faults, such as kill:worker=2@step=300", 0},
     {"mpirun", KEY_MPIRUN, "PATH", 0, "the mpirun to use (default $ONWARD_MPIRUN)", 0},
     {"mpirun-arg", KEY_MPIRUN_ARGUMENT, "A", 0, "hand A to mpirun; may be given several times", 0},

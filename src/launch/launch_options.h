@@ -22,6 +22,7 @@ struct launch_options {
     const char *hosts_option; /* which of the two was given; NULL: none */
     const char *agent, *local_directory, *replace;
     double wait_s; /* -1: not given */
+    double hang_s; /* 0: never; -1: not given */
     const char *inject;
     const char *mpirun; /* NULL: $ONWARD_MPIRUN, or the one that was there at build time */
     const char *mpirun_arguments[LAUNCH_MAX_MPIRUN_ARGUMENTS + 1];

@@ -213,6 +213,29 @@ uint32_t places_sweep(struct places *places, char *text, size_t text_bytes)
     return silent;
 }
 
+bool places_kill(const struct places *places, const char *host, int32_t pid)
+{
+    char number[NUMBER_BYTES];
+    struct agent_call *call = calloc(1, sizeof *call);
+    bool is_gone = false;
+    snprintf(number, sizeof number, "%ld", (long)pid);
+    char *const command[] = {
+        (char *)places->program, "kill", "--pid", number, "--", (char *)places->task,
+        (char *)places->base,    NULL};
+    for (uint32_t i = 0; call && i < places->count && !call->host; i++)
+        if (!strcmp(places->list[i].host.name, host))
+            *call = (struct agent_call){.host = host, .is_local = places->list[i].is_local};
+    if (call && call->host &&
+        agent_run(places->agent, command, call, 1, places->limit_s, AGENT_PATIENT, NULL) ==
+            ONWARD_OK) {
+        json_t *answer = answer_of(call);
+        is_gone = answer && json_integer_value(json_object_get(answer, "left")) == 0;
+        json_decref(answer);
+    }
+    free(call);
+    return is_gone;
+}
+
 /* Has the place an address in that network? A network in which two hosts have the same address is
  * not one that joins them (a bridge of containers, for one). */
 static bool is_in(const struct place *place, struct place_address network, bool same_allowed)

@@ -49,6 +49,10 @@ int places_usable(const struct places *places, struct hosts *hosts, struct error
  * did not answer, with the names of the first of them in text. */
 uint32_t places_sweep(struct places *places, char *text, size_t text_bytes);
 
+/* Kills one process of the task on a host, at most limit_s. False when the host is not known or did
+ * not say that the process is gone. */
+bool places_kill(const struct places *places, const char *host, int32_t pid);
+
 /* Puts "ADDRESS/BITS ADDRESS/BITS ..." into the addresses of the place; what is no such pair, or
  * too much, is passed over. */
 void places_take_addresses(struct place *place, const char *text);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_PROCESSES = 65536, STAT_BYTES = 512 };
+enum { MAX_PROCESSES = 65536, STAT_BYTES = 512, MAX_DEPTH = 256 };
 
 /* State and parent are the first words behind the command's name, which stands in parentheses and
  * may hold anything. */
@@ -58,4 +58,22 @@ int processes_below(struct process **list)
     if (table)
         closedir(table);
     return *list ? count : -1;
+}
+
+char processes_state_below(pid_t pid)
+{
+    char state = 0;
+    for (int depth = 0; depth < MAX_DEPTH && pid > 1; depth++) {
+        char name[16];
+        struct process process;
+        snprintf(name, sizeof name, "%ld", (long)pid);
+        if (pid == getpid())
+            return state;
+        if (!read_process(name, &process))
+            return 0;
+        if (depth == 0)
+            state = process.state;
+        pid = process.parent;
+    }
+    return 0;
 }

@@ -20,4 +20,7 @@ bool process_read(const char *name, struct process *process);
  * -1 when the table cannot be read. */
 int processes_below(struct process **list);
 
+/* The state of a process below the calling one; 0 when there is no such process any more. */
+char processes_state_below(pid_t pid);
+
 #endif

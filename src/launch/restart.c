@@ -50,7 +50,9 @@ static void describe_cause(const struct supervisor *s, enum outcome outcome, cha
 {
     char how[96];
     child_describe(&s->child, how, sizeof how);
-    if (outcome == OUTCOME_SILENT && s->watch.seen)
+    if (outcome == OUTCOME_CUT_OFF)
+        snprintf(text, text_bytes, "%s", s->cut_off);
+    else if (outcome == OUTCOME_SILENT && s->watch.seen)
         snprintf(text, text_bytes, "the controller was silent for %g s",
                  supervise_silent_limit_s(s));
     else if (outcome == OUTCOME_SILENT)

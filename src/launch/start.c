@@ -282,6 +282,7 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     supervise_defaults(&settings);
     settings.detect_s = options->detect_s;
     settings.wait_s = record->wait_s;
+    settings.hang_s = options->hang_s;
     int code = supervise(&settings, &result, error);
     if (code != ONWARD_OK)
         return say_error(error);

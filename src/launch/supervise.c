@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,13 +25,14 @@
 
 enum { TURN_MS = 50, PAUSE_S = 2 };
 
-static const double kill_s = 5, stopped_grace_s = 1;
+static const double kill_s = 5;
 /* The controller writes no status while the lineup changes, which may take a while. */
 static const double silent_detections = 12;
 
 void supervise_defaults(struct supervise_settings *settings)
 {
     settings->detect_s = 5;
+    settings->hang_s = -1;
     settings->start_s = 600;
     settings->stop_s = 60;
     settings->settle_s = 10;
@@ -53,6 +53,7 @@ static void show_event(void *context, const json_t *event)
     if (s->seen_s == 0) /* an event may be there a moment before the status */
         note_first_status(s);
     restart_note_event(s, event);
+    detector_event(&s->detector, event);
     if (progress_event(&s->events, event, text, sizeof text))
         display_line(s->settings->display, text);
 }
@@ -116,32 +117,10 @@ static void excuse_pause(struct supervisor *s)
 {
     double now_s = clock_now_s(), pause_s = now_s - s->turned_s;
     s->turned_s = now_s;
-    if (pause_s < PAUSE_S)
-        return;
-    s->watch.changed_s += pause_s;
-    stopped_excuse(&s->stopped, pause_s);
-}
-
-static void end_stopped(struct supervisor *s)
-{
-    char text[128];
-    /* Sooner than a silent controller counts as dead: then another member takes over. */
-    double limit_s = s->settings->detect_s / 2, silent_s = clock_now_s() - s->watch.changed_s;
-    if (silent_s > limit_s) /* whoever is stopped by now holds it up: not each in turn */
-        limit_s = fmin(limit_s, stopped_grace_s);
-    pid_t killed = 0;
-    uint32_t count = stopped_look(&s->stopped, limit_s, &killed);
-    if (count == 0)
-        return;
-    snprintf(text, sizeof text, "process %ld was stopped for %.3g s and was killed", (long)killed,
-             limit_s);
-    if (count > 1)
-        snprintf(text, sizeof text, "%u processes were stopped for %.3g s and were killed", count,
-                 limit_s);
-    json_t *extra = json_pack("{s:s}", "text", text);
-    rundir_event(s->settings->rundir, "warning", s->watch.status.epoch, s->watch.status.step, extra,
-                 NULL);
-    json_decref(extra);
+    if (pause_s > 4 * TURN_MS / 1e3)
+        detector_excuse(&s->detector, pause_s);
+    if (pause_s >= PAUSE_S)
+        s->watch.changed_s += pause_s;
 }
 
 double supervise_silent_limit_s(const struct supervisor *s)
@@ -155,9 +134,9 @@ static enum outcome watch_task(struct supervisor *s)
     for (;;) {
         supervise_turn(s);
         excuse_pause(s);
-        end_stopped(s);
         bool gone = s->child.ended; /* before the look: then the look sees all it wrote */
         look(s);
+        bool cut_off = detector_look(&s->detector, &s->watch.status, s->cut_off, sizeof s->cut_off);
         double silent_s = clock_now_s() - s->watch.changed_s;
         double limit_s = s->watch.seen ? supervise_silent_limit_s(s) : s->settings->start_s;
         if (s->watch.complete)
@@ -168,6 +147,8 @@ static enum outcome watch_task(struct supervisor *s)
             return OUTCOME_GONE;
         if (s->signal_count > 1 || (s->signal && clock_now_s() > s->stop_deadline_s))
             return OUTCOME_SIGNAL;
+        if (cut_off)
+            return OUTCOME_CUT_OFF;
         if (silent_s > limit_s)
             return OUTCOME_SILENT;
     }
@@ -212,6 +193,7 @@ static enum outcome run_incarnation(struct supervisor *s, char *log, size_t log_
     s->seen_s = 0;
     s->events.restart_s = 0;
     s->events.step_before = s->best_step;
+    detector_begin(&s->detector, s->incarnation);
     *code = child_start(&s->child, s->settings->allotment->argv, error);
     enum outcome outcome = OUTCOME_GONE;
     if (*code == ONWARD_OK) {
@@ -263,6 +245,22 @@ static int catch_signals(struct supervisor *s, sigset_t *before, struct error *e
     return ONWARD_OK;
 }
 
+static bool kill_on_host(void *context, const char *host, int32_t pid)
+{
+    const struct supervisor *s = context;
+    return places_kill(&s->settings->allotment->places, host, pid);
+}
+
+static int open_detector(struct supervisor *s, struct error *error)
+{
+    struct detector_settings settings = {.detect_s = s->settings->detect_s,
+                                         .hang_s = s->settings->hang_s,
+                                         .rundir = s->settings->rundir,
+                                         .kill_on_host = kill_on_host,
+                                         .context = s};
+    return detector_open(&s->detector, &settings, error);
+}
+
 int supervise(const struct supervise_settings *settings, struct supervise_result *result,
               struct error *error)
 {
@@ -276,11 +274,13 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
     s->incarnation = settings->incarnation;
     s->best_checkpoint = -1;
     s->budget.max = settings->max_restarts;
-    s->child.output = s->child.error_output = -1;
+    s->child.output = s->child.error_output = s->detector.listener.fd = -1;
     double begin_s = clock_now_s();
     int code = catch_signals(s, &before, error);
     if (code == ONWARD_OK)
         code = child_adopt_orphans(error);
+    if (code == ONWARD_OK)
+        code = open_detector(s, error);
     if (code == ONWARD_OK)
         code = supervise_all(s, error);
     display_clear(settings->display);
@@ -291,6 +291,7 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
     if (s->signal_fd >= 0)
         close(s->signal_fd);
     sigprocmask(SIG_SETMASK, &before, NULL);
+    detector_close(&s->detector);
     free(s);
     return code;
 }

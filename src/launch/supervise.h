@@ -14,6 +14,8 @@ struct supervise_settings {
     int max_restarts;
     double detect_s; /* what is silent for so long is lost; a controller has twelve times as long */
     double wait_s;   /* for hosts, when there are too few */
+    double detect_s; /* a member or host that is silent for longer is taken for dead */
+    double hang_s;   /* a worker that hangs in its step for longer too; see beats.h */
     double start_s;  /* the program has so long to open its task */
     double stop_s;   /* a task that was asked to stop has so long */
     double settle_s; /* mpirun has so long to end once the task ended */
@@ -29,7 +31,7 @@ struct supervise_result {
     int restarts;
 };
 
-/* Fills in the four limits. */
+/* Fills in the limits. */
 void supervise_defaults(struct supervise_settings *settings);
 
 /* Runs until the task ended one way or another. An error only where nothing could be started. */

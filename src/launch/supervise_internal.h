@@ -5,9 +5,9 @@
 
 #include "budget.h"
 #include "child.h"
+#include "detector.h"
 #include "output.h"
 #include "progress.h"
-#include "stopped.h"
 #include "supervise.h"
 #include "watch.h"
 
@@ -16,6 +16,7 @@ enum outcome {
     OUTCOME_ENDED,    /* the controller says that the task ended otherwise */
     OUTCOME_GONE,     /* mpirun went away without either */
     OUTCOME_SILENT,   /* the controller says nothing any more, or never did */
+    OUTCOME_CUT_OFF,  /* a host or a member is silent, and cannot be got rid of otherwise */
     OUTCOME_SIGNAL    /* a signal, and it could not be stopped in time */
 };
 
@@ -34,7 +35,8 @@ struct supervisor {
     struct watch watch;
     struct output output, error_output;
     struct progress_events events;
-    struct stopped stopped;
+    struct detector detector;
+    char cut_off[192]; /* OUTCOME_CUT_OFF: what is silent */
     struct budget budget;
     struct loss_streak losses;
     double turned_s; /* when the loop last came round */

@@ -263,6 +263,7 @@ static void commit(struct onward *ow, struct pass *pass)
     ow->changing = false;
     forget_orders(ow);
     take_role(ow, pass);
+    mark_place(ow, BEAT_INSIDE);
     ow->stall_s = !first        ? (double)(clock_ns() - ow->step_end_ns) / 1e9
                   : ow->spawned ? -1 /* it has no step before */
                                 : 0;

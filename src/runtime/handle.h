@@ -12,6 +12,7 @@
 #include "checkpoint.h"
 #include "controller.h"
 #include "error.h"
+#include "heart.h"
 #include "inject.h"
 #include "lineup.h"
 #include "onward.h"
@@ -133,10 +134,12 @@ struct onward {
 
     struct sum *sum;
     struct watchdog *watchdog; /* watchdog.h */
-    struct control *control;   /* NULL: this member is not the controller */
-    bool dedicated;            /* opened as the controller: never in the lineup */
-    bool spawned;              /* by the controller, and not joined to the others yet */
-    bool controller_spawns;    /* the controller is inside of a spawn, which may hang */
+    struct heart *heart;       /* NULL: there is no launcher */
+    struct heart_marks marks;
+    struct control *control; /* NULL: this member is not the controller */
+    bool dedicated;          /* opened as the controller: never in the lineup */
+    bool spawned;            /* by the controller, and not joined to the others yet */
+    bool controller_spawns;  /* the controller is inside of a spawn, which may hang */
 };
 
 /* Monotonic nanoseconds, and a bounded sleep. */
@@ -145,6 +148,9 @@ void sleep_ns(int64_t ns);
 
 /* open.c */
 void open_fill_news(const struct onward *ow, struct open_news *news, int code);
+
+/* next.c: the main thread is now at `place` (enum beat_place). */
+void mark_place(struct onward *ow, enum beat_place place);
 
 /* change.c: forms the lineup (again) with all other members. Returns ONWARD_OK with a role, or
  * none, or ended; else an error that ends this member. */

@@ -8,6 +8,19 @@
 /* A spare sleeps under 1 % of a core; a worker at the end of its steps waits for a short while. */
 enum { SPARE_NS = 10000000, END_NS = 1000000 };
 
+/* One store each: only this thread writes them. */
+void mark_place(struct onward *ow, enum beat_place place)
+{
+    struct heart_marks *marks = &ow->marks;
+    uint64_t moves = atomic_load_explicit(&marks->moves, memory_order_relaxed);
+    atomic_store_explicit(&marks->place, (uint8_t)place, memory_order_relaxed);
+    atomic_store_explicit(&marks->moves, moves + 1, memory_order_relaxed);
+    atomic_store_explicit(&marks->member, ow->member, memory_order_relaxed);
+    atomic_store_explicit(&marks->rank, ow->role.rank, memory_order_relaxed);
+    atomic_store_explicit(&marks->epoch, ow->role.epoch, memory_order_relaxed);
+    atomic_store_explicit(&marks->complete_step, ow->complete_step, memory_order_relaxed);
+}
+
 /* The step that just ended counts if no loss was seen in it. */
 static void end_step(struct onward *ow)
 {
@@ -85,7 +98,7 @@ static void wait_a_little(struct onward *ow)
     sleep_ns(ow->in_lineup ? END_NS : SPARE_NS);
 }
 
-int onward_next(struct onward *ow, struct onward_role *role)
+static int next(struct onward *ow, struct onward_role *role)
 {
     if (ow->ended)
         return ended(ow);
@@ -113,6 +126,15 @@ int onward_next(struct onward *ow, struct onward_role *role)
             return verdict;
         wait_a_little(ow);
     }
+}
+
+int onward_next(struct onward *ow, struct onward_role *role)
+{
+    mark_place(ow, BEAT_INSIDE);
+    int verdict = next(ow, role);
+    if (verdict > ONWARD_DONE)
+        mark_place(ow, verdict == ONWARD_STEP ? BEAT_STEP : BEAT_FINAL);
+    return verdict;
 }
 
 bool onward_ok(const struct onward *ow)
@@ -178,5 +200,8 @@ int onward_sum_end(struct onward *ow, void *total)
         return sum_result(ow, "onward_sum_end", ONWARD_ERR_LOST);
     }
     fault_at_phase(ow, INJECT_PHASE_SUM);
-    return sum_result(ow, "onward_sum_end", sum_end(ow->sum, transport_team(ow->transport), total));
+    mark_place(ow, BEAT_INSIDE);
+    int code = sum_end(ow->sum, transport_team(ow->transport), total);
+    mark_place(ow, ow->in_step ? BEAT_STEP : BEAT_FINAL);
+    return sum_result(ow, "onward_sum_end", code);
 }

@@ -242,6 +242,8 @@ static int open_on_rank(struct onward *ow)
 {
     int code = check_start(ow);
     ow->dedicated = !ow->spawned && transport_rank(ow->transport) == 0;
+    ow->role.rank = -1;
+    mark_place(ow, BEAT_INSIDE);
     if (code == ONWARD_OK && ow->dedicated)
         code = control_create(ow);
     code = share_news(ow, code);
@@ -249,15 +251,16 @@ static int open_on_rank(struct onward *ow)
         return code;
     ow->sum = sum_create();
     ow->watchdog = watchdog_create();
-    return ow->sum && ow->watchdog
-               ? ONWARD_OK
-               : error_set(&ow->error, ONWARD_ERR_MEMORY, "no memory or thread to open");
+    if (!ow->sum || !ow->watchdog)
+        return error_set(&ow->error, ONWARD_ERR_MEMORY, "no memory or thread to open");
+    return heart_start(&ow->marks, ow->host, ow->incarnation, &ow->heart, &ow->error);
 }
 
 static void release(struct onward *ow)
 {
     control_destroy(ow);
     transport_finish(ow->transport);
+    heart_stop(ow->heart); /* only now: to end MPI may take a while */
     watchdog_destroy(ow->watchdog);
     sum_destroy(ow->sum);
     slots_release(ow);

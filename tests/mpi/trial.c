@@ -3,11 +3,14 @@
  * changes the bits at the end.
  *
  *     trial [--steps N] [--subtasks N] [--length N] [--plain | --alloc] [--finish] [--pause US]
- *           [--spawned-dies US] [--spawned-waits US]
+ *           [--spawned-dies US] [--spawned-waits US] [--hang-at STEP] [--slow-at STEP]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
  * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return; --alloc has
- * the state in the library's memory, and fills the next one whatever the calls return. */
+ * the state in the library's memory, and fills the next one whatever the calls return.
+ * --hang-at, --slow-at: in that step the worker of rank 1 does not come back, or takes 8 s more,
+ * but once in a task. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +19,12 @@
 
 #include "onward.h"
 
+enum { SLOW_S = 8 };
+
 struct trial {
     size_t length;
     uint32_t subtasks;
-    int64_t steps;
+    int64_t steps, hang_at, slow_at; /* -1: in none */
     long pause_us, spawned_waits_us, spawned_dies_us;
     bool plain, alloc, finish;
     int array;          /* --alloc: the state's number */
@@ -43,6 +48,10 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
             trial->spawned_waits_us = atol(value);
         else if (strcmp(argv[i], "--spawned-dies") == 0)
             trial->spawned_dies_us = atol(value);
+        else if (strcmp(argv[i], "--hang-at") == 0)
+            trial->hang_at = atoll(value);
+        else if (strcmp(argv[i], "--slow-at") == 0)
+            trial->slow_at = atoll(value);
         trial->plain |= strcmp(argv[i], "--plain") == 0;
         trial->alloc |= strcmp(argv[i], "--alloc") == 0;
         trial->finish |= strcmp(argv[i], "--finish") == 0;
@@ -57,6 +66,28 @@ static void contribute(const struct trial *trial, uint32_t subtask, int64_t step
     }
 }
 
+/* Who takes the role of a worker that was killed for it must not do the same. */
+static bool is_first(const struct onward *ow)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/delayed", onward_run_directory(ow));
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static void delay(const struct onward *ow, const struct trial *trial,
+                  const struct onward_role *role)
+{
+    bool hangs = role->step == trial->hang_at, is_slow = role->step == trial->slow_at;
+    if (role->rank != 1 || (!hangs && !is_slow) || !is_first(ow))
+        return;
+    while (hangs)
+        usleep(1000);
+    sleep(SLOW_S);
+}
+
 /* next may be state itself. */
 static void update(const struct trial *trial, float *next)
 {
@@ -67,6 +98,7 @@ static void update(const struct trial *trial, float *next)
 
 static void step(struct onward *ow, const struct trial *trial, const struct onward_role *role)
 {
+    delay(ow, trial, role);
     onward_sum_begin(ow, ONWARD_FLOAT, trial->length);
     for (uint32_t k = role->first; k < role->first + role->count; k++) {
         contribute(trial, k, role->step);
@@ -140,7 +172,8 @@ static int work(struct onward *ow, struct trial *trial)
 
 int main(int argc, char **argv)
 {
-    struct trial trial = {.length = 1000, .subtasks = 16, .steps = 100};
+    struct trial trial = {
+        .length = 1000, .subtasks = 16, .steps = 100, .hang_at = -1, .slow_at = -1};
     struct onward_options options;
     struct onward *ow;
     read_arguments(&trial, argc, argv);

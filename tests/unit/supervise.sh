@@ -8,7 +8,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/onward-supervise.XXXXXX")
 # What a launcher that fails the test left behind must not stay.
 trap 'xargs kill -KILL <"$work/processes" 2>/dev/null; rm -rf "$work"' EXIT
 ONWARD_MPIRUN=$(cd "$srcdir/tests/unit" && pwd)/fake-mpirun
-export ONWARD_MPIRUN ONWARD_DIR="$work"
+FAKE_MEMBER=$(cd "${builddir:-.}" && pwd)/tests/unit/fake_member
+export ONWARD_MPIRUN FAKE_MEMBER ONWARD_DIR="$work"
 failures=0 tests=0
 
 fail() { failures=$((failures + 1)); echo "FAIL: $*"; sed 's/^/    /' "$work/out" "$work/err"; }
@@ -50,8 +51,13 @@ export STORY_STATUS=2; run nothing:bad-input 2
 run stopped-hang 75; within 14; says 'onward resume stopped-hang'; state stopped
 run slow:stopped-hang 0; silent_about 'step 7'; state complete
 run too-few 69; says 'fewer workers are left'; state failed
-run silent 0 --detect 0.1; relaunches 1; says 'was silent for 1.2 s'
-run frozen 0 --detect 2; relaunches 0; says 'was stopped for 1 s and was killed'
+run silent 0 --detect 0.2; relaunches 1; says 'the controller was silent for 2.4 s'
+run frozen 0 --detect 1; relaunches 0; says 'on host .* was silent for 1 s and was killed'
+run host-silent 0 --detect 1; relaunches 1; says 'host n3 was silent for 1 s at step 5: starting again'
+run half-silent 0 --detect 1; relaunches 1
+says 'process 77 on host n3) was silent for 1 s and could not be killed'
+run leaves 0 --detect 1; relaunches 0
+run no-member 0 --detect 1; relaunches 0
 run rehearses 0 --inject kill:worker=0@step=3; relaunches 1
 run other-incarnation 1 --max-restarts 0; state failed
 run garbage 0

@@ -53,11 +53,12 @@ END_TEST
 START_TEST(reads_more_options)
 {
     struct launch_options options;
-    parse("--max-restarts 0 --detect 2.5 --inject kill:worker=2@step=300 --mpirun-arg a "
+    parse("--max-restarts 0 --detect 2.5 --hang 30 --inject kill:worker=2@step=300 --mpirun-arg a "
           "--mpirun-arg=b --json",
           &options);
     ck_assert_int_eq(options.max_restarts, 0);
     ck_assert(options.detect_s == 2.5);
+    ck_assert(options.hang_s == 30);
     ck_assert_str_eq(options.inject, "kill:worker=2@step=300");
     ck_assert_uint_eq(options.mpirun_argument_count, 2);
     ck_assert_str_eq(options.mpirun_arguments[1], "b");
@@ -114,6 +115,8 @@ static const char *const bad_options[] = {
     "--max-restarts -1",
     "--detect 0",
     "--detect nan",
+    "--hang -1",
+    "--hang soon",
     "--inject kill",
     "--inject kill:worker=1@step=3,",
     "--hosts n[2-1]",

@@ -1,0 +1,247 @@
+/* beats.c - the members as their heartbeats tell of them: a bounded array, found by host and
+ * process through a hash table of twice its size. Nothing is taken out before the next incarnation;
+ * who is gone is marked, so that a beat that comes late does not bring it back. */
+#include "beats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOTS = 32768, MIN_HANG_S = 60, HANG_STEPS = 20 };
+
+struct entry {
+    struct beat beat; /* the newest */
+    double beat_s;    /* when it came */
+    double moved_s;   /* when its main thread was first seen where it is */
+    bool gone, killed;
+};
+
+struct beats {
+    struct beats_settings settings;
+    char host[BEAT_HOST_BYTES];
+    int64_t incarnation;
+    uint32_t count;
+    struct entry entries[BEATS_MAX_MEMBERS];
+    uint32_t slots[SLOTS]; /* index + 1; 0: empty */
+};
+
+struct beats *beats_create(const struct beats_settings *settings)
+{
+    struct beats *beats = calloc(1, sizeof *beats);
+    if (!beats)
+        return NULL;
+    beats->settings = *settings;
+    strncpy(beats->host, settings->host, sizeof beats->host - 1);
+    beats->settings.host = beats->host;
+    return beats;
+}
+
+void beats_destroy(struct beats *beats)
+{
+    free(beats);
+}
+
+void beats_begin(struct beats *beats, int64_t incarnation)
+{
+    beats->incarnation = incarnation;
+    beats->count = 0;
+    memset(beats->slots, 0, sizeof beats->slots);
+}
+
+/* FNV-1a. */
+static uint32_t hash(const char *host, int32_t pid)
+{
+    uint32_t number = (2166136261u ^ (uint32_t)pid) * 16777619u;
+    for (const char *c = host; *c; c++)
+        number = (number ^ (unsigned char)*c) * 16777619u;
+    return number ^ number >> 15;
+}
+
+/* The entry of the beat's process, a new one where there is none; NULL: one too many. */
+static struct entry *find(struct beats *beats, const struct beat *beat, bool *is_new)
+{
+    uint32_t slot = hash(beat->host, beat->pid) % SLOTS;
+    *is_new = false;
+    for (; beats->slots[slot] != 0; slot = (slot + 1) % SLOTS) {
+        struct entry *entry = &beats->entries[beats->slots[slot] - 1];
+        if (entry->beat.pid == beat->pid && strcmp(entry->beat.host, beat->host) == 0)
+            return entry;
+    }
+    if (beats->count == BEATS_MAX_MEMBERS)
+        return NULL;
+    *is_new = true;
+    beats->slots[slot] = ++beats->count;
+    return &beats->entries[beats->count - 1];
+}
+
+void beats_take(struct beats *beats, const struct beat *beat, double now_s)
+{
+    bool is_new;
+    if (beat->incarnation != beats->incarnation)
+        return;
+    struct entry *entry = find(beats, beat, &is_new);
+    if (!entry || (!is_new && beat->sequence <= entry->beat.sequence))
+        return;
+    if (is_new)
+        *entry = (struct entry){.moved_s = now_s};
+    else if (beat->moves != entry->beat.moves)
+        entry->moved_s = now_s;
+    entry->beat = *beat;
+    entry->beat_s = now_s;
+    entry->gone |= beat->ends;
+}
+
+static double earlier(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+void beats_excuse(struct beats *beats, double pause_s, double now_s)
+{
+    for (uint32_t i = 0; i < beats->count; i++) {
+        struct entry *entry = &beats->entries[i];
+        entry->beat_s = earlier(entry->beat_s + pause_s, now_s);
+        entry->moved_s = earlier(entry->moved_s + pause_s, now_s);
+    }
+}
+
+void beats_lost(struct beats *beats, uint32_t member)
+{
+    for (uint32_t i = 0; i < beats->count; i++)
+        if (member != 0 && beats->entries[i].beat.member == member)
+            beats->entries[i].gone = true;
+}
+
+void beats_forget(struct beats *beats, uint32_t index)
+{
+    beats->entries[index].gone = true;
+}
+
+void beats_defer(struct beats *beats, uint32_t index, double now_s)
+{
+    beats->entries[index].beat_s = beats->entries[index].moved_s = now_s;
+}
+
+void beats_killed(struct beats *beats, uint32_t index, double now_s)
+{
+    beats_defer(beats, index, now_s);
+    beats->entries[index].killed = true;
+}
+
+static struct beats_finding make_finding(const struct beats *beats, enum beats_kind kind,
+                                         uint32_t index, double limit_s)
+{
+    const struct entry *entry = &beats->entries[index];
+    struct beats_finding finding = {.kind = kind,
+                                    .index = index,
+                                    .member = entry->beat.member,
+                                    .pid = entry->beat.pid,
+                                    .limit_s = limit_s,
+                                    .is_local = strcmp(entry->beat.host, beats->host) == 0,
+                                    .again = entry->killed};
+    memcpy(finding.host, entry->beat.host, sizeof finding.host);
+    return finding;
+}
+
+/* When the host of the silent entry last said anything. The members of a host that dies fall silent
+ * within one pause between two beats; detect_s / 2 is four of them. */
+static enum beats_kind judge_host(const struct beats *beats, const struct entry *silent,
+                                  double now_s)
+{
+    double newest_s = silent->beat_s;
+    for (uint32_t i = 0; i < beats->count; i++) {
+        const struct entry *entry = &beats->entries[i];
+        if (!entry->gone && entry->beat_s > newest_s &&
+            strcmp(entry->beat.host, silent->beat.host) == 0)
+            newest_s = entry->beat_s;
+    }
+    double silent_s = now_s - newest_s, detect_s = beats->settings.detect_s;
+    return silent_s > detect_s       ? BEATS_SILENT_HOST
+           : silent_s > detect_s / 2 ? BEATS_NOTHING /* soon to be seen */
+                                     : BEATS_SILENT;
+}
+
+static struct beats_finding find_silent(const struct beats *beats, double now_s)
+{
+    double detect_s = beats->settings.detect_s;
+    for (uint32_t i = 0; i < beats->count; i++) {
+        const struct entry *entry = &beats->entries[i];
+        if (entry->gone || now_s - entry->beat_s <= detect_s)
+            continue;
+        enum beats_kind kind = strcmp(entry->beat.host, beats->host) == 0
+                                   ? BEATS_SILENT
+                                   : judge_host(beats, entry, now_s);
+        if (kind != BEATS_NOTHING)
+            return make_finding(beats, kind, i, detect_s);
+    }
+    return (struct beats_finding){.kind = BEATS_NOTHING};
+}
+
+/* The workers of the newest lineup, taken together. */
+struct lineup_view {
+    bool settled;   /* all members are in one epoch, and speak, but for those that were killed */
+    uint32_t count; /* workers */
+    uint32_t inside;
+    uint32_t longest_ms;
+    double moved_s; /* when one of them last moved */
+};
+
+static struct lineup_view view_lineup(const struct beats *beats, double now_s)
+{
+    struct lineup_view view = {.settled = true};
+    int64_t epoch = 0;
+    for (uint32_t i = 0; i < beats->count; i++) {
+        const struct entry *entry = &beats->entries[i];
+        if (entry->beat.longest_ms > view.longest_ms)
+            view.longest_ms = entry->beat.longest_ms;
+        if (entry->gone || entry->killed)
+            continue;
+        if (epoch == 0)
+            epoch = entry->beat.epoch;
+        view.settled &= epoch > 0 && entry->beat.epoch == epoch &&
+                        now_s - entry->beat_s <= beats->settings.detect_s;
+        if (entry->beat.rank < 0)
+            continue;
+        view.count++;
+        view.inside += entry->beat.place == BEAT_INSIDE;
+        if (entry->moved_s > view.moved_s)
+            view.moved_s = entry->moved_s;
+    }
+    return view;
+}
+
+static double automatic_hang_s(const struct lineup_view *view)
+{
+    double steps_s = HANG_STEPS * (double)view->longest_ms / 1e3;
+    return steps_s > MIN_HANG_S ? steps_s : MIN_HANG_S;
+}
+
+/* Where all workers are in the program, they may wait there for one another by MPI calls of their
+ * own: nobody can say who hangs. A lone worker, and the final work, which one worker does while the
+ * others wait, may take as long as they like unless a limit was given. */
+static struct beats_finding find_hang(const struct beats *beats, double now_s)
+{
+    struct beats_finding nothing = {.kind = BEATS_NOTHING};
+    double hang_s = beats->settings.hang_s;
+    bool is_given = hang_s > 0;
+    if (hang_s == 0)
+        return nothing;
+    struct lineup_view view = view_lineup(beats, now_s);
+    if (!is_given)
+        hang_s = automatic_hang_s(&view);
+    if (!view.settled || now_s - view.moved_s <= hang_s ||
+        (view.inside == 0 && !(is_given && view.count == 1)))
+        return nothing;
+    for (uint32_t i = 0; i < beats->count; i++) {
+        const struct entry *entry = &beats->entries[i];
+        if (!entry->gone && !entry->killed && entry->beat.rank >= 0 &&
+            (entry->beat.place == BEAT_STEP || (is_given && entry->beat.place == BEAT_FINAL)))
+            return make_finding(beats, BEATS_HANG, i, hang_s);
+    }
+    return nothing;
+}
+
+struct beats_finding beats_find(const struct beats *beats, double now_s)
+{
+    struct beats_finding finding = find_silent(beats, now_s);
+    return finding.kind != BEATS_NOTHING ? finding : find_hang(beats, now_s);
+}

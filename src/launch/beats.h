@@ -1,0 +1,65 @@
+/* beats.h - who of the task is silent, and who hangs, by the heartbeats of its members.
+ *
+ * Three things can be found:
+ *     silent       a member said nothing for detect_s, although it had not said that it leaves
+ *     silent host  all members of another host did
+ *     hang         a member's heartbeats come, but its main thread has been in the program's step
+ *                  for hang_s, in which no worker of the lineup moved and some waited for it
+ * Whoever calls deals with it and says so (beats_forget, beats_defer, beats_killed). Time is passed
+ * in. */
+#ifndef LAUNCH_BEATS_H
+#define LAUNCH_BEATS_H
+
+#include "beat.h"
+
+enum { BEATS_MAX_MEMBERS = 12288 };
+
+struct beats;
+
+struct beats_settings {
+    double detect_s;
+    double hang_s;    /* 0: never; below 0: at least a minute and 20 of the longest steps seen */
+    const char *host; /* of the launcher; copied */
+};
+
+enum beats_kind { BEATS_NOTHING, BEATS_SILENT, BEATS_SILENT_HOST, BEATS_HANG };
+
+struct beats_finding {
+    enum beats_kind kind;
+    uint32_t index; /* for beats_forget and the like */
+    uint32_t member;
+    int32_t pid;
+    double limit_s; /* that was exceeded */
+    bool is_local;  /* on the launcher's host */
+    bool again;     /* it was killed before, and did not go */
+    char host[BEAT_HOST_BYTES];
+};
+
+struct beats *beats_create(const struct beats_settings *settings); /* NULL: out of memory */
+void beats_destroy(struct beats *beats);
+
+/* A new incarnation: forgets all members, and takes no others' beats. */
+void beats_begin(struct beats *beats, int64_t incarnation);
+
+/* One beat, its token checked. Of another incarnation, older than the newest of its process, or of
+ * one too many: ignored. */
+void beats_take(struct beats *beats, const struct beat *beat, double now_s);
+
+/* The launcher was held up itself for so long: that does not count as silence. */
+void beats_excuse(struct beats *beats, double pause_s, double now_s);
+
+/* MPI noticed itself that the member is lost. */
+void beats_lost(struct beats *beats, uint32_t member);
+
+/* The next finding; BEATS_NOTHING when all is well. The same one comes back until it is dealt with.
+ */
+struct beats_finding beats_find(const struct beats *beats, double now_s);
+
+/* Its process is gone. */
+void beats_forget(struct beats *beats, uint32_t index);
+/* It has a reason to be silent, and detect_s more. */
+void beats_defer(struct beats *beats, uint32_t index, double now_s);
+/* It was killed, and has detect_s to be gone: from beats_lost or its next finding. */
+void beats_killed(struct beats *beats, uint32_t index, double now_s);
+
+#endif

@@ -1,0 +1,150 @@
+/* detector.c - hears, judges, kills, and says in the event log what it killed. */
+#include "detector.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "processes.h"
+#include "say.h"
+
+enum { MAX_BEATS_AT_ONCE = 65536, MEMBER_BYTES = 160, WARNING_BYTES = 256 };
+
+enum kill_result { KILL_DONE, KILL_GONE, KILL_HELD, KILL_FAILED };
+
+int detector_open(struct detector *detector, const struct detector_settings *settings,
+                  struct error *error)
+{
+    char host[BEAT_HOST_BYTES] = "", number[32];
+    gethostname(host, sizeof host - 1);
+    detector->settings = *settings;
+    detector->listener.fd = -1;
+    detector->beats = beats_create(&(struct beats_settings){
+        .detect_s = settings->detect_s, .hang_s = settings->hang_s, .host = host});
+    if (!detector->beats)
+        return error_set(error, ONWARD_ERR_MEMORY, "failure detector: out of memory");
+    snprintf(number, sizeof number, "%.6g", settings->detect_s);
+    setenv("ONWARD_DETECT_S", number, 1);
+    return listen_open(&detector->listener, error);
+}
+
+void detector_begin(struct detector *detector, int64_t incarnation)
+{
+    beats_begin(detector->beats, incarnation);
+}
+
+static void hear(struct detector *detector)
+{
+    struct beat beat;
+    int budget = MAX_BEATS_AT_ONCE;
+    double now_s = clock_now_s();
+    while (listen_take(&detector->listener, &budget, &beat))
+        beats_take(detector->beats, &beat, now_s);
+}
+
+/* A process that a debugger holds ('t') is silent for a good reason. */
+static enum kill_result kill_here(pid_t pid)
+{
+    char state = processes_state_below(pid);
+    if (state == 0)
+        return KILL_GONE;
+    if (state == 't')
+        return KILL_HELD;
+    return kill(pid, SIGKILL) == 0 ? KILL_DONE : KILL_FAILED;
+}
+
+static enum kill_result kill_found(const struct detector *detector,
+                                   const struct beats_finding *finding)
+{
+    const struct detector_settings *settings = &detector->settings;
+    if (finding->is_local)
+        return kill_here(finding->pid);
+    return settings->kill_on_host &&
+                   settings->kill_on_host(settings->context, finding->host, finding->pid)
+               ? KILL_DONE
+               : KILL_FAILED;
+}
+
+static void describe(const struct beats_finding *finding, char *text, size_t text_bytes)
+{
+    char member[MEMBER_BYTES];
+    snprintf(member, sizeof member, "member %u (process %d on host %s)", finding->member,
+             finding->pid, finding->host);
+    if (finding->kind == BEATS_SILENT_HOST)
+        snprintf(text, text_bytes, "host %s was silent for %g s", finding->host, finding->limit_s);
+    else if (finding->kind == BEATS_SILENT)
+        snprintf(text, text_bytes, "%s was silent for %g s", member, finding->limit_s);
+    else
+        snprintf(text, text_bytes, "%s did not end its step in %g s, while others waited for it",
+                 member, finding->limit_s);
+}
+
+static void warn(const struct detector *detector, const struct run_status *status, const char *text)
+{
+    json_t *extra = json_pack("{s:s}", "text", text);
+    rundir_event(detector->settings.rundir, "warning", status->epoch, status->step, extra, NULL);
+    json_decref(extra);
+}
+
+/* False when the finding cannot be dealt with: *cause says why. */
+static bool deal_with(struct detector *detector, const struct beats_finding *finding,
+                      const struct run_status *status, char *cause, size_t cause_bytes)
+{
+    char what[WARNING_BYTES], text[WARNING_BYTES + 32];
+    describe(finding, what, sizeof what);
+    if (finding->kind == BEATS_SILENT_HOST) {
+        snprintf(cause, cause_bytes, "%s", what);
+        return false;
+    }
+    enum kill_result result = kill_found(detector, finding);
+    if (result == KILL_FAILED || (result == KILL_DONE && finding->again)) {
+        snprintf(cause, cause_bytes, "%s and could not be killed", what);
+        return false;
+    }
+    if (result == KILL_GONE)
+        beats_forget(detector->beats, finding->index);
+    else if (result == KILL_HELD)
+        beats_defer(detector->beats, finding->index, clock_now_s());
+    if (result != KILL_DONE)
+        return true;
+    beats_killed(detector->beats, finding->index, clock_now_s());
+    snprintf(text, sizeof text, "%s and was killed", what);
+    warn(detector, status, text);
+    return true;
+}
+
+bool detector_look(struct detector *detector, const struct run_status *status, char *cause,
+                   size_t cause_bytes)
+{
+    hear(detector);
+    for (int i = 0; i < BEATS_MAX_MEMBERS; i++) { /* each finding is dealt with once */
+        struct beats_finding finding = beats_find(detector->beats, clock_now_s());
+        if (finding.kind == BEATS_NOTHING)
+            return false;
+        if (!deal_with(detector, &finding, status, cause, cause_bytes))
+            return true;
+    }
+    return false;
+}
+
+void detector_excuse(struct detector *detector, double pause_s)
+{
+    beats_excuse(detector->beats, pause_s, clock_now_s());
+}
+
+void detector_event(struct detector *detector, const json_t *event)
+{
+    const char *name = json_string_value(json_object_get(event, "event"));
+    json_int_t member = json_integer_value(json_object_get(event, "member"));
+    if (name && strcmp(name, "lost") == 0 && member > 0 && member <= UINT32_MAX)
+        beats_lost(detector->beats, (uint32_t)member);
+}
+
+void detector_close(struct detector *detector)
+{
+    listen_close(&detector->listener);
+    beats_destroy(detector->beats);
+    detector->beats = NULL;
+}

@@ -1,0 +1,45 @@
+/* detector.h - the failure detector: hears the members' heartbeats (listen.h), finds who is silent
+ * or hangs (beats.h), and kills it, so that its death reaches the others through MPI and they go on
+ * without it. What cannot be killed, and a whole host that is silent, is a reason to take mpirun
+ * down and start it again. */
+#ifndef LAUNCH_DETECTOR_H
+#define LAUNCH_DETECTOR_H
+
+#include "beats.h"
+#include "listen.h"
+#include "rundir.h"
+
+struct detector_settings {
+    double detect_s, hang_s; /* as in struct beats_settings */
+    struct rundir *rundir;
+    /* Kills a process on another host, in bounded time (everything waits for it); false when that
+     * could not be done. NULL: there is no means to. */
+    bool (*kill_on_host)(void *context, const char *host, int32_t pid);
+    void *context;
+};
+
+struct detector {
+    struct detector_settings settings;
+    struct listener listener;
+    struct beats *beats;
+};
+
+/* Hands down to the members where heartbeats go and how often. Without it (zeroed, with the
+ * listener's fd at -1) detector_close may be called. */
+int detector_open(struct detector *detector, const struct detector_settings *settings,
+                  struct error *error);
+void detector_begin(struct detector *detector, int64_t incarnation);
+
+/* Hears, judges and kills. True when mpirun has to be taken down: *cause says why. status: where
+ * the task stands, for the event log. */
+bool detector_look(struct detector *detector, const struct run_status *status, char *cause,
+                   size_t cause_bytes);
+
+/* The launcher was held up for so long. */
+void detector_excuse(struct detector *detector, double pause_s);
+/* A line of the event log. */
+void detector_event(struct detector *detector, const json_t *event);
+
+void detector_close(struct detector *detector);
+
+#endif
