@@ -142,6 +142,7 @@ int options_own(struct onward_options *options, struct error *error)
                                                                    : "/dev/shm");
     options->inject = copy(options->inject);
     options->program = copy(options->program);
+    options->hosts = copy(options->hosts);
     if (!options->hosts || !options->task || !options->directory || !options->local_directory ||
         !options->inject || !options->program) {
         options_release(options);
