@@ -69,7 +69,7 @@ char processes_state_below(pid_t pid)
         snprintf(name, sizeof name, "%ld", (long)pid);
         if (pid == getpid())
             return state;
-        if (!read_process(name, &process))
+        if (!process_read(name, &process))
             return 0;
         if (depth == 0)
             state = process.state;
