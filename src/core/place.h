@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PLACE_MAX_HOSTS = 4096, PLACE_TEXT_BYTES = 4096 };
+enum { PLACE_MAX_HOSTS = 4096, PLACE_TEXT_BYTES = 240 };
 
 /* Where `count` members go; hosts is NAME:COUNT,... or "": anywhere. */
 struct place {

@@ -22,7 +22,11 @@
 
 #include "error.h"
 
-enum { TRANSPORT_MAX_MESSAGE_BYTES = 64 * 1024, TRANSPORT_SEND_SLOTS = 64 };
+enum {
+    TRANSPORT_MAX_MESSAGE_BYTES = 64 * 1024,
+    TRANSPORT_SEND_SLOTS = 64,
+    TRANSPORT_INFO_BYTES = 250 /* of a text that goes to MPI_Comm_spawn, with NUL */
+};
 
 struct transport;
 
@@ -76,7 +80,7 @@ struct transport_spawn {
     uint32_t count;
     const char *host;        /* where: comma separated, as mpirun's --host; NULL: anywhere */
     bool host_is_new;        /* the host is not part of the job yet */
-    const char *environment; /* NAME=VALUE lines */
+    const char *environment; /* NAME=VALUE; both texts below TRANSPORT_INFO_BYTES */
 };
 enum transport_newcomers { NEWCOMERS_NONE, NEWCOMERS_PREPARE, NEWCOMERS_READY, NEWCOMERS_LOST };
 /* Controller: starts them and hands each the news. Blocks until they have started MPI; the caller

@@ -15,6 +15,7 @@
  * connection that is set up later, to a process that is gone by then, can hang. Newcomers take no
  * part in the agreement, since it runs over the communicator that was there before them; hence the
  * verdict. A bridge that saw a loss is given up with all newcomers on it. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -113,6 +114,8 @@ static int make_own(struct transport *transport, struct error *error)
 static MPI_Info describe_spawn(const struct transport_spawn *spawn)
 {
     MPI_Info info;
+    assert(strlen(spawn->environment) < TRANSPORT_INFO_BYTES);
+    assert(!spawn->host || strlen(spawn->host) < TRANSPORT_INFO_BYTES);
     MPI_Info_create(&info);
     MPI_Info_set(info, "PMIX_ENVAR", spawn->environment);
     if (spawn->host)

@@ -94,8 +94,31 @@ static const char *read_environment(struct onward_options *options)
     return bad;
 }
 
+/* A spawned member's environment, NAME=VALUE lines: the file that ONWARD_SPAWNED names. What cannot
+ * be read is missed by whoever wants it. */
+static void take_spawned_environment(void)
+{
+    const char *path = getenv("ONWARD_SPAWNED");
+    FILE *file = path ? fopen(path, "re") : NULL;
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t length;
+    while (file && (length = getline(&line, &room, file)) > 0) {
+        char *value = strchr(line, '=');
+        if (!value || line[length - 1] != '\n')
+            continue;
+        line[length - 1] = '\0';
+        *value++ = '\0';
+        setenv(line, value, 1);
+    }
+    free(line);
+    if (file)
+        fclose(file);
+}
+
 void onward_options_init(struct onward_options *options)
 {
+    take_spawned_environment();
     *options = (struct onward_options){.min_workers = 1,
                                        .checkpoint_auto = true,
                                        .checkpoint_keep = DEFAULT_KEEP,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "file.h"
 #include "place.h"
 #include "watchdog.h"
 
@@ -55,25 +56,47 @@ static int read_command(struct command *command, struct error *error)
     return ONWARD_OK;
 }
 
-/* What the launcher handed down, and that this is a spawned member; the caller's to free. */
-static char *copy_environment(void)
+/* What the launcher handed down, as lines; the caller's to free. */
+static char *copy_environment(size_t *size)
 {
-    static const char prefix[] = "ONWARD_", mark[] = "ONWARD_SPAWNED=1";
-    size_t size = sizeof mark;
+    static const char prefix[] = "ONWARD_", own[] = "ONWARD_SPAWNED=";
+    *size = 0;
     for (char **entry = environ; *entry; entry++)
-        if (strncmp(*entry, prefix, sizeof prefix - 1) == 0 && !strchr(*entry, '\n'))
-            size += strlen(*entry) + 1;
-    char *text = malloc(size);
-    if (!text)
-        return NULL;
-    char *at = stpcpy(text, mark);
-    for (char **entry = environ; *entry; entry++)
+        *size += strlen(*entry) + 1;
+    char *text = malloc(*size + 1), *at = text;
+    for (char **entry = environ; text && *entry; entry++)
         if (strncmp(*entry, prefix, sizeof prefix - 1) == 0 && !strchr(*entry, '\n') &&
-            strncmp(*entry, mark, sizeof mark - 2) != 0) {
-            *at++ = '\n';
+            strncmp(*entry, own, sizeof own - 1) != 0) {
             at = stpcpy(at, *entry);
+            *at++ = '\n';
         }
+    if (text)
+        *size = (size_t)(at - text);
     return text;
+}
+
+/* MPI hands down no more than a few hundred bytes: the newcomers find the rest in a file. */
+static int write_environment(const struct onward *ow, char *variable, size_t variable_bytes,
+                             struct error *error)
+{
+    static const char name[] = "ONWARD_SPAWNED=";
+    char path[PROGRAM_BYTES];
+    size_t size;
+    int code = file_join(path, sizeof path, ow->run, "spawned.env", error);
+    if (code != ONWARD_OK)
+        return code;
+    if (strlen(path) + sizeof name > variable_bytes)
+        return error_set(error, ONWARD_ERR_LIMIT,
+                         "%s: the path is too long to be handed to a spawned process, expected at "
+                         "most %zu bytes",
+                         path, variable_bytes - sizeof name);
+    snprintf(variable, variable_bytes, "%s%s", name, path);
+    char *text = copy_environment(&size);
+    if (!text)
+        return error_set(error, ONWARD_ERR_MEMORY, "no memory to spawn");
+    code = file_replace(path, text, size, error);
+    free(text);
+    return code;
 }
 
 /* Workers and spares on a host; a dedicated controller takes no slot. */
@@ -102,10 +125,11 @@ static int start_newcomers(struct onward *ow, uint32_t count, struct error *erro
     struct transport_spawn spawn = {0};
     struct open_news *news = malloc(sizeof *news);
     struct command *command = malloc(sizeof *command);
-    char *environment = copy_environment();
-    int code = news && command && environment
-                   ? read_command(command, error)
-                   : error_set(error, ONWARD_ERR_MEMORY, "no memory to spawn");
+    char environment[TRANSPORT_INFO_BYTES];
+    int code = news && command ? read_command(command, error)
+                               : error_set(error, ONWARD_ERR_MEMORY, "no memory to spawn");
+    if (code == ONWARD_OK)
+        code = write_environment(ow, environment, sizeof environment, error);
     if (code == ONWARD_OK)
         code = choose_place(ow, count, &place, error);
     if (code == ONWARD_OK) {
@@ -118,7 +142,6 @@ static int start_newcomers(struct onward *ow, uint32_t count, struct error *erro
         code = transport_spawn(ow->transport, &spawn, news, sizeof *news, error);
         ow->control->newcomer_count = place.count;
     }
-    free(environment);
     free(command);
     free(news);
     return code;
