@@ -59,6 +59,8 @@ struct control {
     struct seat *given;              /* by the newest pass, agreed to or not; given_count of them */
     int given_count;
     bool may_not_spawn;      /* what it cost the controller before may not cost this one */
+    uint32_t spawn_wanted;   /* ordered, and not begun: the epoch's line in the log comes first */
+    int64_t spawn_after_ns;  /* or so late */
     uint32_t newcomer_count; /* spawned, and the core does not know yet how many came */
     int64_t newcomer_deadline_ns;
     char cause[64];           /* of the change under way */
@@ -87,9 +89,9 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
 void control_opened(struct onward *ow, const struct seat *before, uint32_t before_count);
 void control_checkpoint_bad(struct onward *ow, int64_t step);
 
-/* spawn.c: starts count newcomers; their result comes later, in a change at once. */
-void control_spawn(struct onward *ow, uint32_t count);
-/* Looks how newcomers stand, and tells the core once that is known. */
+/* spawn.c: count newcomers are to be started; their result comes later, in a change at once. */
+void control_order_spawn(struct onward *ow, uint32_t count);
+/* Starts those that were ordered, looks how they stand, and tells the core once that is known. */
 void control_look_at_newcomers(struct onward *ow);
 /* The core's number of a host: the same on any member that takes over. */
 uint32_t control_host_number(const char *host);

@@ -212,7 +212,7 @@ static void act(struct onward *ow, const struct controller_action *action)
         ow->control->opened = *action;
         break;
     case ACTION_SPAWN:
-        control_spawn(ow, action->count);
+        control_order_spawn(ow, action->count);
         break;
     case ACTION_TAKE_CHECKPOINT:
         control_order(ow, (struct message){.kind = ORDER_CHECKPOINT, .step = action->step}, true);

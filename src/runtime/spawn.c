@@ -14,7 +14,13 @@
 #include "place.h"
 #include "watchdog.h"
 
-enum { SPAWN_LIMIT_S = 30, NEWCOMER_LIMIT_S = 120, IN_CHANGE_LIMIT_S = 20, LOOK_NS = 5000000 };
+enum {
+    SPAWN_LIMIT_S = 30,
+    NEWCOMER_LIMIT_S = 120,
+    IN_CHANGE_LIMIT_S = 20,
+    LOOK_NS = 5000000,
+    SPAWN_AFTER_NS = 1000000000
+};
 enum { COMMAND_BYTES = 128 * 1024, MAX_ARGUMENTS = 1024, PROGRAM_BYTES = 4096 };
 
 extern char **environ;
@@ -157,29 +163,14 @@ static void tell_result(struct onward *ow, uint32_t count)
     control_feed(ow, (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = count});
 }
 
-void control_look_at_newcomers(struct onward *ow)
-{
-    struct control *control = ow->control;
-    uint32_t count = control->newcomer_count;
-    if (count == 0)
-        return;
-    enum transport_newcomers state = transport_newcomers(ow->transport);
-    if (state == NEWCOMERS_READY) {
-        tell_result(ow, count);
-    } else if (state != NEWCOMERS_PREPARE || clock_ns() > control->newcomer_deadline_ns) {
-        control_warn(ow, "%u spawned workers %s", count,
-                     state == NEWCOMERS_PREPARE ? "were not ready in time"
-                                                : "died before they joined");
-        tell_result(ow, 0);
-    }
-}
-
-void control_spawn(struct onward *ow, uint32_t count)
+static void start_ordered(struct onward *ow)
 {
     struct control *control = ow->control;
     struct error error = {0};
     int limit_s = ow->changing ? IN_CHANGE_LIMIT_S : NEWCOMER_LIMIT_S;
     int code = ONWARD_ERR_TIMEOUT;
+    uint32_t count = control->spawn_wanted;
+    control->spawn_wanted = 0;
     if (!control->may_not_spawn) {
         control_order(ow, (struct message){.kind = ORDER_SPAWNS, .code = 1}, false);
         watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_EXIT);
@@ -194,11 +185,42 @@ void control_spawn(struct onward *ow, uint32_t count)
         return;
     }
     control->newcomer_deadline_ns = clock_ns() + limit_s * 1000000000LL;
-    while (ow->changing && control->newcomer_count > 0) {
+}
+
+void control_look_at_newcomers(struct onward *ow)
+{
+    struct control *control = ow->control;
+    if (control->spawn_wanted > 0 && !ow->changing &&
+        (control->epoch_told || clock_ns() > control->spawn_after_ns))
+        start_ordered(ow);
+    uint32_t count = control->newcomer_count;
+    if (count == 0)
+        return;
+    enum transport_newcomers state = transport_newcomers(ow->transport);
+    if (state == NEWCOMERS_READY) {
+        tell_result(ow, count);
+    } else if (state != NEWCOMERS_PREPARE || clock_ns() > control->newcomer_deadline_ns) {
+        control_warn(ow, "%u spawned workers %s", count,
+                     state == NEWCOMERS_PREPARE ? "were not ready in time"
+                                                : "died before they joined");
+        tell_result(ow, 0);
+    }
+}
+
+/* The controller is blocked while it spawns: outside of a change it first hears from the workers of
+ * the epoch that has just opened. */
+void control_order_spawn(struct onward *ow, uint32_t count)
+{
+    struct control *control = ow->control;
+    control->spawn_wanted = count;
+    control->spawn_after_ns = clock_ns() + SPAWN_AFTER_NS;
+    if (!ow->changing)
+        return;
+    start_ordered(ow);
+    while (control->newcomer_count > 0) {
         control_look_at_newcomers(ow);
         if (control->newcomer_count > 0)
             sleep_ns(LOOK_NS);
     }
-    if (ow->changing) /* the change goes on */
-        watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_EXIT);
+    watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_EXIT); /* the change goes on */
 }
