@@ -151,6 +151,8 @@ ONWARD_API void onward_options_init(struct onward_options *options);
  * Collective over base. On success *ow is the caller's to close; on failure *ow is NULL and
  * nothing was changed. The text of a failure is onward_text(NULL).
  * Member 0 of base becomes the controller. base's error handler is left alone.
+ * SIGPIPE is ignored from here on where its action was the default one, since a write to a dead
+ * member's socket must not end this one.
  * A member that is stuck in an MPI call of an epoch change for longer than reform_limit_s ends
  * its process with exit status 70, since no other way out of such a call exists.
  * Errors: ARGUMENT, MPI, NO_FAULT_TOLERANCE, INPUT, IN_USE, OTHER_TASK, IO, TOO_FEW. */

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,15 @@ static int duplicate_base(struct transport *transport, MPI_Comm base, struct err
     return ONWARD_OK;
 }
 
+/* The TCP layer of Open MPI writes to sockets of processes that may be dead by then; the signal of
+ * that would end this one. A handler of the program's own stays. */
+static void ignore_broken_pipes(void)
+{
+    struct sigaction action;
+    if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
 int transport_start(MPI_Comm base, bool spawned, struct transport **result, struct error *error)
 {
     if (the_transport)
@@ -97,6 +107,7 @@ int transport_start(MPI_Comm base, bool spawned, struct transport **result, stru
     transport->own = transport->bridge = MPI_COMM_NULL;
     for (int i = 0; i < TRANSPORT_SEND_SLOTS; i++)
         transport->slots[i].request = MPI_REQUEST_NULL;
+    ignore_broken_pipes();
     int code = begin_mpi(&base, &transport->owns_mpi, error);
     if (code == ONWARD_OK) {
         transport->fault_tolerant = ulfm_is_on();
@@ -117,7 +128,9 @@ void transport_finish(struct transport *transport)
 {
     if (!transport)
         return;
-    bool quiet = !transport->ever_changed && !transport->loss_seen;
+    /* A newcomer that never joined has no control. */
+    bool quiet =
+        !transport->ever_changed && !transport->loss_seen && transport->control != MPI_COMM_NULL;
     for (int i = 0; i < TRANSPORT_SEND_SLOTS; i++) {
         if (quiet && transport->slots[i].request != MPI_REQUEST_NULL)
             MPI_Wait(&transport->slots[i].request, MPI_STATUS_IGNORE);
