@@ -247,7 +247,6 @@ static void forget_orders(struct onward *ow)
 static void commit(struct onward *ow, struct pass *pass)
 {
     ow->member = pass->seats[pass->rank].member;
-    ow->fired_faults |= pass->opening.fired_faults;
     struct seat *before = ow->seats;
     uint32_t before_count = ow->seat_count;
     free(ow->core_bytes);

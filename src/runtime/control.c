@@ -242,18 +242,7 @@ static bool is_seated(const struct seat *seats, int count, uint32_t member)
     return false;
 }
 
-/* The core hears of the newest steps after the losses; what explains a loss has to know them now.
- */
-static int64_t best_step_of(const struct onward *ow, const struct change_report *reports, int count)
-{
-    int64_t best = controller_best_step(ow->control->core);
-    for (int i = 0; i < count; i++)
-        if (reports[i].complete_step > best)
-            best = reports[i].complete_step;
-    return best;
-}
-
-static void lose_member(struct onward *ow, const struct core_member *lost, int64_t best_step)
+static void lose_member(struct onward *ow, const struct core_member *lost)
 {
     struct control *control = ow->control;
     struct controller_event event = {.type = EVENT_LOST, .member = lost->id};
@@ -266,17 +255,12 @@ static void lose_member(struct onward *ow, const struct core_member *lost, int64
                             "host", host));
     snprintf(control->cause, sizeof control->cause, "lost member %u", lost->id);
     control->status.losses++;
-    if (ow->seat_count == 0 ||
-        ow->seats[0].member != lost->id) /* that one was explained when control was taken over */
-        fault_explain_loss(ow, lost, best_step);
     control_feed(ow, event);
 }
 
-static void lose_missing(struct onward *ow, const struct change_report *reports, int count,
-                         const struct seat *seats)
+static void lose_missing(struct onward *ow, int count, const struct seat *seats)
 {
     struct controller *core = ow->control->core;
-    int64_t best_step = best_step_of(ow, reports, count);
     for (uint32_t i = 0; i < controller_member_count(core);) {
         const struct core_member *member = controller_member(core, i);
         uint32_t before = controller_member_count(core);
@@ -285,7 +269,7 @@ static void lose_missing(struct onward *ow, const struct change_report *reports,
             continue;
         }
         struct core_member lost = *member;
-        lose_member(ow, &lost, best_step);
+        lose_member(ow, &lost);
         if (controller_member_count(core) == before)
             i++; /* the core refused: never loop on it */
     }
@@ -390,7 +374,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
     }
     control_look_at_newcomers(ow);
     identify(control, reports, count, seats);
-    lose_missing(ow, reports, count, seats);
+    lose_missing(ow, count, seats);
     register_unknown(ow, reports, count, seats);
     remember_seats(control, seats, count);
     if (!same_arrays(reports, count))
@@ -405,8 +389,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
                                 .epoch = control->opened.epoch,
                                 .step = control->opened.step,
                                 .incarnation = ow->incarnation,
-                                .run_number = ow->run_number,
-                                .fired_faults = ow->fired_faults};
+                                .run_number = ow->run_number};
     control_fill_seats(ow, reports, count, seats);
     opening->again = !control->give_up && control->opened.type != ACTION_OPEN_EPOCH;
     if (control->give_up)

@@ -35,7 +35,7 @@ struct opening {
     int32_t source_rank; /* in the candidate, or in the team */
     uint32_t size, seat_count;
     int64_t epoch, step, incarnation;
-    uint64_t fired_faults, core_size, run_number;
+    uint64_t core_size, run_number;
     char text[REPORT_TEXT_BYTES];
 };
 

@@ -1,10 +1,16 @@
 /* fault.c - rehearsed faults (--inject): this process kills or stops itself where it was asked to.
  *
- * A fault happens once. Who lost its role by it cannot say so, hence the controller marks the
- * fault that explains a loss, and every opening carries the marks. */
+ * A fault happens once in an incarnation. Who it hits cannot tell the others any more, and another
+ * member may take its place at the same step: hence a file in the run directory, which only one can
+ * make, says that it happened. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "handle.h"
 
 static bool is_due(const struct onward *ow, uint32_t i)
@@ -12,10 +18,27 @@ static bool is_due(const struct onward *ow, uint32_t i)
     return !(ow->fired_faults >> i & 1);
 }
 
+/* Whether this process is the one that the fault hits. Where the file cannot be made for another
+ * reason than that it is there, the fault happens: it was asked for. */
+static bool claim(const struct onward *ow, uint32_t i)
+{
+    char name[64], path[PATH_MAX];
+    snprintf(name, sizeof name, "logs/fault.%lld.%u", (long long)ow->incarnation, i);
+    if (file_join(path, sizeof path, ow->run, name, NULL) != ONWARD_OK)
+        return true;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return errno != EEXIST;
+    dprintf(fd, "%ld on %s\n", (long)getpid(), ow->host);
+    close(fd);
+    return true;
+}
+
 static void happen(struct onward *ow, uint32_t i)
 {
     ow->fired_faults |= 1ull << i;
-    kill(getpid(), ow->faults[i].kind == INJECT_STOP ? SIGSTOP : SIGKILL);
+    if (claim(ow, i))
+        kill(getpid(), ow->faults[i].kind == INJECT_STOP ? SIGSTOP : SIGKILL);
 }
 
 static bool hits_me(const struct onward *ow, const struct inject_fault *fault)
@@ -57,20 +80,5 @@ void fault_of_controller(struct onward *ow, int64_t best_step)
         if (is_due(ow, i) && fault->trigger == INJECT_AT_STEP &&
             fault->target == INJECT_CONTROLLER && best_step >= fault->step)
             happen(ow, i);
-    }
-}
-
-void fault_explain_loss(struct onward *ow, const struct core_member *lost, int64_t best_step)
-{
-    bool was_controller = ow->seat_count > 0 && ow->seats[0].member == lost->id;
-    for (uint32_t i = 0; i < ow->fault_count; i++) {
-        const struct inject_fault *fault = &ow->faults[i];
-        bool same = (fault->target == INJECT_CONTROLLER && was_controller) ||
-                    (fault->target == INJECT_WORKER && fault->index == lost->rank);
-        bool reached = fault->trigger == INJECT_AT_PHASE || best_step + 1 >= fault->step;
-        if (is_due(ow, i) && same && reached) {
-            ow->fired_faults |= 1ull << i;
-            return;
-        }
     }
 }

@@ -130,7 +130,7 @@ struct onward {
 
     struct inject_fault faults[RUNTIME_MAX_FAULTS];
     uint32_t fault_count;
-    uint64_t fired_faults; /* bit i: fault i has happened */
+    uint64_t fired_faults; /* bit i: fault i has happened, here or elsewhere */
 
     struct sum *sum;
     struct watchdog *watchdog; /* watchdog.h */
@@ -173,7 +173,5 @@ void worker_send_warning(struct onward *ow);
 void fault_at_step(struct onward *ow);
 void fault_at_phase(struct onward *ow, int phase);
 void fault_of_controller(struct onward *ow, int64_t best_step);
-/* Marks as fired what explains the loss of this member, once. */
-void fault_explain_loss(struct onward *ow, const struct core_member *lost, int64_t best_step);
 
 #endif

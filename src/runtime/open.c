@@ -145,8 +145,6 @@ int control_create(struct onward *ow)
 int control_take_over(struct onward *ow)
 {
     struct controller *core = controller_load(ow->core_bytes, ow->core_size);
-    if (core && ow->seat_count > 0 && controller_find(core, ow->seats[0].member))
-        fault_explain_loss(ow, controller_find(core, ow->seats[0].member), ow->complete_step);
     int code = install_control(ow, core, false);
     if (code != ONWARD_OK)
         return code;
