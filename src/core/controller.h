@@ -103,7 +103,8 @@ struct controller_policy {
 };
 
 enum event_type {
-    EVENT_START = 1,            /* first event, or after controller_load by a new controller */
+    EVENT_START = 1,            /* first (step: the newest that was complete before, 0: none), or
+                                   after controller_load by a new controller */
     EVENT_REGISTERED,           /* member, host, is_controller, step (what state it brings) */
     EVENT_LOST,                 /* member */
     EVENT_GATHERED,             /* every living member has reported; decide */

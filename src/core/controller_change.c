@@ -78,6 +78,7 @@ int change_start(struct controller *state, const struct controller_event *event,
     if (!plain->started) {
         plain->started = plain->in_change = plain->planned = 1;
         plain->epoch_given = plain->epoch_opened = event->epoch;
+        plain->known_step = event->step;
         return 0;
     }
     struct roster_member *successor = roster_find(&state->roster, event->member);
@@ -180,6 +181,7 @@ int change_opened(struct controller *state, const struct controller_event *event
     plain->in_change = plain->opening = plain->scaled = 0;
     plain->reform_wanted = REFORM_NO;
     plain->epoch_opened = plain->epoch_given;
+    plain->known_step = 0;
     if (state->lineup_size >= plain->desired)
         plain->spawn_free = 0; /* grown by those who were there */
     judge_spawn(state);

@@ -88,8 +88,9 @@ const char *controller_check_plain(const struct controller_plain *plain)
         plain->epoch_opened > plain->epoch_given)
         return "the epoch that opened is newer than the newest given out";
     if (!in_range(plain->resume_step, 0) || !in_range(plain->best_step, -1) ||
-        !in_range(plain->progress_step, -1) || !in_range(plain->change_step, -1) ||
-        !in_range(plain->stop_step, -1) || plain->progress_step > plain->best_step)
+        !in_range(plain->known_step, -1) || !in_range(plain->progress_step, -1) ||
+        !in_range(plain->change_step, -1) || !in_range(plain->stop_step, -1) ||
+        plain->progress_step > plain->best_step)
         return "a step is out of range";
     if (plain->opening && !plain->in_change)
         return "an epoch is opening outside of a change";

@@ -150,7 +150,8 @@ static void open_epoch(struct controller *state, const struct policy_supply *sup
                        const struct restore_choice *choice, struct controller_actions *actions)
 {
     struct controller_plain *plain = &state->plain;
-    int64_t lost = plain->best_step > choice->step ? plain->best_step - choice->step : 0;
+    int64_t best = plain->best_step > plain->known_step ? plain->best_step : plain->known_step;
+    int64_t lost = best > choice->step ? best - choice->step : 0;
     if (plain->epoch_opened == 0)
         note_spare_workers(plain, supply->usable, actions);
     if (lost > 0)

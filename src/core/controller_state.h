@@ -56,6 +56,7 @@ struct controller_plain {
     int64_t epoch_opened;  /* newest that all agreed to */
     int64_t resume_step;   /* of epoch_given */
     int64_t best_step;     /* newest ever reported complete; -1: none */
+    int64_t known_step;    /* newest before this start, until the first epoch opens; 0: none */
     int64_t progress_step; /* best_step when the newest epoch was given out */
     int64_t change_step;   /* progress_step when this change began */
     int64_t stop_step;     /* the checkpoint before a stop is of this step or a later one */

@@ -168,7 +168,8 @@ static void start_core(struct onward *ow, int count)
 {
     struct control *control = ow->control;
     control->started = true;
-    control_feed(ow, (struct controller_event){.type = EVENT_START, .member = 1});
+    control_feed(ow, (struct controller_event){
+                         .type = EVENT_START, .member = 1, .step = control->known_step});
     snprintf(control->cause, sizeof control->cause, "start");
     control_event(ow, "registered", json_pack("{s:i}", "members", count));
 }

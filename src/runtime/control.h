@@ -51,6 +51,7 @@ struct control {
     bool started;                   /* the core has had EVENT_START */
     bool knows_checkpoints;         /* the core was told what the run directory holds */
     int64_t checkpoint_incarnation; /* of the newest one then; 0: none */
+    int64_t known_step;             /* that the incarnation before had reached; 0: none */
     bool unsaved; /* the final state could not be written: the task must not complete */
     bool give_up; /* the next opening is an end */
     int end_code;

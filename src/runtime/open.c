@@ -126,6 +126,16 @@ static int number_run(struct onward *ow)
     return ONWARD_OK;
 }
 
+/* What the incarnation before had reached when it last said so. Where nothing is left of that
+ * state, the steps are done again, and the event log has to tell how many. */
+static int64_t read_known_step(const struct control *control)
+{
+    struct run_status before;
+    if (rundir_read_status(control->rundir, &before, NULL) != ONWARD_OK || before.step < 0)
+        return 0;
+    return before.step;
+}
+
 int control_create(struct onward *ow)
 {
     struct controller_policy policy = options_policy(&ow->options);
@@ -136,6 +146,7 @@ int control_create(struct onward *ow)
     code = number_run(ow);
     if (code != ONWARD_OK)
         return code;
+    ow->control->known_step = read_known_step(ow->control);
     control_event(ow, "start",
                   json_pack("{s:s, s:i, s:s}", "program", ow->options.program, "members",
                             transport_size(ow->transport), "inject", ow->options.inject));
