@@ -17,7 +17,7 @@ enum { MOVE_CHUNK_BYTES = 16 * 1024 * 1024 };
  * derived from the team; hence the one static pointer. */
 static struct transport *the_transport;
 
-static void revoke_if_living(MPI_Comm comm)
+void transport_revoke(MPI_Comm comm)
 {
     if (comm != MPI_COMM_NULL && !ulfm_is_revoked(comm))
         ulfm_revoke(comm);
@@ -25,10 +25,10 @@ static void revoke_if_living(MPI_Comm comm)
 
 void transport_revoke_all(struct transport *transport)
 {
-    revoke_if_living(transport->team);
-    revoke_if_living(transport->candidate_team);
-    revoke_if_living(transport->candidate);
-    revoke_if_living(transport->control);
+    transport_revoke(transport->team);
+    transport_revoke(transport->candidate_team);
+    transport_revoke(transport->candidate);
+    transport_revoke(transport->control);
 }
 
 static void on_error(MPI_Comm *comm, int *error, ...)
@@ -185,10 +185,7 @@ bool transport_change_due(struct transport *transport)
         return true;
     if (!transport->fault_tolerant)
         return false;
-    int arrived;
-    MPI_Iprobe(MPI_ANY_SOURCE, CONTROL_TAG, transport->control, &arrived, MPI_STATUS_IGNORE);
-    return transport->loss_seen || ulfm_is_revoked(transport->control) ||
-           ulfm_failed_count(transport->control) > 0;
+    return ulfm_is_revoked(transport->control) || ulfm_failed_count(transport->control) > 0;
 }
 
 void transport_interrupt(struct transport *transport)

@@ -47,7 +47,8 @@ MPI_Comm transport_team(const struct transport *transport); /* MPI_COMM_NULL: no
  */
 bool transport_loss_seen(const struct transport *transport);
 void transport_note_loss(struct transport *transport);
-/* Looks whether the lineup is to change: control was revoked, or a member is known to be lost. */
+/* Whether the lineup is to change: control was revoked, or a member is known to be lost. Does not
+ * progress either: it comes behind transport_receive, which does. */
 bool transport_change_due(struct transport *transport);
 /* Makes every member notice: revokes team and control. */
 void transport_interrupt(struct transport *transport);
@@ -93,10 +94,10 @@ void transport_dismiss(struct transport *transport); /* controller: they end the
  * the controller is gone, TIMEOUT after limit_s. */
 int transport_take_news(struct transport *transport, void *news, size_t size, double limit_s);
 int transport_await_join(struct transport *transport, double limit_s);
-/* In a pass, behind transport_candidate, on all but newcomers: joins those who are ready, if any.
- * Then the candidate holds them too, behind the others. LOST: all have agreed that this pass fails;
- * MPI: this member has to say so in the agreement. */
-int transport_join(struct transport *transport, int *rank, int *size);
+/* In a pass, behind transport_candidate, on all but newcomers: joins those that the controller
+ * offers, all of whom are ready. Then the candidate holds them too, behind the others. LOST: all
+ * have agreed that this pass fails; MPI: this member has to say so in the agreement. */
+int transport_join(struct transport *transport, bool offers, int *rank, int *size);
 
 /* Waits for all living members of control; bounded by the caller's watchdog. */
 void transport_leave_together(struct transport *transport);

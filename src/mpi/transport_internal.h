@@ -26,6 +26,8 @@ struct transport {
     struct send_slot slots[TRANSPORT_SEND_SLOTS];
 };
 
+/* Unless it is MPI_COMM_NULL, or revoked already. */
+void transport_revoke(MPI_Comm comm);
 void transport_revoke_all(struct transport *transport);
 int transport_fail_mpi(struct error *error, const char *call, int code);
 /* A newcomer's side of transport_start. */

@@ -175,8 +175,7 @@ enum transport_newcomers transport_newcomers(struct transport *transport)
 /* The bridge is not freed: a revoke can be lost when its communicator is freed at once. */
 void transport_dismiss(struct transport *transport)
 {
-    if (transport->bridge != MPI_COMM_NULL && !ulfm_is_revoked(transport->bridge))
-        ulfm_revoke(transport->bridge);
+    transport_revoke(transport->bridge);
     transport->bridge = MPI_COMM_NULL;
     transport->newcomer_count = transport->ready_count = 0;
 }
@@ -199,21 +198,30 @@ static int connect_all(MPI_Comm comm)
     return code;
 }
 
+static int merge_and_connect(struct transport *transport, MPI_Comm inter, bool high,
+                             MPI_Comm *merged)
+{
+    MPI_Comm_set_errhandler(inter, transport->handler);
+    int code = MPI_Intercomm_merge(inter, high, merged);
+    if (code != MPI_SUCCESS) {
+        transport_revoke(inter);
+        return code;
+    }
+    MPI_Comm_set_errhandler(*merged, transport->handler);
+    code = connect_all(*merged);
+    if (code != MPI_SUCCESS)
+        transport_revoke(*merged);
+    return code;
+}
+
 /* local: the group on this side. *merged is set as soon as it is there, also when what follows
- * fails. */
+ * fails. Who fails revokes what the others may be waiting on for it. */
 static int merge_groups(struct transport *transport, MPI_Comm local, int remote_leader, bool high,
                         MPI_Comm *merged)
 {
     MPI_Comm inter = MPI_COMM_NULL;
     int code = MPI_Intercomm_create(local, 0, transport->bridge, remote_leader, JOIN_TAG, &inter);
-    if (code != MPI_SUCCESS)
-        return code;
-    MPI_Comm_set_errhandler(inter, transport->handler);
-    code = MPI_Intercomm_merge(inter, high, merged);
-    if (code != MPI_SUCCESS)
-        return code;
-    MPI_Comm_set_errhandler(*merged, transport->handler);
-    return connect_all(*merged);
+    return code == MPI_SUCCESS ? merge_and_connect(transport, inter, high, merged) : code;
 }
 
 static void enter_merged(struct transport *transport, MPI_Comm merged)
@@ -258,22 +266,21 @@ static bool join_newcomers(struct transport *transport, bool is_controller, MPI_
     return agreed != 0;
 }
 
-int transport_join(struct transport *transport, int *rank, int *size)
+int transport_join(struct transport *transport, bool offers, int *rank, int *size)
 {
     bool is_controller = *rank == 0;
-    int count = is_controller && transport_newcomers(transport) == NEWCOMERS_READY;
+    int is_offered = is_controller && offers;
     MPI_Comm merged = MPI_COMM_NULL;
-    int code = MPI_Bcast(&count, 1, MPI_INT, 0, transport->candidate);
+    int code = MPI_Bcast(&is_offered, 1, MPI_INT, 0, transport->candidate);
     if (code != MPI_SUCCESS)
         return ONWARD_ERR_MPI;
-    if (count == 0)
+    if (!is_offered)
         return ONWARD_OK;
     char verdict = join_newcomers(transport, is_controller, &merged);
     if (is_controller)
         tell_newcomers(transport, VERDICT_TAG, &verdict, 1);
     if (!verdict) {
-        if (merged != MPI_COMM_NULL)
-            ulfm_revoke(merged);
+        transport_revoke(merged);
         if (is_controller)
             transport_dismiss(transport);
         return ONWARD_ERR_LOST;

@@ -343,6 +343,16 @@ static int settle(struct onward *ow, struct pass *pass, int agreed)
     return ONWARD_OK;
 }
 
+/* Only those of whom the core knows: it counts on them in the decision of this pass. */
+static bool offers_newcomers(struct onward *ow)
+{
+    if (!ow->control)
+        return false;
+    control_look_at_newcomers(ow);
+    return ow->control->newcomer_count == 0 &&
+           transport_newcomers(ow->transport) == NEWCOMERS_READY;
+}
+
 /* A newcomer that dies in its join can leave all others waiting inside of MPI for ever (Open MPI
  * 5.0.7 posts receives without a look at who is dead): then the next rung is faster than the usual
  * limit, and a relaunch finds the newest complete step. */
@@ -350,7 +360,7 @@ static int join_newcomers(struct onward *ow, struct pass *pass)
 {
     double limit_s = ow->options.reform_limit_s;
     watchdog_arm(ow->watchdog, limit_s < JOIN_LIMIT_S ? limit_s : JOIN_LIMIT_S, WATCHDOG_EXIT);
-    int code = transport_join(ow->transport, &pass->rank, &pass->size);
+    int code = transport_join(ow->transport, offers_newcomers(ow), &pass->rank, &pass->size);
     watchdog_arm(ow->watchdog, limit_s, WATCHDOG_EXIT);
     return code;
 }

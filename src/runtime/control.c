@@ -373,7 +373,6 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
         control->knows_checkpoints = true;
         find_checkpoint(ow);
     }
-    control_look_at_newcomers(ow);
     identify(control, reports, count, seats);
     lose_missing(ow, count, seats);
     register_unknown(ow, reports, count, seats);

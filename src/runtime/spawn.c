@@ -2,8 +2,8 @@
  *
  * The controller spawns alone (transport_spawn.c), so the team works on. A spawn that hangs ends
  * the controller by its watchdog; the member that takes over then does not spawn any more, since
- * every member was told that one had begun. In a change, where too few are left to go on, the
- * newcomers are waited for, within a bound. */
+ * every member was told that one had begun and not that it was over. In a change, where too few are
+ * left to go on, the newcomers are waited for, within a bound. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,13 +153,18 @@ static int start_newcomers(struct onward *ow, uint32_t count, struct error *erro
     return code;
 }
 
+/* Whether this controller is inside of a spawn. In a change nobody can be told. */
+static void announce(struct onward *ow, bool spawns)
+{
+    if (!ow->changing)
+        control_order(ow, (struct message){.kind = ORDER_SPAWNS, .code = spawns}, false);
+}
+
 static void tell_result(struct onward *ow, uint32_t count)
 {
     ow->control->newcomer_count = 0;
-    if (count == 0) {
+    if (count == 0)
         transport_dismiss(ow->transport);
-        control_order(ow, (struct message){.kind = ORDER_SPAWNS, .code = 0}, false);
-    }
     control_feed(ow, (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = count});
 }
 
@@ -172,10 +177,11 @@ static void start_ordered(struct onward *ow)
     uint32_t count = control->spawn_wanted;
     control->spawn_wanted = 0;
     if (!control->may_not_spawn) {
-        control_order(ow, (struct message){.kind = ORDER_SPAWNS, .code = 1}, false);
+        announce(ow, true);
         watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_EXIT);
         code = start_newcomers(ow, count, &error);
         watchdog_disarm(ow->watchdog);
+        announce(ow, false);
     } else {
         error_set(&error, code, "the controller before this one did not return from a spawn");
     }
