@@ -90,6 +90,7 @@ int transport_greet(struct transport *transport, MPI_Comm base, struct error *er
     MPI_Comm parent = MPI_COMM_NULL;
     MPI_Comm_get_parent(&parent);
     transport->rank = -1;
+    transport->ever_changed = true; /* to end MPI, this process needs its parents to end it too */
     if (parent == MPI_COMM_NULL)
         return error_set(error, ONWARD_ERR_ORDER,
                          "ONWARD_SPAWNED is set, but this process was not spawned");
