@@ -1,4 +1,5 @@
-/* fault.c - rehearsed faults (--inject): this process kills or stops itself where it was asked to.
+/* fault.c - rehearsed faults (--inject): this process kills or stops itself where it was asked to,
+ * and where it is to be a host, all members of that host with it.
  *
  * A fault happens once in an incarnation. Who it hits cannot tell the others any more, and another
  * member may take its place at the same step: hence a file in the run directory, which only one can
@@ -8,10 +9,15 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "handle.h"
+#include "place.h"
+
+enum { ENTRY_BYTES = 512 };
 
 static bool is_due(const struct onward *ow, uint32_t i)
 {
@@ -34,11 +40,62 @@ static bool claim(const struct onward *ow, uint32_t i)
     return true;
 }
 
+/* The start of a file of /proc; "" when it cannot be read. */
+static void read_entry(long pid, const char *name, char *text, size_t text_bytes)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/%s", pid, name);
+    FILE *file = fopen(path, "r");
+    size_t size = file ? fread(text, 1, text_bytes - 1, file) : 0;
+    if (file)
+        fclose(file);
+    text[size] = '\0';
+}
+
+/* Members of one host have one parent, mpirun or its daemon there: a number that passed to another
+ * process since the opening has another. */
+static bool is_sibling(long pid)
+{
+    char text[ENTRY_BYTES], state;
+    long parent;
+    read_entry(pid, "stat", text, sizeof text);
+    const char *name_end = strrchr(text, ')');
+    return name_end && sscanf(name_end + 1, " %c %ld", &state, &parent) == 2 &&
+           parent == (long)getppid();
+}
+
+static void signal_other_members(const struct onward *ow, int signal)
+{
+    for (uint32_t i = 0; i < ow->seat_count; i++) {
+        long pid = (long)ow->seats[i].pid;
+        if (pid != (long)getpid() && !strcmp(ow->seats[i].host, ow->host) && is_sibling(pid))
+            kill((pid_t)pid, signal);
+    }
+}
+
+/* mpirun itself, which stands above the members of its own host, has another name. */
+static void kill_daemon(void)
+{
+    char name[ENTRY_BYTES];
+    pid_t parent = getppid();
+    read_entry((long)parent, "comm", name, sizeof name);
+    if (parent > 1 && strcmp(name, "prted\n") == 0)
+        kill(parent, SIGKILL);
+}
+
 static void happen(struct onward *ow, uint32_t i)
 {
+    const struct inject_fault *fault = &ow->faults[i];
+    int signal = fault->kind == INJECT_STOP ? SIGSTOP : SIGKILL;
     ow->fired_faults |= 1ull << i;
-    if (claim(ow, i))
-        kill(getpid(), ow->faults[i].kind == INJECT_STOP ? SIGSTOP : SIGKILL);
+    if (!claim(ow, i))
+        return;
+    if (fault->target == INJECT_HOST) {
+        signal_other_members(ow, signal);
+        if (signal == SIGKILL)
+            kill_daemon();
+    }
+    kill(getpid(), signal);
 }
 
 static bool hits_me(const struct onward *ow, const struct inject_fault *fault)
@@ -49,7 +106,7 @@ static bool hits_me(const struct onward *ow, const struct inject_fault *fault)
     case INJECT_CONTROLLER:
         return ow->control != NULL;
     default:
-        return false; /* hosts are not this process's to take down */
+        return place_same_host(fault->host, ow->host);
     }
 }
 
@@ -57,8 +114,9 @@ void fault_at_step(struct onward *ow)
 {
     for (uint32_t i = 0; i < ow->fault_count; i++) {
         const struct inject_fault *fault = &ow->faults[i];
-        if (is_due(ow, i) && fault->trigger == INJECT_AT_STEP && fault->target == INJECT_WORKER &&
-            fault->step == ow->role.step && ow->started_step < ow->role.step && hits_me(ow, fault))
+        if (is_due(ow, i) && fault->trigger == INJECT_AT_STEP &&
+            fault->target != INJECT_CONTROLLER && fault->step == ow->role.step &&
+            ow->started_step < ow->role.step && hits_me(ow, fault))
             happen(ow, i);
     }
 }
@@ -77,8 +135,8 @@ void fault_of_controller(struct onward *ow, int64_t best_step)
 {
     for (uint32_t i = 0; i < ow->fault_count; i++) {
         const struct inject_fault *fault = &ow->faults[i];
-        if (is_due(ow, i) && fault->trigger == INJECT_AT_STEP &&
-            fault->target == INJECT_CONTROLLER && best_step >= fault->step)
+        if (is_due(ow, i) && fault->trigger == INJECT_AT_STEP && fault->target != INJECT_WORKER &&
+            best_step >= fault->step && hits_me(ow, fault))
             happen(ow, i);
     }
 }
