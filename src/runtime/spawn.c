@@ -105,13 +105,25 @@ static int write_environment(const struct onward *ow, char *variable, size_t var
     return code;
 }
 
-/* Workers and spares on a host; a dedicated controller takes no slot. */
+static bool is_draining(const struct onward *ow, uint32_t member)
+{
+    const struct core_member *found = controller_find(ow->control->core, member);
+    return found && found->state == MEMBER_DRAINING;
+}
+
+/* Workers and spares on a host; a dedicated controller takes no slot. A host that is being drained
+ * has no free slot: what was just asked to leave it must not come back. */
 static uint32_t slots_used(const void *context, const char *name)
 {
     const struct onward *ow = context;
     uint32_t used = 0;
-    for (uint32_t i = ow->dedicated ? 1 : 0; i < ow->seat_count; i++)
-        used += place_same_host(ow->seats[i].host, name);
+    for (uint32_t i = ow->dedicated ? 1 : 0; i < ow->seat_count; i++) {
+        if (!place_same_host(ow->seats[i].host, name))
+            continue;
+        if (is_draining(ow, ow->seats[i].member))
+            return UINT32_MAX;
+        used++;
+    }
     return used;
 }
 
