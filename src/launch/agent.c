@@ -174,6 +174,14 @@ static void drop_ended(struct window *window)
             i++;
 }
 
+static bool is_any_expected(const struct window *window)
+{
+    for (uint32_t i = 0; i < window->count; i++)
+        if (window->calls[i]->is_expected)
+            return true;
+    return false;
+}
+
 /* Without patience: each answer from the second half on gives the others a little more time. */
 static void hasten(struct haste *haste, uint32_t left, uint32_t count)
 {
@@ -213,7 +221,7 @@ int agent_run(const char *agent, char *const *command, struct agent_call *calls,
         }
         wait_for_output(&window);
         drop_ended(&window);
-        if (patience == AGENT_QUICK)
+        if (patience == AGENT_QUICK && !is_any_expected(&window))
             hasten(&haste, window.count + count - next, count);
     }
     for (uint32_t i = 0; i < window.count; i++)

@@ -14,6 +14,7 @@ enum { AGENT_OUTPUT_BYTES = 4096 };
 struct agent_call {
     const char *host; /* borrowed */
     bool is_local;    /* this host: without the agent */
+    bool is_expected; /* to answer: it has the whole time in any case */
     bool timed_out;
     int status;                      /* of waitpid; -1: it was not started, or timed out */
     char output[AGENT_OUTPUT_BYTES]; /* the last of standard output and error, with a NUL */
@@ -26,7 +27,7 @@ struct agent_call {
 enum agent_patience {
     AGENT_PATIENT, /* every host has the whole time */
     AGENT_QUICK    /* once half of them answered, the next must answer within half a second, or
-                      within as long as that half took */
+                      within as long as that half took, unless one is expected to answer */
 };
 
 /* Runs `command` (a NULL-terminated argv) on every host of calls as AGENT HOST 'COMMAND', where

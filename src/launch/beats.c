@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place.h"
+
 enum { SLOTS = 32768, MIN_HANG_S = 60, HANG_STEPS = 20 };
 
 struct entry {
@@ -109,6 +111,15 @@ void beats_lost(struct beats *beats, uint32_t member)
     for (uint32_t i = 0; i < beats->count; i++)
         if (member != 0 && beats->entries[i].beat.member == member)
             beats->entries[i].gone = true;
+}
+
+bool beats_heard(const struct beats *beats, const char *host, double since_s)
+{
+    for (uint32_t i = 0; i < beats->count; i++)
+        if (beats->entries[i].beat_s >= since_s &&
+            place_same_host(beats->entries[i].beat.host, host))
+            return true;
+    return false;
 }
 
 void beats_forget(struct beats *beats, uint32_t index)

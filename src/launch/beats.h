@@ -55,6 +55,8 @@ void beats_lost(struct beats *beats, uint32_t member);
  */
 struct beats_finding beats_find(const struct beats *beats, double now_s);
 
+/* Did any member on that host say anything at that time or later? */
+bool beats_heard(const struct beats *beats, const char *host, double since_s);
 /* Its process is gone. */
 void beats_forget(struct beats *beats, uint32_t index);
 /* It has a reason to be silent, and detect_s more. */

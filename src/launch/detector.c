@@ -129,6 +129,11 @@ bool detector_look(struct detector *detector, const struct run_status *status, c
     return false;
 }
 
+bool detector_heard(const struct detector *detector, const char *host, double then_s)
+{
+    return beats_heard(detector->beats, host, then_s - detector->settings.detect_s);
+}
+
 void detector_excuse(struct detector *detector, double pause_s)
 {
     beats_excuse(detector->beats, pause_s, clock_now_s());

@@ -65,6 +65,7 @@ static struct agent_call *ask(const struct places *places, const char *const *ar
     for (uint32_t i = 0; i < places->count; i++) {
         calls[i].host = places->list[i].host.name;
         calls[i].is_local = places->list[i].is_local;
+        calls[i].is_expected = places->list[i].is_expected;
         here_too = here_too && !calls[i].is_local;
     }
     if (here_too) {

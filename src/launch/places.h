@@ -18,6 +18,7 @@ struct place {
     struct host host;
     bool is_local;
     bool usable;                      /* at the last probe */
+    bool is_expected;                 /* to answer the next one */
     char reason[PLACES_REASON_BYTES]; /* why not: "h1 does not answer ..." */
     struct place_address addresses[PLACES_ADDRESSES];
     uint32_t address_count;
@@ -38,8 +39,8 @@ int places_open(struct places *places, const struct hosts *hosts, struct error *
 void places_close(struct places *places);
 
 /* Asks every host, at most limit_s, and kills what incarnations before `incarnation` left there.
- * Without patience, hosts that take much longer than half of the others count as dead. Returns how
- * many slots can be used. */
+ * Without patience, hosts that take much longer than half of the others count as dead, unless they
+ * are expected to answer. Returns how many slots can be used. */
 uint32_t places_probe(struct places *places, int64_t incarnation, bool patient);
 
 /* The hosts that can be used, in order; the caller's to clear. */

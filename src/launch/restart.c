@@ -224,6 +224,16 @@ static json_t *add_lost_hosts(const struct supervisor *s, char *cause, size_t ca
     return lost;
 }
 
+/* A host that lived when mpirun went down is worth waiting for: to leave it out because it answers
+ * late, as a busy one does, would cost its workers. */
+static void expect_answers(struct supervisor *s)
+{
+    struct places *places = &s->settings->allotment->places;
+    for (uint32_t i = 0; i < places->count; i++)
+        places->list[i].is_expected =
+            detector_heard(&s->detector, places->list[i].host.name, s->down_s);
+}
+
 /* A new start is allowed: finds hosts for it and takes the next incarnation. False in *again when
  * there are none or a signal came. */
 static int prepare_restart(struct supervisor *s, char *cause, bool *again, struct error *error)
@@ -231,6 +241,7 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
     struct allotment *allotment = s->settings->allotment;
     double pause_s = budget_pause_s(&s->budget);
     pause_before_restart(s, pause_s);
+    expect_answers(s);
     uint32_t members = allot_probe(allotment, s->incarnation + 1, false);
     json_t *lost = add_lost_hosts(s, cause, CAUSE_BYTES);
     if (members < allotment->min_workers && s->settings->wait_s > 0 && !s->signal_count)
