@@ -52,6 +52,10 @@ int allot_command(struct allotment *allotment, int64_t incarnation, struct error
     int code = set_hosts(allotment, error);
     if (code != ONWARD_OK)
         return code;
+    code = session_renew(allotment->session, error);
+    if (code != ONWARD_OK)
+        return code;
+    settings.session = allotment->session;
     places_subnets(places, subnets, sizeof subnets);
     struct command_hosts over = {.hosts = &allotment->hosts,
                                  .agent = places->agent,
@@ -102,6 +106,7 @@ json_t *allot_lost(const struct allotment *allotment, char *text, size_t text_by
 
 void allot_clear(struct allotment *allotment)
 {
+    session_remove(allotment->session);
     places_close(&allotment->places);
     hosts_clear(&allotment->hosts);
     free(allotment->argv);

@@ -5,6 +5,7 @@
 
 #include "command.h"
 #include "places.h"
+#include "session.h"
 
 struct allotment {
     struct places places;            /* none: this machine alone */
@@ -14,8 +15,9 @@ struct allotment {
     uint32_t core_count; /* of this machine */
     double detect_s;
     char keepalive[COMMAND_PREFIX_BYTES];
-    char **argv;        /* of mpirun, after allot_command() */
-    struct hosts hosts; /* that it names */
+    char session[SESSION_PATH_BYTES]; /* of the mpirun that argv starts */
+    char **argv;                      /* of mpirun, after allot_command() */
+    struct hosts hosts;               /* that it names */
 };
 
 /* Asks the hosts (places_probe). Returns how many workers and spares fit; without hosts, all. */

@@ -173,6 +173,11 @@ int command_build(const struct command_settings *settings, char ***command, stru
     add_all(&list, fault_tolerant, 3);
     add_text(&list, "%u", settings->rank_count);
     add_all(&list, common, sizeof common / sizeof *common);
+    if (settings->session) {
+        add(&list, "--prtemca");
+        add(&list, "prte_local_tmpdir_base");
+        add(&list, settings->session);
+    }
     add_place(&list, settings->over);
     if (settings->rank_count > settings->core_count)
         add_all(&list, yielding, 3);

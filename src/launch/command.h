@@ -31,6 +31,7 @@ struct command_settings {
     uint32_t mpirun_argument_count;
     const char *const *program; /* the program and its arguments */
     uint32_t program_count;
+    const char *session; /* directory for mpirun's session files; NULL: its own choice */
     const struct command_hosts *over; /* NULL: this machine alone */
 };
 

@@ -24,7 +24,7 @@ launch() {
     root=; [ "$(id -u)" = 0 ] && root=--allow-run-as-root
     # shellcheck disable=SC2086
     ONWARD_TASK=$task ONWARD_INJECT=$faults exec timeout -s KILL "$limit_s" \
-        mpirun $root --with-ft ulfm -n $((workers + 1)) --map-by :OVERSUBSCRIBE --bind-to none \
+        mpirun $root --prtemca prte_local_tmpdir_base "$work" --with-ft ulfm -n $((workers + 1)) --map-by :OVERSUBSCRIBE --bind-to none \
         --mca pml ob1 --mca coll ^han --mca btl_tcp_if_include lo --mca async_mpi_finalize 1 \
         --mca mpi_yield_when_idle 1 "$trial" "$@" </dev/null >"$work/$task.log" 2>&1
 }
