@@ -1,4 +1,4 @@
-/* bench.h - clock, order statistics and a bare start of a run directory, for the bench programs. */
+/* bench.h - clock and order statistics for the bench programs. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -23,6 +23,15 @@ static inline double bench_median(double *values, int count)
 {
     qsort(values, (size_t)count, sizeof *values, bench_compare);
     return values[count / 2];
+}
+
+/* The mean, where a value above cap counts as cap. */
+static inline double bench_capped_mean(const double *values, int count, double cap)
+{
+    double sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += values[i] < cap ? values[i] : cap;
+    return sum / count;
 }
 
 #endif

@@ -34,14 +34,6 @@ static double do_step(const struct loop *loop, MPI_Comm comm)
     return bench_now_s() - begin_s;
 }
 
-static double capped_mean(const double *values, int count, double cap)
-{
-    double sum = 0;
-    for (int i = 0; i < count; i++)
-        sum += values[i] < cap ? values[i] : cap;
-    return sum / count;
-}
-
 static void work(struct onward *ow, const struct loop *loop, MPI_Comm plain)
 {
     static double next_s[MAX_STEPS], onward_s[MAX_STEPS], plain_s[MAX_STEPS];
@@ -59,7 +51,7 @@ static void work(struct onward *ow, const struct loop *loop, MPI_Comm plain)
     }
     if (role.rank == 0 && done > 0) {
         double work_s = bench_median(onward_s, done);
-        printf("loop %.9f %.9f\n", capped_mean(next_s, done, work_s) + work_s,
+        printf("loop %.9f %.9f\n", bench_capped_mean(next_s, done, work_s) + work_s,
                bench_median(plain_s, done));
     }
 }

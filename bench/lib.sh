@@ -1,0 +1,14 @@
+# shellcheck shell=sh
+# lib.sh - medians and rows of the figures, for the scripts of bench/.
+
+median() { # of the numbers in a file, or of what comes in
+    sort -g "$@" | awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)]; else print "nan" }'
+}
+# row NAME ONWARD FLOOR UNIT AIM; without a floor it is "-"
+row() {
+    awk -v n="$1" -v a="$2" -v b="$3" -v unit="$4" -v aim="$5" 'BEGIN {
+        number = unit == "/s" ? "%12.0f" : "%12.3f"
+        ratio = b == "-" ? b : sprintf("%.3f", a / b)
+        b = b == "-" ? b : sprintf(number, b)
+        printf "%-52s " number " %12s %-3s %7s  %s\n", n, a, b, unit, ratio, aim }'
+}
