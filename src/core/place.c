@@ -62,6 +62,16 @@ static char *put_number(char *at, uint32_t number)
     return at;
 }
 
+static char *put_host(char *begin, char *at, const char *name, uint32_t slots)
+{
+    size_t length = strlen(name);
+    if (at > begin)
+        *at++ = ',';
+    memcpy(at, name, length);
+    at[length] = ':';
+    return put_number(at + length + 1, slots);
+}
+
 /* What does not fit into the text is not placed. */
 static void write_hosts(const struct slots *hosts, uint32_t count, struct place *place)
 {
@@ -74,11 +84,7 @@ static void write_hosts(const struct slots *hosts, uint32_t count, struct place 
             place->count -= hosts[i].given;
             continue;
         }
-        if (at > place->hosts)
-            *at++ = ',';
-        memcpy(at, hosts[i].name, length);
-        at[length] = ':';
-        at = put_number(at + length + 1, hosts[i].given);
+        at = put_host(place->hosts, at, hosts[i].name, hosts[i].given);
     }
     *at = '\0';
 }
@@ -106,4 +112,75 @@ bool place_choose(const char *hosts, uint32_t wanted,
     }
     free(list);
     return good;
+}
+
+/* The host of that name in the list; false when there is none, or the list is bad before it. */
+static bool find_host(const char *hosts, const char *name, struct slots *host)
+{
+    while (*hosts && read_host(&hosts, host))
+        if (place_same_host(host->name, name))
+            return true;
+    return false;
+}
+
+static bool is_list(const char *hosts)
+{
+    struct slots host;
+    while (*hosts)
+        if (!read_host(&hosts, &host))
+            return false;
+    return true;
+}
+
+bool place_lists(const char *hosts, const char *name)
+{
+    struct slots host;
+    return find_host(hosts, name, &host);
+}
+
+bool place_merge(const char *hosts, const char *changes, char *merged, uint32_t *added,
+                 uint32_t *total)
+{
+    struct slots host, other;
+    char *at = merged;
+    if (!is_list(hosts) || !is_list(changes))
+        return false;
+    *added = *total = 0;
+    while (*hosts && read_host(&hosts, &host)) {
+        uint32_t slots = find_host(changes, host.name, &other) ? other.free : host.free;
+        *added += slots > host.free ? slots - host.free : 0;
+        *total += slots;
+        if (slots > 0)
+            at = put_host(merged, at, host.name, slots);
+    }
+    *at = '\0';
+    while (*changes && read_host(&changes, &host)) {
+        if (host.free == 0 || place_lists(merged, host.name))
+            continue;
+        *added += host.free;
+        *total += host.free;
+        at = put_host(merged, at, host.name, host.free);
+        *at = '\0';
+    }
+    return true;
+}
+
+void place_drop(char *hosts, const char *names)
+{
+    char *at = hosts;
+    const char *next = hosts;
+    while (*next) {
+        struct slots host;
+        const char *begin = next;
+        if (!read_host(&next, &host))
+            return;
+        if (place_lists(names, host.name))
+            continue;
+        size_t length = strcspn(begin, ",");
+        if (at > hosts)
+            *at++ = ',';
+        memmove(at, begin, length);
+        at += length;
+    }
+    *at = '\0';
 }

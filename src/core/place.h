@@ -21,6 +21,18 @@ bool place_choose(const char *hosts, uint32_t wanted,
                   uint32_t (*used)(const void *context, const char *name), const void *context,
                   struct place *place);
 
+/* A list of hosts with changes: both are NAME:SLOTS,...; NAME:0 in the changes takes a host out. The
+ * result goes into merged, which has room for both texts and two bytes more; *added is by how many
+ * slots hosts grew, *total how many there are. False when one of them cannot be read. */
+bool place_merge(const char *hosts, const char *changes, char *merged, uint32_t *added,
+                 uint32_t *total);
+
+/* Whether a host of that name is in the list; false where the list cannot be read. */
+bool place_lists(const char *hosts, const char *name);
+
+/* Takes the hosts of the list `names` out of the list `hosts`, in place. */
+void place_drop(char *hosts, const char *names);
+
 /* Whether two names mean one host: equal up to the first dot. */
 bool place_same_host(const char *a, const char *b);
 

@@ -94,7 +94,7 @@ json_t *allot_lost(const struct allotment *allotment, char *text, size_t text_by
     text[0] = '\0';
     for (uint32_t i = 0; i < allotment->places.count; i++) {
         const struct place *place = &allotment->places.list[i];
-        if (place->usable || !was_used(&allotment->hosts, place->host.name))
+        if (place->usable || place->retired || !was_used(&allotment->hosts, place->host.name))
             continue;
         json_array_append_new(lost, json_string(place->host.name));
         if (used + 1 < text_bytes)

@@ -84,7 +84,10 @@ void answer_event(struct answer *answer, const json_t *event)
 
 void answer_request_text(const struct run_request *request, char *text, size_t text_bytes)
 {
-    if (!strcmp(request->request, "scale"))
+    if (request->hosts[0])
+        snprintf(text, text_bytes, "scale %lld with %.120s", (long long)request->count,
+                 request->hosts);
+    else if (!strcmp(request->request, "scale"))
         snprintf(text, text_bytes, "scale %lld", (long long)request->count);
     else if (request->member)
         snprintf(text, text_bytes, "%s %lld", request->request, (long long)request->member);
@@ -94,7 +97,7 @@ void answer_request_text(const struct run_request *request, char *text, size_t t
 
 static bool is_scale(const struct answer *answer)
 {
-    return !strcmp(answer->request.request, "scale");
+    return !strcmp(answer->request.request, "scale") || answer->request.hosts[0];
 }
 
 static bool is_drain(const struct answer *answer)

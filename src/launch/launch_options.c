@@ -52,6 +52,8 @@ void launch_options_clear(struct launch_options *options)
 {
     free(options->host_list);
     options->host_list = NULL;
+    free(options->hostfile);
+    options->hostfile = NULL;
 }
 
 bool launch_is_checkpoint(const char *text)
@@ -102,6 +104,8 @@ static void read_hosts(struct launch_options *options, const char *option, const
                                           : hosts_read_file(text, &hosts, &error);
     if (code != ONWARD_OK)
         options_refuse("%s", error.text);
+    free(options->hostfile);
+    options->hostfile = !strcmp(option, "--hostfile") ? realpath(text, NULL) : NULL;
     free(options->host_list);
     options->host_list = hosts_text(&hosts);
     hosts_clear(&hosts);

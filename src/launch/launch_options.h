@@ -19,6 +19,7 @@ struct launch_options {
     int max_restarts;
     double detect_s;
     char *host_list;          /* what --hosts or --hostfile came to: NAME[:SLOTS],... */
+    char *hostfile;           /* its absolute path; NULL: none was given */
     const char *hosts_option; /* which of the two was given; NULL: none */
     const char *agent, *local_directory, *replace;
     double wait_s; /* -1: not given */

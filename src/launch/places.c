@@ -46,6 +46,46 @@ void places_close(struct places *places)
     places->count = 0;
 }
 
+static struct place *find_place(const struct places *places, const char *host)
+{
+    for (uint32_t i = 0; i < places->count; i++)
+        if (!strcmp(places->list[i].host.name, host))
+            return &places->list[i];
+    return NULL;
+}
+
+bool places_have(const struct places *places, const char *host)
+{
+    return find_place(places, host) != NULL;
+}
+
+int places_add(struct places *places, const struct place *place, struct error *error)
+{
+    struct place *there = find_place(places, place->host.name);
+    if (there) {
+        *there = *place;
+        return ONWARD_OK;
+    }
+    struct place *list = NULL;
+    if (places->count < HOSTS_MAX)
+        list = realloc(places->list, (places->count + 1) * sizeof *list);
+    if (!list)
+        return error_set(error, ONWARD_ERR_LIMIT, "host %.80s: expected at most %d hosts",
+                         place->host.name, HOSTS_MAX);
+    list[places->count++] = *place;
+    places->list = list;
+    return ONWARD_OK;
+}
+
+void places_retire(struct places *places, const char *host)
+{
+    struct place *place = find_place(places, host);
+    if (!place)
+        return;
+    place->retired = true;
+    place->usable = false;
+}
+
 /* Runs onward-host with these arguments on all; one call more than hosts is for this machine, where
  * that is none of them. NULL: out of memory. */
 static struct agent_call *ask(const struct places *places, const char *const *arguments,
@@ -147,7 +187,7 @@ static void judge(const struct places *places, struct place *place, const struct
     } else if (json_integer_value(json_object_get(answer, "left")) > 0) {
         refuse(place, "%s", "processes of an older incarnation could not be killed");
     } else {
-        place->usable = true;
+        place->usable = !place->retired;
         place->reason[0] = '\0';
         json_int_t cores = json_integer_value(json_object_get(answer, "cores"));
         place->cores = cores > 0 ? (uint32_t)cores : 1;

@@ -19,6 +19,7 @@ struct place {
     bool is_local;
     bool usable;                      /* at the last probe */
     bool is_expected;                 /* to answer the next one */
+    bool retired;                     /* it was taken out of the list: never usable, but swept */
     char reason[PLACES_REASON_BYTES]; /* why not: "h1 does not answer ..." */
     struct place_address addresses[PLACES_ADDRESSES];
     uint32_t address_count;
@@ -37,6 +38,12 @@ struct places {
  * there are no places, and probe and sweep do nothing. */
 int places_open(struct places *places, const struct hosts *hosts, struct error *error);
 void places_close(struct places *places);
+
+/* One place more, or that place anew where there is one of its name. */
+int places_add(struct places *places, const struct place *place, struct error *error);
+bool places_have(const struct places *places, const char *host);
+/* That host is not to be used any more. */
+void places_retire(struct places *places, const char *host);
 
 /* Asks every host, at most limit_s, and kills what incarnations before `incarnation` left there.
  * Without patience, hosts that take much longer than half of the others count as dead, unless they

@@ -95,6 +95,31 @@ static void remember_loss(struct progress_events *events, const json_t *event)
     words_add(&words, ")");
 }
 
+/* Where it goes on from is known only when it does. */
+static void describe_relaunch(const json_t *event, struct words *words)
+{
+    long long hosts = number_of(event, "hosts");
+    words_add(words, "%s at step %lld: starting again", text_of(event, "cause"),
+              number_of(event, "step"));
+    if (hosts > 0)
+        words_add(words, " on %lld host%s", hosts, plural((uint64_t)hosts));
+}
+
+static void add_source(struct words *words, const char *source)
+{
+    static const char *const names[][2] = {
+        {"start", "the start"}, {"local", "local copies"}, {"checkpoint", "the checkpoint"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(source, names[i][0]))
+            words_add(words, " (from %s)", names[i][1]);
+}
+
+/* Steps may have ended before the event was written. */
+static long long resume_step_of(const json_t *event)
+{
+    return number_of(event, json_object_get(event, "resume_step") ? "resume_step" : "step");
+}
+
 static void describe_epoch(struct progress_events *events, const json_t *event, struct words *words)
 {
     long long workers = number_of(event, "workers"), lost = number_of(event, "steps_lost");
@@ -104,13 +129,14 @@ static void describe_epoch(struct progress_events *events, const json_t *event, 
     else if (!first)
         words_add(words, "%s: going on with ", text_of(event, "cause"));
     words_add(words, "%lld worker%s from step %lld", workers, plural((uint64_t)workers),
-              number_of(event, "step"));
+              resume_step_of(event));
     if (first && events->restart_s > 0) {
         char pause[32];
-        lost = events->step_before - number_of(event, "step");
+        lost = events->step_before - resume_step_of(event);
         progress_duration(events->restart_s, pause, sizeof pause);
         words_add(words, " after %s, %lld step%s lost", pause, lost > 0 ? lost : 0,
                   plural(lost > 0 ? (uint64_t)lost : 0));
+        add_source(words, text_of(event, "source"));
         events->restart_s = 0;
     } else if (!first) {
         char stall[32];
@@ -130,6 +156,8 @@ static void describe_request(const json_t *event, struct words *words)
         words_add(words, " member %lld", number_of(event, "member"));
     else if (*text_of(event, "host"))
         words_add(words, " %s", text_of(event, "host"));
+    if (*text_of(event, "hosts"))
+        words_add(words, " (%s)", text_of(event, "hosts"));
     words_add(words, " was asked for by %s", text_of(event, "by"));
     if (json_is_false(json_object_get(event, "accepted")))
         words_add(words, " and refused: %s", text_of(event, "reason"));
@@ -147,9 +175,7 @@ bool progress_event(struct progress_events *events, const json_t *event, char *t
     else if (!strcmp(what, "warning"))
         words_add(&words, "warning: %s", text_of(event, "text"));
     else if (!strcmp(what, "relaunch"))
-        words_add(
-            &words, "%s at step %lld: starting again from the newest checkpoint, incarnation %lld",
-            text_of(event, "cause"), number_of(event, "step"), number_of(event, "incarnation"));
+        describe_relaunch(event, &words);
     else if (!strcmp(what, "request"))
         describe_request(event, &words);
     else if (!strcmp(what, "joined"))

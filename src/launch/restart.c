@@ -177,6 +177,14 @@ static void end_too_few(struct supervisor *s, const char *cause, uint32_t member
     record_end(s);
 }
 
+static uint32_t usable_hosts(const struct places *places)
+{
+    uint32_t usable = 0;
+    for (uint32_t i = 0; i < places->count; i++)
+        usable += places->list[i].usable ? 1 : 0;
+    return usable;
+}
+
 static int claim_next(struct supervisor *s, const char *cause, json_t *lost, struct error *error)
 {
     const struct run_status *status = &s->watch.status;
@@ -194,8 +202,9 @@ static int claim_next(struct supervisor *s, const char *cause, json_t *lost, str
                               "hosts_lost", lost);
     rundir_event(s->settings->rundir, "relaunch", status->epoch, s->best_step, extra, NULL);
     json_t *event =
-        json_pack("{s:s, s:I, s:I, s:s}", "event", "relaunch", "incarnation",
-                  (json_int_t)s->incarnation, "step", (json_int_t)s->best_step, "cause", cause);
+        json_pack("{s:s, s:I, s:I, s:s, s:I}", "event", "relaunch", "incarnation",
+                  (json_int_t)s->incarnation, "step", (json_int_t)s->best_step, "cause", cause,
+                  "hosts", (json_int_t)usable_hosts(&s->settings->allotment->places));
     char text[PROGRESS_LINE_BYTES];
     if (progress_event(&s->events, event, text, sizeof text))
         display_line(s->settings->display, text);
@@ -308,12 +317,11 @@ int restart_begin(struct supervisor *s, struct error *error)
 {
     struct allotment *allotment = s->settings->allotment;
     const struct places *places = &allotment->places;
-    uint32_t members = allot_probe(allotment, s->incarnation, true), usable = 0;
-    for (uint32_t i = 0; i < places->count; i++) {
-        usable += places->list[i].usable ? 1 : 0;
+    uint32_t members = allot_probe(allotment, s->incarnation, true);
+    uint32_t usable = usable_hosts(places);
+    for (uint32_t i = 0; i < places->count; i++)
         if (!places->list[i].usable)
             say("%s", places->list[i].reason);
-    }
     if (members < allotment->min_workers)
         return error_set(error, ONWARD_ERR_INPUT,
                          "%u of %u hosts can be used, with room for %u worker%s: expected room for "

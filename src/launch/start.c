@@ -258,6 +258,8 @@ static int open_allotment(const struct launch_options *options, const struct tas
                     .mpirun_arguments = options->mpirun_arguments,
                     .mpirun_argument_count = options->mpirun_argument_count},
         .member_count = record->workers + record->spares,
+        .most_members =
+            (record->max_workers ? record->max_workers : LAUNCH_MAX_WORKERS) + record->spares,
         .min_workers = record->min_workers,
         .core_count = start_core_count(),
         .detect_s = options->detect_s,
@@ -283,6 +285,7 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     settings.detect_s = options->detect_s;
     settings.wait_s = record->wait_s;
     settings.hang_s = options->hang_s;
+    settings.hostfile = options->hostfile;
     int code = supervise(&settings, &result, error);
     if (code != ONWARD_OK)
         return say_error(error);

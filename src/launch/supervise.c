@@ -53,6 +53,7 @@ static void show_event(void *context, const json_t *event)
     if (s->seen_s == 0) /* an event may be there a moment before the status */
         note_first_status(s);
     restart_note_event(s, event);
+    host_changes_event(s, event);
     detector_event(&s->detector, event);
     if (progress_event(&s->events, event, text, sizeof text))
         display_line(s->settings->display, text);
@@ -136,6 +137,7 @@ static enum outcome watch_task(struct supervisor *s)
         excuse_pause(s);
         bool gone = s->child.ended; /* before the look: then the look sees all it wrote */
         look(s);
+        host_changes_look(s);
         bool cut_off = detector_look(&s->detector, &s->watch.status, s->cut_off, sizeof s->cut_off);
         double silent_s = clock_now_s() - s->watch.changed_s;
         double limit_s = s->watch.seen ? supervise_silent_limit_s(s) : s->settings->start_s;
@@ -274,6 +276,8 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
     s->incarnation = settings->incarnation;
     s->best_checkpoint = -1;
     s->budget.max = settings->max_restarts;
+    s->host_watch.path = settings->hostfile;
+    host_watch_start(&s->host_watch);
     s->child.output = s->child.error_output = s->detector.listener.fd = -1;
     double begin_s = clock_now_s();
     int code = catch_signals(s, &before, error);

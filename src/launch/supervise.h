@@ -12,12 +12,13 @@ struct supervise_settings {
     struct rundir *rundir; /* claimed */
     int64_t incarnation;   /* that the claim started */
     int max_restarts;
-    double detect_s; /* a member or host that is silent for longer is taken for dead */
-    double hang_s;   /* a worker that hangs in its step for longer too; see beats.h */
-    double wait_s;   /* for hosts, when there are too few */
-    double start_s;  /* the program has so long to open its task */
-    double stop_s;   /* a task that was asked to stop has so long */
-    double settle_s; /* mpirun has so long to end once the task ended */
+    double detect_s;      /* a member or host that is silent for longer is taken for dead */
+    double hang_s;        /* a worker that hangs in its step for longer too; see beats.h */
+    double wait_s;        /* for hosts, when there are too few */
+    double start_s;       /* the program has so long to open its task */
+    double stop_s;        /* a task that was asked to stop has so long */
+    double settle_s;      /* mpirun has so long to end once the task ended */
+    const char *hostfile; /* to be watched for hosts that come and go; NULL: none */
     struct display *display;
 };
 

@@ -6,10 +6,12 @@
 #include "budget.h"
 #include "child.h"
 #include "detector.h"
+#include "host_watch.h"
 #include "output.h"
 #include "progress.h"
 #include "supervise.h"
 #include "watch.h"
+#include "words.h"
 
 enum outcome {
     OUTCOME_COMPLETE, /* the completion record is there */
@@ -38,6 +40,7 @@ struct supervisor {
     struct detector detector;
     char cut_off[192]; /* OUTCOME_CUT_OFF: what is silent */
     struct budget budget;
+    struct host_watch host_watch;
     struct loss_streak losses;
     double turned_s; /* when the loop last came round */
     double seen_s;   /* when this incarnation showed its first status; 0: not yet */
@@ -58,6 +61,10 @@ double supervise_silent_limit_s(const struct supervisor *s);
 
 /* Remembers what restart.c needs of an event. */
 void restart_note_event(struct supervisor *s, const json_t *event);
+
+/* host_changes.c: hosts that come and go, by the file or by an operator's request. */
+void host_changes_look(struct supervisor *s);
+void host_changes_event(struct supervisor *s, const json_t *event);
 
 /* Before the first start: asks the hosts, says which cannot be used, makes the command.
  * ONWARD_ERR_INPUT when fewer workers than the minimum fit. */

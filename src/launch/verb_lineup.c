@@ -5,19 +5,21 @@
 #include <string.h>
 
 #include "answer.h"
+#include "hosts.h"
 #include "say.h"
 #include "standing.h"
 #include "watch.h"
 #include "words.h"
 
-enum { KEY_WAIT = 256, KEY_NO_WAIT, MAX_WORKERS = 16384, HOSTS_SHOWN = 8 };
+enum { KEY_WAIT = 256, KEY_NO_WAIT, KEY_HOSTS, MAX_WORKERS = 16384, HOSTS_SHOWN = 8 };
 
 static const double default_wait_s = 10, max_wait_s = 86400, look_s = 0.05;
 
 struct lineup_input {
     struct task_options task;
     const char *verb, *target;
-    double wait_s; /* 0: do not wait */
+    const char *host_list; /* scale: hosts that come in; NULL: none */
+    double wait_s;         /* 0: do not wait */
 };
 
 static bool is_scale(const struct lineup_input *input)
@@ -48,6 +50,9 @@ static error_t parse_lineup(int key, char *text, struct argp_state *state)
     case KEY_NO_WAIT:
         input->wait_s = 0;
         return 0;
+    case KEY_HOSTS:
+        input->host_list = text;
+        return 0;
     case ARGP_KEY_ARG:
         return take_argument(input, text);
     case ARGP_KEY_SUCCESS:
@@ -66,8 +71,13 @@ static const struct argp_option table[] = {
     {"no-wait", KEY_NO_WAIT, NULL, 0, "ask, and do not wait for the answer", 0},
     {NULL, 0, NULL, 0, NULL, 0}};
 static const struct argp_child children[] = {{.argp = &task_argp}, {.argp = NULL}};
+static const struct argp_option scale_table[] = {
+    {"wait", KEY_WAIT, "SECONDS", 0, "wait so long for the answer (default 10)", 0},
+    {"no-wait", KEY_NO_WAIT, NULL, 0, "ask, and do not wait for the answer", 0},
+    {"hosts", KEY_HOSTS, "LIST", 0, "use these hosts too: NAME[:SLOTS],... (slots default 1)", 0},
+    {NULL, 0, NULL, 0, NULL, 0}};
 static const struct argp scale_argp = {
-    .options = table,
+    .options = scale_table,
     .parser = parse_lineup,
     .args_doc = "TASK N",
     .doc = "Makes TASK go on with N workers, or as many as there are members.",
@@ -173,6 +183,25 @@ static int find_target(const struct lineup_input *input, struct rundir *rundir, 
     return code;
 }
 
+static int name_new_hosts(const char *list, struct run_request *request, struct error *error)
+{
+    struct hosts hosts = {.list = NULL};
+    int code = hosts_parse_list(list, "--hosts", &hosts, error);
+    if (code != ONWARD_OK)
+        return code;
+    hosts_fill_slots(&hosts, 1);
+    char *text = hosts_text(&hosts);
+    hosts_clear(&hosts);
+    if (!text || strlen(text) >= sizeof request->hosts)
+        code = error_set(error, ONWARD_ERR_INPUT, "--hosts: expected a list of at most %d bytes",
+                         RUNDIR_HOSTS_BYTES - 1);
+    else
+        strcpy(request->hosts, text);
+    free(text);
+    snprintf(request->request, sizeof request->request, "hosts");
+    return code;
+}
+
 static int make_request(const struct lineup_input *input, struct rundir *rundir,
                         int64_t incarnation, struct run_request *request, struct error *error)
 {
@@ -181,7 +210,7 @@ static int make_request(const struct lineup_input *input, struct rundir *rundir,
     if (!is_scale(input))
         return find_target(input, rundir, incarnation, request, error);
     request->count = options_number("scale", input->target, 1, MAX_WORKERS);
-    return ONWARD_OK;
+    return input->host_list ? name_new_hosts(input->host_list, request, error) : ONWARD_OK;
 }
 
 static void take_event(void *context, const json_t *event)

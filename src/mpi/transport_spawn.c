@@ -120,7 +120,9 @@ static MPI_Info describe_spawn(const struct transport_spawn *spawn)
     MPI_Info_create(&info);
     MPI_Info_set(info, "PMIX_ENVAR", spawn->environment);
     if (spawn->host)
-        MPI_Info_set(info, spawn->host_is_new ? "PMIX_ADD_HOST" : "host", spawn->host);
+        MPI_Info_set(info, "host", spawn->host);
+    if (spawn->host && spawn->host_is_new) /* it makes the host one of the job, and no more */
+        MPI_Info_set(info, "PMIX_ADD_HOST", spawn->host);
     return info;
 }
 

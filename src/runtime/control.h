@@ -7,6 +7,7 @@
 #define RUNTIME_CONTROL_H
 
 #include "handle.h"
+#include "place.h"
 
 enum { OPENING_MAGIC = 0x0e9e0001, REPORT_TEXT_BYTES = 256 };
 
@@ -64,6 +65,8 @@ struct control {
     int64_t spawn_after_ns;  /* or so late */
     uint32_t newcomer_count; /* spawned, and the core does not know yet how many came */
     int64_t newcomer_deadline_ns;
+    char *known_hosts, *new_hosts; /* NULL until hosts changed; see control_hosts.c */
+    bool took_hosts_in;            /* mpirun can do that once */
     char cause[64];           /* of the change under way */
     bool epoch_told;          /* the event of the newest epoch is in the log */
     char worker_warning[256]; /* the newest from a worker; each host has several */
@@ -103,6 +106,18 @@ void control_take_request(struct onward *ow);
 /* Makes a change begin between two steps; at once when that takes too long. */
 void control_plan_change(struct onward *ow);
 void control_change_overdue(struct onward *ow);
+
+/* control_hosts.c */
+/* Whether a request for other hosts can be met; else the reason. A count of 0 becomes what the slots
+ * that are added lead to; *grows: somebody may be spawned. */
+bool control_judge_hosts(const struct onward *ow, struct run_request *request, bool *grows,
+                         char *reason, size_t reason_bytes);
+/* NAME:SLOTS,... that were judged go into the table of hosts. */
+void control_take_hosts(struct onward *ow, const char *changes);
+/* Whether a host is not part of the job yet. */
+bool control_host_is_new(const struct onward *ow, const char *name);
+/* What came of a spawn on hosts that are new. */
+void control_host_result(struct onward *ow, const struct place *place, bool works);
 
 /* control_members.c */
 /* What the core decided, for all; member IDs and hosts are there already. */

@@ -16,11 +16,9 @@ struct request_name {
 
 static uint8_t type_of(const char *name)
 {
-    static const struct request_name names[] = {{"checkpoint", REQUEST_CHECKPOINT},
-                                                {"stop", REQUEST_STOP},
-                                                {"scale", REQUEST_SCALE},
-                                                {"drain", REQUEST_DRAIN},
-                                                {"undrain", REQUEST_UNDRAIN}};
+    static const struct request_name names[] = {
+        {"checkpoint", REQUEST_CHECKPOINT}, {"stop", REQUEST_STOP},       {"scale", REQUEST_SCALE},
+        {"drain", REQUEST_DRAIN},           {"undrain", REQUEST_UNDRAIN}, {"hosts", REQUEST_SCALE}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i].name, name) == 0)
             return names[i].type;
@@ -35,7 +33,7 @@ static bool changes_lineup(uint8_t type)
 /* "drain n3", "drain member 4", "scale 6", "stop" */
 static void describe(const struct run_request *request, char *text, size_t text_bytes)
 {
-    if (strcmp(request->request, "scale") == 0)
+    if (type_of(request->request) == REQUEST_SCALE)
         snprintf(text, text_bytes, "scale %lld", (long long)request->count);
     else if (request->member)
         snprintf(text, text_bytes, "%s member %lld", request->request, (long long)request->member);
@@ -127,6 +125,8 @@ static void tell(struct onward *ow, const struct run_request *request, bool acce
         json_object_set_new(extra, "member", json_integer(request->member));
     else if (changes_lineup(type))
         json_object_set_new(extra, "host", json_string(request->host));
+    if (request->hosts[0])
+        json_object_set_new(extra, "hosts", json_string(request->hosts));
     if (accepted && changes_lineup(type))
         json_object_set_new(extra, "changes", json_boolean(changes));
     if (accepted && changes && type == REQUEST_SCALE)
@@ -136,11 +136,29 @@ static void tell(struct onward *ow, const struct run_request *request, bool acce
     control_event(ow, "request", extra);
 }
 
+/* False when there is nothing for the core to do, after an answer. */
+static bool take_hosts(struct onward *ow, struct run_request *request)
+{
+    char reason[160] = "";
+    bool grows;
+    if (!request->hosts[0])
+        return true;
+    bool good = control_judge_hosts(ow, request, &grows, reason, sizeof reason);
+    if (good)
+        control_take_hosts(ow, request->hosts);
+    if (good && grows)
+        return true;
+    tell(ow, request, good, false, reason);
+    return false;
+}
+
 /* The answer stands in the log before the epoch that it brings about, and a stop before its end. */
-static void answer(struct onward *ow, const struct run_request *request)
+static void answer(struct onward *ow, struct run_request *request)
 {
     struct control *control = ow->control;
     char reason[160];
+    if (!take_hosts(ow, request))
+        return;
     struct controller_event event = {.type = EVENT_REQUEST,
                                      .request = type_of(request->request),
                                      .count = (uint32_t)request->count,

@@ -185,6 +185,8 @@ void control_destroy(struct onward *ow)
     controller_destroy(ow->control->core);
     free(ow->control->shards);
     free(ow->control->given);
+    free(ow->control->known_hosts);
+    free(ow->control->new_hosts);
     free(ow->control);
     ow->control = NULL;
 }

@@ -127,11 +127,30 @@ static uint32_t slots_used(const void *context, const char *name)
     return used;
 }
 
-static int choose_place(struct onward *ow, uint32_t count, struct place *place, struct error *error)
+static uint32_t slots_used_known(const void *context, const char *name)
 {
-    if (!place_choose(ow->options.hosts, count, slots_used, ow, place))
+    return control_host_is_new(context, name) ? UINT32_MAX : slots_used(context, name);
+}
+
+static uint32_t slots_used_new(const void *context, const char *name)
+{
+    return control_host_is_new(context, name) ? slots_used(context, name) : UINT32_MAX;
+}
+
+/* On hosts of the job, or on those that are new to it, where more of them fit. */
+static int choose_place(struct onward *ow, uint32_t count, struct place *place, bool *is_new,
+                        struct error *error)
+{
+    struct place fresh = {0};
+    bool good = place_choose(ow->options.hosts, count, slots_used_known, ow, place);
+    if (good && place->count < count && ow->control->new_hosts)
+        good = place_choose(ow->options.hosts, count, slots_used_new, ow, &fresh);
+    if (!good)
         return error_set(error, ONWARD_ERR_INPUT, "hosts '%.200s': expected NAME:SLOTS,...",
                          ow->options.hosts);
+    *is_new = fresh.count > place->count;
+    if (*is_new)
+        *place = fresh;
     if (place->count == 0)
         return error_set(error, ONWARD_ERR_LIMIT, "no slot is free on any host");
     return ONWARD_OK;
@@ -149,7 +168,7 @@ static int start_newcomers(struct onward *ow, uint32_t count, struct error *erro
     if (code == ONWARD_OK)
         code = write_environment(ow, environment, sizeof environment, error);
     if (code == ONWARD_OK)
-        code = choose_place(ow, count, &place, error);
+        code = choose_place(ow, count, &place, &spawn.host_is_new, error);
     if (code == ONWARD_OK) {
         open_fill_news(ow, news, ONWARD_OK);
         spawn.program = command->program;
@@ -158,6 +177,8 @@ static int start_newcomers(struct onward *ow, uint32_t count, struct error *erro
         spawn.count = place.count;
         spawn.host = *place.hosts ? place.hosts : NULL;
         code = transport_spawn(ow->transport, &spawn, news, sizeof *news, error);
+        if (spawn.host_is_new)
+            control_host_result(ow, &place, code == ONWARD_OK);
         ow->control->newcomer_count = place.count;
     }
     free(command);

@@ -26,7 +26,8 @@ enum {
         64, /* task ID with its NUL: letters, digits, . _ - ; not starting with . or - */
     RUNDIR_METRICS = 8,
     RUNDIR_METRIC_NAME_BYTES = 32,
-    RUNDIR_HOST_BYTES = 256
+    RUNDIR_HOST_BYTES = 256,
+    RUNDIR_HOSTS_BYTES = 4096 /* of a list of hosts in a request */
 };
 
 struct rundir;
@@ -149,10 +150,11 @@ int rundir_event(struct rundir *rundir, const char *event, int64_t epoch, int64_
 /* Operator requests: requests/NAME.json, made by atomic rename. */
 struct run_request {
     char name[64];    /* file name without .json; given by rundir_put_request */
-    char request[24]; /* checkpoint stop scale drain undrain */
-    int64_t count;
-    int64_t member; /* 0: none */
+    char request[24]; /* checkpoint stop scale drain undrain hosts */
+    int64_t count;    /* of workers; for hosts 0: as many more as slots are added */
+    int64_t member;   /* 0: none */
     char host[RUNDIR_HOST_BYTES];
+    char hosts[RUNDIR_HOSTS_BYTES];  /* NAME:SLOTS,... to be used from now on; 0 slots: no more */
     char by[RUNDIR_HOST_BYTES + 32]; /* user@host */
 };
 /* Writes it for the task of rundir; request->name and request->by are filled in. */

@@ -20,7 +20,8 @@ enum { MAX_COUNT = 1 << 20 }; /* workers or members that anyone may ask for */
 
 static bool is_request(const char *request)
 {
-    static const char *const requests[] = {"checkpoint", "stop", "scale", "drain", "undrain"};
+    static const char *const requests[] = {"checkpoint", "stop",    "scale",
+                                           "drain",      "undrain", "hosts"};
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
         if (!strcmp(request, requests[i]))
             return true;
@@ -53,9 +54,10 @@ int rundir_put_request(struct rundir *rundir, struct run_request *request, struc
 {
     char path[PATH_MAX], name[96];
     if (!is_request(request->request))
-        return error_set(error, ONWARD_ERR_ARGUMENT,
-                         "request \"%s\": expected checkpoint, stop, scale, drain or undrain",
-                         request->request);
+        return error_set(
+            error, ONWARD_ERR_ARGUMENT,
+            "request \"%s\": expected checkpoint, stop, scale, drain, undrain or hosts",
+            request->request);
     int code = file_join(path, sizeof path, rundir->path, "requests", error);
     if (code == ONWARD_OK)
         code = file_make_directories(path, error);
@@ -64,12 +66,13 @@ int rundir_put_request(struct rundir *rundir, struct run_request *request, struc
     name_request(request);
     name_asker(request);
     snprintf(name, sizeof name, "requests/%s" SUFFIX, request->name);
-    return rundir_write_json(
-        rundir, name,
-        json_pack("{s:s, s:s, s:I, s:I, s:s, s:s}", "task", rundir->task, "request",
-                  request->request, "count", (json_int_t)request->count, "member",
-                  (json_int_t)request->member, "host", request->host, "by", request->by),
-        error);
+    return rundir_write_json(rundir, name,
+                             json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "task", rundir->task,
+                                       "request", request->request, "count",
+                                       (json_int_t)request->count, "member",
+                                       (json_int_t)request->member, "host", request->host, "hosts",
+                                       request->hosts, "by", request->by),
+                             error);
 }
 
 /* The first in order of names into name (without the suffix); "" when there is none. */
@@ -96,22 +99,25 @@ static int find_oldest(const char *directory, char *name, size_t name_bytes, str
 /* NULL when root is a request for this task, else what was expected. */
 static const char *decode_request(json_t *root, const char *task, struct run_request *request)
 {
-    const char *what = NULL, *host = "", *by = "", *meant = task;
+    const char *what = NULL, *host = "", *hosts = "", *by = "", *meant = task;
     json_int_t count = 0, member = 0;
     json_error_t problem;
-    if (json_unpack_ex(root, &problem, 0, "{s:s, s?s, s?I, s?I, s?s, s?s}", "request", &what,
-                       "task", &meant, "count", &count, "member", &member, "host", &host, "by",
-                       &by) != 0)
+    if (json_unpack_ex(root, &problem, 0, "{s:s, s?s, s?I, s?I, s?s, s?s, s?s}", "request", &what,
+                       "task", &meant, "count", &count, "member", &member, "host", &host, "hosts",
+                       &hosts, "by", &by) != 0)
         return "\"request\" as a text, \"count\" and \"member\" as whole numbers, \"task\", "
-               "\"host\" and \"by\" as texts";
+               "\"host\", \"hosts\" and \"by\" as texts";
     if (strcmp(meant, task) != 0)
         return "\"task\" to be this task";
     if (!is_request(what))
-        return "\"request\" to be checkpoint, stop, scale, drain or undrain";
+        return "\"request\" to be checkpoint, stop, scale, drain, undrain or hosts";
     if (count < 0 || count > MAX_COUNT || member < 0 || member > UINT32_MAX)
         return "\"count\" of 0 to 1048576 and \"member\" of at least 0";
     if (strlen(host) >= sizeof request->host || strlen(by) >= sizeof request->by)
         return "\"host\" and \"by\" of at most 255 bytes";
+    if (strlen(hosts) >= sizeof request->hosts || (!strcmp(what, "hosts") && !*hosts))
+        return "\"hosts\" as NAME:SLOTS,... of at most 4095 bytes";
+    snprintf(request->hosts, sizeof request->hosts, "%s", hosts);
     snprintf(request->request, sizeof request->request, "%s", what);
     snprintf(request->host, sizeof request->host, "%s", host);
     snprintf(request->by, sizeof request->by, "%s", by);

@@ -182,6 +182,54 @@ START_TEST(placement_is_bounded)
 }
 END_TEST
 
+static const struct {
+    const char *hosts, *changes;
+    const char *merged; /* NULL: they cannot be read */
+    uint32_t added, total;
+} merges[] = {
+    {"n0:2,n1:2", "n2:3", "n0:2,n1:2,n2:3", 3, 7},
+    {"n0:2,n1:2", "n1:0", "n0:2", 0, 2},
+    {"n0:2,n1:2", "n1:0,n2:1", "n0:2,n2:1", 1, 3},
+    {"n0:2,n1:2", "n1:4", "n0:2,n1:4", 2, 6},
+    {"n0:2,n1:4", "n1:1,n0:2", "n0:2,n1:1", 0, 3},
+    {"n0.a:2", "n0.b:10", "n0.a:10", 8, 10},
+    {"n0:2", "n1:1,n1:1", "n0:2,n1:1", 1, 3},
+    {"n0:1", "n0:0", "", 0, 0},
+    {"", "n1:1000", "n1:1000", 1000, 1000},
+    {"n0:2", "n1", NULL, 0, 0},
+    {"n0", "n1:2", NULL, 0, 0},
+};
+
+START_TEST(changes_of_hosts_are_merged)
+{
+    char merged[64];
+    uint32_t added, total;
+    ck_assert_int_eq(place_merge(merges[_i].hosts, merges[_i].changes, merged, &added, &total),
+                     merges[_i].merged != NULL);
+    if (!merges[_i].merged)
+        return;
+    ck_assert_str_eq(merged, merges[_i].merged);
+    ck_assert_uint_eq(added, merges[_i].added);
+    ck_assert_uint_eq(total, merges[_i].total);
+}
+END_TEST
+
+static const char *const drops[][3] = {
+    {"n0:2,n1:2,n2:2", "n1:5", "n0:2,n2:2"}, {"n0:2,n1:12", "n0:1", "n1:12"},
+    {"n0:2,n1:2", "n1:1,n0:1", ""},          {"n0:2", "n1:1", "n0:2"},
+    {"n0:2,n1:2", "n1.b:1", "n0:2"},         {"", "n1:1", ""},
+};
+
+START_TEST(hosts_are_dropped)
+{
+    char hosts[32];
+    strcpy(hosts, drops[_i][0]);
+    place_drop(hosts, drops[_i][1]);
+    ck_assert_str_eq(hosts, drops[_i][2]);
+    ck_assert(place_lists("n0:1,n1:2", "n1.a") && !place_lists("n0:1,n1:2", "n"));
+}
+END_TEST
+
 START_TEST(hosts_are_one_up_to_the_dot)
 {
     ck_assert(place_same_host("n1", "n1.cluster"));
@@ -349,6 +397,8 @@ int main(void)
     tcase_add_test(cases, backoff_doubles_and_is_bounded);
     tcase_add_loop_test(cases, free_slots_are_filled, 0, sizeof place_cases / sizeof *place_cases);
     tcase_add_test(cases, placement_is_bounded);
+    tcase_add_loop_test(cases, changes_of_hosts_are_merged, 0, sizeof merges / sizeof *merges);
+    tcase_add_loop_test(cases, hosts_are_dropped, 0, sizeof drops / sizeof *drops);
     tcase_add_test(cases, hosts_are_one_up_to_the_dot);
     tcase_add_test(cases, checkpoints_stay_in_order_and_bounded);
     tcase_add_loop_test(cases, newest_restorable_step_is_found, 0,

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hosts.h"
+#include "host_watch.h"
 
 static const struct {
     const char *text, *expected;
@@ -132,6 +132,71 @@ START_TEST(reads_from_disk)
 }
 END_TEST
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* At `now_s`, with the number of hosts when it changed. */
+static enum host_watch_result look(struct host_watch *watch, double now_s, uint32_t *count)
+{
+    struct hosts hosts = {.list = NULL};
+    struct error error;
+    enum host_watch_result result = host_watch_look(watch, now_s, &hosts, &error);
+    *count = hosts.count;
+    if (result == HOST_WATCH_BAD)
+        ck_assert_ptr_nonnull(strstr(error.text, watch->path));
+    hosts_clear(&hosts);
+    return result;
+}
+
+START_TEST(watches_a_file)
+{
+    char path[] = "/tmp/test_hosts.XXXXXX", other[sizeof path + 4];
+    uint32_t count;
+    struct host_watch watch = {.path = path}, none = {.path = NULL};
+    close(mkstemp(path));
+    snprintf(other, sizeof other, "%s.new", path);
+    write_file(path, "n0\n");
+    host_watch_start(&watch);
+    ck_assert_int_eq(look(&watch, 10, &count), HOST_WATCH_SAME);
+    write_file(path, "n0\nn1\n");
+    ck_assert_int_eq(look(&watch, 10.5, &count), HOST_WATCH_SAME); /* not yet */
+    ck_assert_int_eq(look(&watch, 12, &count), HOST_WATCH_CHANGED);
+    ck_assert_uint_eq(count, 2);
+    write_file(path, "n0 slots=many\n");
+    ck_assert_int_eq(look(&watch, 14, &count), HOST_WATCH_BAD);
+    ck_assert_int_eq(look(&watch, 16, &count), HOST_WATCH_SAME); /* said once */
+    write_file(other, "n2 slots=3   #\n");
+    ck_assert_int_eq(rename(other, path), 0);
+    ck_assert_int_eq(look(&watch, 18, &count), HOST_WATCH_CHANGED);
+    ck_assert_uint_eq(count, 1);
+    unlink(path);
+    ck_assert_int_eq(look(&watch, 20, &count), HOST_WATCH_BAD);
+    ck_assert_int_eq(look(&watch, 22, &count), HOST_WATCH_SAME);
+    host_watch_start(&none);
+    ck_assert_int_eq(look(&none, 10, &count), HOST_WATCH_SAME);
+}
+END_TEST
+
+START_TEST(compares_lists)
+{
+    struct hosts list = {.list = NULL}, other = {.list = NULL}, rest;
+    ck_assert_int_eq(hosts_parse_list("a:1,b:2,c:3", "", &list, NULL), ONWARD_OK);
+    ck_assert_int_eq(hosts_parse_list("c:1,a:9", "", &other, NULL), ONWARD_OK);
+    ck_assert_int_eq(hosts_without(&list, &other, &rest, NULL), ONWARD_OK);
+    ck_assert_uint_eq(rest.count, 1);
+    ck_assert_str_eq(rest.list[0].name, "b");
+    ck_assert_uint_eq(rest.list[0].slots, 2);
+    hosts_clear(&rest);
+    hosts_clear(&list);
+    hosts_clear(&other);
+}
+END_TEST
+
 START_TEST(shares_out_slots)
 {
     struct hosts hosts = {.list = NULL};
@@ -155,6 +220,8 @@ int main(void)
     LOOP(tests, refuses_lists, bad_lists);
     LOOP(tests, reads_files, files);
     tcase_add_test(tests, reads_from_disk);
+    tcase_add_test(tests, watches_a_file);
+    tcase_add_test(tests, compares_lists);
     tcase_add_test(tests, shares_out_slots);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

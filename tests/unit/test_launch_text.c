@@ -97,8 +97,12 @@ static const struct {
      "member 4 (host n3) joined the lineup"},
     {{"{\"event\":\"relaunch\",\"cause\":\"mpirun went down (signal 9)\",\"incarnation\":2,"
       "\"step\":40}"},
-     "mpirun went down (signal 9) at step 40: starting again from the newest checkpoint, "
-     "incarnation 2"},
+     "mpirun went down (signal 9) at step 40: starting again"},
+    {{"{\"event\":\"relaunch\",\"cause\":\"mpirun went down\",\"step\":40,\"hosts\":3}"},
+     "mpirun went down at step 40: starting again on 3 hosts"},
+    {{"{\"event\":\"request\",\"request\":\"hosts\",\"by\":\"ann@n1\",\"count\":6,"
+      "\"hosts\":\"n2:2\",\"accepted\":true}"},
+     "hosts 6 (n2:2) was asked for by ann@n1"},
     {{"{\"event\":\"checkpoint\",\"checkpoint_step\":4}"}, NULL},
     {{"{\"event\":5}"}, NULL},
 };
@@ -117,6 +121,29 @@ START_TEST(tells_events)
     ck_assert_int_eq(told, stories[_i].text != NULL);
     if (told)
         ck_assert_str_eq(text, stories[_i].text);
+}
+END_TEST
+
+static const struct {
+    const char *source, *text;
+} resumptions[] = {
+    {"local", "3 workers from step 120 after 1.2 s, 0 steps lost (from local copies)"},
+    {"checkpoint", "3 workers from step 120 after 1.2 s, 0 steps lost (from the checkpoint)"},
+    {"start", "3 workers from step 120 after 1.2 s, 0 steps lost (from the start)"},
+    {"memory", "3 workers from step 120 after 1.2 s, 0 steps lost"},
+};
+
+/* Some steps have ended when the event is written. */
+START_TEST(tells_where_a_relaunch_goes_on)
+{
+    struct progress_events events = {.restart_s = 1.2, .step_before = 120};
+    char text[PROGRESS_LINE_BYTES];
+    json_t *event =
+        json_pack("{s:s, s:s, s:i, s:i, s:i, s:s}", "event", "epoch", "cause", "start", "workers",
+                  3, "step", 123, "resume_step", 120, "source", resumptions[_i].source);
+    ck_assert(progress_event(&events, event, text, sizeof text));
+    ck_assert_str_eq(text, resumptions[_i].text);
+    json_decref(event);
 }
 END_TEST
 
@@ -228,6 +255,7 @@ int main(void)
     tcase_add_test(tests, cuts_a_long_status);
     LOOP(tests, tells_events, stories);
     tcase_add_test(tests, bounds_many_losses);
+    LOOP(tests, tells_where_a_relaunch_goes_on, resumptions);
     LOOP(tests, tells_the_end, ends);
     LOOP(tests, shows_what_is_the_programs, outputs);
     tcase_add_test(tests, shows_a_block_that_grows_too_long);

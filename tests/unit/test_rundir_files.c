@@ -207,7 +207,7 @@ START_TEST(hands_over_requests_in_order)
     ck_assert(!found);
     ck_assert_int_eq(rundir_put_request(rundir, &request, &error), ONWARD_OK);
     ck_assert_ptr_nonnull(strchr(request.by, '@'));
-    request = (struct run_request){.request = "scale", .count = 5, .host = "n2"};
+    request = (struct run_request){.request = "scale", .count = 5, .host = "n2", .hosts = "n3:2"};
     ck_assert_int_eq(rundir_put_request(rundir, &request, &error), ONWARD_OK);
     ck_assert_int_eq(rundir_take_request(rundir, &taken, &found, &error), ONWARD_OK);
     ck_assert(found);
@@ -215,6 +215,7 @@ START_TEST(hands_over_requests_in_order)
     ck_assert_int_eq(rundir_take_request(rundir, &taken, &found, &error), ONWARD_OK);
     ck_assert(found);
     ck_assert_str_eq(taken.name, request.name);
+    ck_assert_str_eq(taken.hosts, "n3:2");
     ck_assert_int_eq(taken.count, 5);
     ck_assert_str_eq(taken.host, "n2");
     ck_assert_int_eq(rundir_take_request(rundir, &taken, &found, &error), ONWARD_OK);
@@ -234,6 +235,8 @@ static const char *const bad_requests[] = {
     "{\"request\": \"scale\", \"count\": -1}",
     "{\"request\": \"scale\", \"count\": 1.5}",
     "{\"request\": \"drain\", \"member\": -4}",
+    "{\"request\": \"hosts\"}",
+    "{\"request\": \"hosts\", \"hosts\": 3}",
     "{\"request\": \"drain\", \"member\": 4, \"task\": \"another\"}",
     "{\"request\": \"stop\", \"task\": 7}",
 };

@@ -1,0 +1,151 @@
+/* host_changes.c - hosts that come and go while the task runs: what the file of --hostfile or an
+ * operator says becomes requests to the task, and the places of the next incarnation.
+ *
+ * Hosts that go are drained, not killed; they stay among the places, retired, so that what is left
+ * there can be found and ended. Hosts that come are asked first, as before a start. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "say.h"
+#include "supervise_internal.h"
+
+static void tell(struct supervisor *s, const char *text)
+{
+    json_t *extra = json_pack("{s:s}", "text", text);
+    rundir_event(s->settings->rundir, "warning", s->watch.status.epoch, s->watch.status.step, extra,
+                 NULL);
+    json_decref(extra);
+}
+
+static void put(struct supervisor *s, const char *verb, const char *host, const char *hosts)
+{
+    struct run_request request = {.count = 0};
+    struct error error;
+    snprintf(request.request, sizeof request.request, "%s", verb);
+    snprintf(request.host, sizeof request.host, "%s", host);
+    snprintf(request.hosts, sizeof request.hosts, "%s", hosts);
+    if (rundir_put_request(s->settings->rundir, &request, &error) != ONWARD_OK)
+        tell(s, error.text);
+}
+
+/* The hosts that are in use now. */
+static int current_hosts(const struct places *places, struct hosts *hosts, struct error *error)
+{
+    *hosts = (struct hosts){.list = malloc((places->count + 1) * sizeof *hosts->list)};
+    if (!hosts->list)
+        return error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
+    for (uint32_t i = 0; i < places->count; i++)
+        if (!places->list[i].retired)
+            hosts->list[hosts->count++] = places->list[i].host;
+    return ONWARD_OK;
+}
+
+static void note_members(struct allotment *allotment)
+{
+    uint32_t slots = 0;
+    for (uint32_t i = 0; i < allotment->places.count; i++)
+        slots += allotment->places.list[i].retired ? 0 : allotment->places.list[i].host.slots;
+    if (slots > allotment->member_count)
+        allotment->member_count = slots < allotment->most_members ? slots : allotment->most_members;
+}
+
+/* Asks the hosts that came; NAME:SLOTS,... of those that can be used goes into the request. */
+static void add_hosts(struct supervisor *s, const struct hosts *added, struct words *words)
+{
+    struct allotment *allotment = s->settings->allotment;
+    struct places fresh = allotment->places;
+    struct error error = {.text = ""};
+    int code = places_open(&fresh, added, &error);
+    if (code == ONWARD_OK)
+        places_probe(&fresh, s->incarnation, true);
+    for (uint32_t i = 0; code == ONWARD_OK && i < fresh.count; i++) {
+        const struct place *place = &fresh.list[i];
+        bool was_here = places_have(&allotment->places, place->host.name);
+        code = places_add(&allotment->places, place, &error);
+        if (!place->usable)
+            tell(s, place->reason);
+        else if (was_here)
+            put(s, "undrain", place->host.name, "");
+        if (place->usable)
+            words_add(words, "%s%s:%u", words->used ? "," : "", place->host.name,
+                      place->host.slots);
+    }
+    if (code != ONWARD_OK)
+        tell(s, error.text);
+    places_close(&fresh);
+    note_members(allotment);
+}
+
+static void remove_hosts(struct supervisor *s, const struct hosts *removed, struct words *words)
+{
+    for (uint32_t i = 0; i < removed->count; i++) {
+        const char *name = removed->list[i].name;
+        places_retire(&s->settings->allotment->places, name);
+        put(s, "drain", name, "");
+        words_add(words, "%s%s:0", words->used ? "," : "", name);
+    }
+}
+
+static int take_list(struct supervisor *s, struct hosts *list, struct error *error)
+{
+    char text[RUNDIR_HOSTS_BYTES];
+    struct words words = words_start(text, sizeof text);
+    struct hosts now = {.list = NULL}, added = {.list = NULL}, removed = {.list = NULL};
+    hosts_fill_slots(list, s->settings->allotment->member_count);
+    int code = current_hosts(&s->settings->allotment->places, &now, error);
+    if (code == ONWARD_OK)
+        code = hosts_without(list, &now, &added, error);
+    if (code == ONWARD_OK)
+        code = hosts_without(&now, list, &removed, error);
+    if (code == ONWARD_OK) {
+        remove_hosts(s, &removed, &words);
+        if (added.count > 0)
+            add_hosts(s, &added, &words);
+        if (words.used > 0)
+            put(s, "hosts", "", text);
+    }
+    hosts_clear(&now);
+    hosts_clear(&added);
+    hosts_clear(&removed);
+    return code;
+}
+
+void host_changes_look(struct supervisor *s)
+{
+    struct hosts list = {.list = NULL};
+    struct error error = {.text = ""};
+    if (!s->watch.seen || s->watch.status.epoch == 0)
+        return;
+    enum host_watch_result result = host_watch_look(&s->host_watch, clock_now_s(), &list, &error);
+    if (result == HOST_WATCH_SAME)
+        return;
+    int code = result == HOST_WATCH_CHANGED ? take_list(s, &list, &error) : ONWARD_ERR_INPUT;
+    hosts_clear(&list);
+    if (code != ONWARD_OK) {
+        char text[sizeof error.text + 48];
+        snprintf(text, sizeof text, "%s; the hosts stay as they were", error.text);
+        tell(s, text);
+    }
+}
+
+/* An operator named hosts: the next incarnation uses them too. */
+void host_changes_event(struct supervisor *s, const json_t *event)
+{
+    const char *what = json_string_value(json_object_get(event, "event"));
+    const char *text = json_string_value(json_object_get(event, "hosts"));
+    struct places *places = &s->settings->allotment->places;
+    struct hosts hosts = {.list = NULL};
+    if (!what || strcmp(what, "request") != 0 || !text || !*text || places->count == 0 ||
+        !json_is_true(json_object_get(event, "accepted")) || strstr(text, ":0") ||
+        hosts_parse_list(text, "hosts", &hosts, NULL) != ONWARD_OK)
+        return;
+    for (uint32_t i = 0; i < hosts.count; i++) {
+        struct place place = {.host = hosts.list[i],
+                              .is_local = places_is_local(hosts.list[i].name)};
+        if (!places_have(places, place.host.name))
+            places_add(places, &place, NULL);
+    }
+    hosts_clear(&hosts);
+    note_members(s->settings->allotment);
+}
