@@ -67,9 +67,9 @@ struct control {
     int64_t newcomer_deadline_ns;
     char *known_hosts, *new_hosts; /* NULL until hosts changed; see control_hosts.c */
     bool took_hosts_in;            /* mpirun can do that once */
-    char cause[64];           /* of the change under way */
-    bool epoch_told;          /* the event of the newest epoch is in the log */
-    char worker_warning[256]; /* the newest from a worker; each host has several */
+    char cause[64];                /* of the change under way */
+    bool epoch_told;               /* the event of the newest epoch is in the log */
+    char worker_warning[256];      /* the newest from a worker; each host has several */
     int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
     int64_t change_ns; /* a planned change begins by then; 0: none is asked for */
 };
@@ -108,8 +108,8 @@ void control_plan_change(struct onward *ow);
 void control_change_overdue(struct onward *ow);
 
 /* control_hosts.c */
-/* Whether a request for other hosts can be met; else the reason. A count of 0 becomes what the slots
- * that are added lead to; *grows: somebody may be spawned. */
+/* Whether a request for other hosts can be met; else the reason. A count of 0 becomes what the
+ * slots that are added lead to; *grows: somebody may be spawned. */
 bool control_judge_hosts(const struct onward *ow, struct run_request *request, bool *grows,
                          char *reason, size_t reason_bytes);
 /* NAME:SLOTS,... that were judged go into the table of hosts. */
