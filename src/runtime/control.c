@@ -148,7 +148,9 @@ void control_tick(struct onward *ow)
 {
     struct control *control = ow->control;
     int64_t now_ns = clock_ns();
-    if (!control->started || ow->ended)
+    if (!control->started || ow->ended || control->give_up)
+        return;
+    if (now_ns >= control->status_ns && control_is_fenced(ow))
         return;
     control_feed(ow, (struct controller_event){.type = EVENT_TICK});
     control_look_at_newcomers(ow);

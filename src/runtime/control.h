@@ -140,6 +140,8 @@ void control_feed(struct onward *ow, struct controller_event event);
 void control_order(struct onward *ow, struct message message, bool workers_only);
 void control_warn(struct onward *ow, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void control_event(struct onward *ow, const char *event, json_t *extra);
+/* True when another incarnation has taken over: then this side ends, and has written its last. */
+bool control_is_fenced(struct onward *ow);
 void control_write_status(struct onward *ow, const char *state);
 /* The last status: what it came to, with the launcher's exit code. */
 void control_write_end(struct onward *ow, int code, const char *text);

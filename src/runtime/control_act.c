@@ -84,12 +84,33 @@ void control_order(struct onward *ow, struct message message, bool workers_only)
     }
 }
 
+/* Nothing is said in the run directory, which is another incarnation's; the members learn it from
+ * the opening of the change that begins now. */
+bool control_is_fenced(struct onward *ow)
+{
+    struct control *control = ow->control;
+    struct error error;
+    if (rundir_check_fence(control->rundir, &error) != ONWARD_ERR_FENCED)
+        return false;
+    if (!control->give_up) {
+        control->give_up = true;
+        control->end_code = ONWARD_ERR_FENCED;
+        snprintf(control->end_text, sizeof control->end_text, "%.*s",
+                 (int)sizeof control->end_text - 1, error.text);
+        if (!ow->changing)
+            transport_interrupt(ow->transport);
+    }
+    return true;
+}
+
 static void commit_checkpoint(struct onward *ow, int64_t step)
 {
     struct control *control = ow->control;
     struct error error = {0};
     struct checkpoint_id id = state_checkpoint_id(ow, controller_epoch(control->core), step);
     int64_t begin_ns = clock_ns();
+    if (control_is_fenced(ow))
+        return;
     int code = rundir_check_fence(control->rundir, &error);
     if (code == ONWARD_OK)
         code = checkpoint_commit(ow->run, &id, control->arrays, control->array_count,
