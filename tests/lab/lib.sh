@@ -15,7 +15,7 @@ name=$(basename "$0" .lab)
 lab=$srcdir/tests/lab/lab
 onward=$builddir/onward
 trial=$builddir/trial
-limit_s=${limit_s:-60} # of each launch
+limit_s=${limit_s:-150} # of each launch
 hash=$(printf '%s' "$builddir/$name" | cksum)
 hash=${hash%% *}
 export LAB_NAME=ow$((hash % 100000000)) LAB_SHARE="$srcdir:$builddir" LAB_LIFE_S=600 LAB_CONNECT_S=5
@@ -180,6 +180,57 @@ use_again() {
     [ "$(on "$1" pgrep -c -x trial)" = 2 ] || fail "no members on $1"
     await_end 40 $mpirun
     completed again
+    # shellcheck disable=SC2086
+    nothing_left $hosts
+}
+
+# ---- stories of the launcher -----------------------------------------------------------------
+
+steps=600
+# reference: the same task without a loss and without hosts
+reference() {
+    "$onward" run -n 2 -q --task reference -- "$trial" --alloc --steps $steps >"$work/reference.log" 2>&1 ||
+        fail "the reference"
+}
+
+# launch TASK OPTION...: trial over the hosts, $steps of at least 10 ms; its PID is in $launcher
+launch() {
+    task=$1
+    shift
+    start_onward "$task" run --detect 3 "$@" -- "$trial" --alloc --steps $steps --pause 10000
+    launcher=$!
+}
+
+# before_loss TASK: what no loss from now on may take away
+before_loss() { known=$(step_of "$1") lost_at=$(now_ms); }
+
+# opening TASK INCARNATION: the event of the first epoch of an incarnation
+opening() { grep '"event": *"epoch"' "$work/$1/events.jsonl" | grep "\"incarnation\": *$2," | head -n 1; }
+has_opening() { [ -n "$(opening "$@")" ]; }
+field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p"; } # NAME: of the event in stdin
+
+# relaunched TASK INCARNATION WORKERS: it goes on in that incarnation with so many, from a step that
+# is no older than the newest one known before the loss, which it took from the hosts' memory
+relaunched() {
+    await 60 has_opening "$1" "$2"
+    resumed=$(opening "$1" "$2" | field resume_step) workers=$(opening "$1" "$2" | field workers)
+    since "incarnation $2 goes on with $workers workers from step $resumed ($known was known)"
+    [ "$workers" = "$3" ] || fail "incarnation $2 has $workers workers, expected $3"
+    [ "$(opening "$1" "$2" | field source)" = local ] || fail "not from memory: $(opening "$1" "$2")"
+    [ "$resumed" -ge "$known" ] || fail "step $known was complete, incarnation $2 went on from $resumed"
+}
+
+hosts_lost() { # TASK INCARNATION: as it was said when it began
+    grep '"event": *"relaunch"' "$work/$1/events.jsonl" | grep "\"incarnation\": *$2," |
+        sed 's/.*"hosts_lost": *\[\([^]]*\)\].*/\1/' | tr -d '" '
+}
+
+# ends_well TASK: complete, equal to the reference, and nothing of it is anywhere
+ends_well() {
+    await_end 90 $launcher
+    [ $status = 0 ] || fail "$1 ended with $status"
+    completed "$1"
+    equal reference "$1"
     # shellcheck disable=SC2086
     nothing_left $hosts
 }
