@@ -174,7 +174,8 @@ static void answer(struct onward *ow, struct run_request *request)
     }
     if (fits)
         control_feed(ow, event);
-    bool changes = fits && (controller_in_change(control->core) || control->newcomer_count > 0);
+    bool changes = fits && (controller_in_change(control->core) || control->spawn_wanted > 0 ||
+                            control->newcomer_count > 0);
     if (changes)
         describe(request, control->cause, sizeof control->cause);
     tell(ow, request, fits || verdict == REQUEST_ALREADY, changes, reason);
