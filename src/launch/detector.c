@@ -131,7 +131,8 @@ bool detector_look(struct detector *detector, const struct run_status *status, c
 
 bool detector_heard(const struct detector *detector, const char *host, double then_s)
 {
-    return beats_heard(detector->beats, host, then_s - detector->settings.detect_s);
+    /* Four beats: a host that lost its power was silent for longer when mpirun went down. */
+    return beats_heard(detector->beats, host, then_s - detector->settings.detect_s / 2);
 }
 
 void detector_excuse(struct detector *detector, double pause_s)

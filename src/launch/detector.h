@@ -35,7 +35,7 @@ void detector_begin(struct detector *detector, int64_t incarnation);
 bool detector_look(struct detector *detector, const struct run_status *status, char *cause,
                    size_t cause_bytes);
 
-/* Was that host, as its members tell, alive within detect_s before then? */
+/* Was that host, as its members tell, alive within half of detect_s before then? */
 bool detector_heard(const struct detector *detector, const char *host, double then_s);
 /* The launcher was held up for so long. */
 void detector_excuse(struct detector *detector, double pause_s);

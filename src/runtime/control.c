@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDLE_NS = 10000000, STATUS_NS = 400000000, REQUEST_NS = 200000000 };
+enum { IDLE_NS = 15000000, STATUS_NS = 500000000, REQUEST_NS = 200000000 };
 
 /* FNV-1a */
 uint32_t control_host_number(const char *host)

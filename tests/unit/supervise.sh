@@ -40,7 +40,7 @@ state() {
 run complete 0; says 'task complete complete after 20 steps'; state complete
 run complete 0; says 'is complete already'
 run complete-hang 0; within 14; relaunches 0; state complete
-run dies-twice 0; relaunches 2; says 'incarnation 3'; says '2 restarts'
+run dies-twice 0; relaunches 2; says 'starting again'; says '2 restarts'
 run dies-always 1 --max-restarts 1; relaunches 1; says 'no restart is left'; state failed
 run no-progress 1; relaunches 3; within 9; says 'no step was completed after step 5 in 3 incarnations'
 says '3 losses there, the last of worker 1 (subtasks 4 to 7), host n7'
