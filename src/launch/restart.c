@@ -56,8 +56,8 @@ static void describe_cause(const struct supervisor *s, enum outcome outcome, cha
         snprintf(text, text_bytes, "the controller was silent for %g s",
                  supervise_silent_limit_s(s));
     else if (outcome == OUTCOME_SILENT)
-        snprintf(text, text_bytes, "the program did not open its task in %g s",
-                 s->settings->start_s);
+        snprintf(text, text_bytes, "the program did not open its task in %.3g s",
+                 supervise_start_limit_s(s));
     else if (s->watch.seen)
         snprintf(text, text_bytes, "mpirun went down (%s)", how);
     else

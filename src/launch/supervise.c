@@ -25,7 +25,7 @@
 
 enum { TURN_MS = 50, PAUSE_S = 2 };
 
-static const double kill_s = 5;
+static const double kill_s = 5, again_limit_s = 20, again_factor = 5;
 /* The controller writes no status while the lineup changes, which may take a while. */
 static const double silent_detections = 12;
 
@@ -42,6 +42,8 @@ void supervise_defaults(struct supervise_settings *settings)
 static void note_first_status(struct supervisor *s)
 {
     s->seen_s = clock_now_s();
+    if (s->seen_s - s->begun_s > s->opened_s)
+        s->opened_s = s->seen_s - s->begun_s;
     if (s->down_s > 0)
         s->events.restart_s = s->seen_s - s->down_s;
 }
@@ -129,6 +131,13 @@ double supervise_silent_limit_s(const struct supervisor *s)
     return silent_detections * s->settings->detect_s;
 }
 
+/* Once it is known how long a start takes, an mpirun that hangs as it starts is found sooner. */
+double supervise_start_limit_s(const struct supervisor *s)
+{
+    double limit_s = again_limit_s + again_factor * s->opened_s;
+    return s->opened_s > 0 && limit_s < s->settings->start_s ? limit_s : s->settings->start_s;
+}
+
 static enum outcome watch_task(struct supervisor *s)
 {
     s->turned_s = clock_now_s();
@@ -140,7 +149,7 @@ static enum outcome watch_task(struct supervisor *s)
         host_changes_look(s);
         bool cut_off = detector_look(&s->detector, &s->watch.status, s->cut_off, sizeof s->cut_off);
         double silent_s = clock_now_s() - s->watch.changed_s;
-        double limit_s = s->watch.seen ? supervise_silent_limit_s(s) : s->settings->start_s;
+        double limit_s = s->watch.seen ? supervise_silent_limit_s(s) : supervise_start_limit_s(s);
         if (s->watch.complete)
             return OUTCOME_COMPLETE;
         if (s->watch.seen && s->watch.status.exit_code > 0)
@@ -193,6 +202,7 @@ static enum outcome run_incarnation(struct supervisor *s, char *log, size_t log_
     output_init(&s->error_output, s->settings->display, STDERR_FILENO, s->log_fd);
     watch_start(&s->watch, s->settings->rundir, s->incarnation);
     s->seen_s = 0;
+    s->begun_s = clock_now_s();
     s->events.restart_s = 0;
     s->events.step_before = s->best_step;
     detector_begin(&s->detector, s->incarnation);

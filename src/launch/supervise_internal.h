@@ -43,6 +43,8 @@ struct supervisor {
     struct host_watch host_watch;
     struct loss_streak losses;
     double turned_s; /* when the loop last came round */
+    double begun_s;  /* when this incarnation was started */
+    double opened_s; /* how long the slowest start took until its first status; 0: not known */
     double seen_s;   /* when this incarnation showed its first status; 0: not yet */
     double down_s;   /* when the one before went down; 0: there is none */
     int signal_fd, log_fd;
@@ -58,6 +60,8 @@ void supervise_turn(struct supervisor *s);
 
 /* How long a controller may say nothing. */
 double supervise_silent_limit_s(const struct supervisor *s);
+/* How long an incarnation may take until the program has opened its task. */
+double supervise_start_limit_s(const struct supervisor *s);
 
 /* Remembers what restart.c needs of an event. */
 void restart_note_event(struct supervisor *s, const json_t *event);
