@@ -106,7 +106,7 @@ int main(int argc, char **argv)
     loop.gradient = calloc(count, sizeof(float));
     loop.total = calloc(REDUCED, sizeof(float));
     if (!loop.own_parameters || !loop.own_momentum || !loop.gradient || !loop.total)
-        return 1;
+        exit(1);
     MPI_Init(&argc, &argv);
     int code = run(&loop);
     MPI_Finalize();

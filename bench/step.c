@@ -115,7 +115,7 @@ int main(int argc, char **argv)
     loop.data = calloc((size_t)loop.elements, sizeof *loop.data);
     loop.total = calloc(REDUCED, sizeof *loop.total);
     if (!loop.data || !loop.total)
-        return 1;
+        exit(1);
     MPI_Init(&argc, &argv);
     int code = run(strcmp(argv[1], "next") == 0, &loop);
     MPI_Finalize();
