@@ -15,22 +15,27 @@
 
 static const struct strike strike = {.task = "t", .agent = AGENT};
 
-/* A process of a task, ready once its environment is in place. */
+/* A process of a task, ready once its environment is in place. It waits for ever on a pipe that it
+ * holds both ends of: in the middle of an exec, of a sleep say, /proc shows no environment. */
 static struct run_member start_member(const char *host, const char *task)
 {
     struct run_member member = {.member = 2, .role = "worker"};
-    int ready[2];
+    int ready[2], never[2];
     char byte;
     ck_assert_int_eq(pipe(ready), 0);
+    ck_assert_int_eq(pipe(never), 0);
     pid_t pid = fork();
     if (pid == 0) {
         char variable[80];
         snprintf(variable, sizeof variable, "ONWARD_TASK=%s", task);
         char *const environment[] = {variable, NULL};
+        dup2(never[0], STDIN_FILENO);
         dup2(ready[1], STDOUT_FILENO);
-        execle("/bin/sh", "sh", "-c", "echo; exec sleep 60", NULL, environment);
+        execle("/bin/sh", "sh", "-c", "echo; read word", NULL, environment);
         _exit(127);
     }
+    close(never[0]);
+    close(never[1]);
     close(ready[1]);
     ck_assert_int_eq(read(ready[0], &byte, 1), 1);
     close(ready[0]);
