@@ -14,7 +14,7 @@
 #include "onward.h"
 #include "sumtree.h"
 
-enum { SUM_TAG = 7, ALIGNMENT_BYTES = 64, SETTLE_LIMIT_S = 5 };
+enum { SUM_TAG = 7, ALIGNMENT_BYTES = 64, PIECE_LENGTH = 1024, SETTLE_LIMIT_S = 5 };
 
 struct sum {
     bool active;
@@ -117,6 +117,21 @@ static void add(bool is_double, void *out, const void *left, const void *right, 
     }
 }
 
+/* The topmost folds + 1 vectors become one, from the top down. A piece goes through all folds while
+ * it is in the cache: one pass over memory, however many folds there are. */
+static void fold(struct sum *sum, uint32_t folds)
+{
+    uint32_t bottom = sum->stack.depth - 1;
+    size_t size = sum->element_bytes;
+    for (size_t begin = 0; folds > 0 && begin < sum->length; begin += PIECE_LENGTH) {
+        size_t left = sum->length - begin, length = left < PIECE_LENGTH ? left : PIECE_LENGTH;
+        for (uint32_t top = bottom + folds; top > bottom; top--) {
+            void *out = (char *)sum->vectors[top - 1] + begin * size;
+            add(sum->is_double, out, out, (char *)sum->vectors[top] + begin * size, length);
+        }
+    }
+}
+
 int sum_add(struct sum *sum, uint32_t subtask, const void *contribution)
 {
     if (!sum->active || sum->added == sum->count || subtask != sum->first + sum->added)
@@ -126,10 +141,7 @@ int sum_add(struct sum *sum, uint32_t subtask, const void *contribution)
         return ONWARD_ERR_MEMORY;
     if (contribution != buffer)
         memcpy(buffer, contribution, sum->length * sum->element_bytes);
-    uint32_t folds = sumtree_push(&sum->stack, (struct sumtree_node){0, subtask});
-    for (uint32_t top = sum->stack.depth - 1 + folds; folds > 0; folds--, top--)
-        add(sum->is_double, sum->vectors[top - 1], sum->vectors[top - 1], sum->vectors[top],
-            sum->length);
+    fold(sum, sumtree_push(&sum->stack, (struct sumtree_node){0, subtask}));
     sum->added++;
     return ONWARD_OK;
 }
