@@ -87,14 +87,24 @@ static bool was_used(const struct hosts *hosts, const char *name)
     return false;
 }
 
-json_t *allot_lost(const struct allotment *allotment, char *text, size_t text_bytes)
+bool allot_fits(const struct allotment *allotment)
+{
+    const struct places *places = &allotment->places;
+    for (uint32_t i = 0; i < places->count; i++)
+        if (places->list[i].usable != was_used(&allotment->hosts, places->list[i].host.name))
+            return false;
+    return true;
+}
+
+json_t *allot_lost(const struct allotment *allotment, const struct hosts *hosts, char *text,
+                   size_t text_bytes)
 {
     json_t *lost = json_array();
     size_t used = 0;
     text[0] = '\0';
     for (uint32_t i = 0; i < allotment->places.count; i++) {
         const struct place *place = &allotment->places.list[i];
-        if (place->usable || place->retired || !was_used(&allotment->hosts, place->host.name))
+        if (place->usable || place->retired || !was_used(hosts, place->host.name))
             continue;
         json_array_append_new(lost, json_string(place->host.name));
         if (used + 1 < text_bytes)

@@ -27,9 +27,13 @@ uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool pati
 /* Makes argv for the hosts that can be used now, and puts them into ONWARD_HOSTS. */
 int allot_command(struct allotment *allotment, int64_t incarnation, struct error *error);
 
-/* The hosts of the last command that the probe since then found unusable, as a JSON array of names
- * (NULL: out of memory), and the reasons of all, "; " between them, into text. */
-struct json_t *allot_lost(const struct allotment *allotment, char *text, size_t text_bytes);
+/* Does the command name the hosts that can be used, and no others? */
+bool allot_fits(const struct allotment *allotment);
+
+/* Which of these hosts the newest probe found unusable, as a JSON array of names (NULL: out of
+ * memory), and the reasons of all, "; " between them, into text. */
+struct json_t *allot_lost(const struct allotment *allotment, const struct hosts *hosts, char *text,
+                          size_t text_bytes);
 
 void allot_clear(struct allotment *allotment);
 

@@ -6,6 +6,7 @@
  * shown: to hide what a program says would be worse than to show what Open MPI says. */
 #include "noise.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { DASHES = 74 };
@@ -47,6 +48,21 @@ static bool is_noise(const char *line)
     const char *colon = close ? strchr(line, ':') : NULL;
     return colon && colon < close &&
            contains_any(close, line_words, sizeof line_words / sizeof *line_words);
+}
+
+bool noise_lost_host(const char *line, char *host, size_t host_bytes)
+{
+    static const char daemon[] = "Remote daemon:", place[] = " on node ";
+    const char *begin = line + strspn(line, " ");
+    const char *name = strncmp(begin, daemon, sizeof daemon - 1) == 0 ? strstr(begin, place) : NULL;
+    if (!name)
+        return false;
+    name += sizeof place - 1;
+    size_t length = strcspn(name, " \t\r\n");
+    if (length == 0 || length >= host_bytes)
+        return false;
+    snprintf(host, host_bytes, "%.*s", (int)length, name);
+    return true;
 }
 
 static void hold(struct noise *noise, const char *line, size_t bytes)

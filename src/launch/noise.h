@@ -20,6 +20,10 @@ struct noise {
 void noise_line(struct noise *noise, const char *line, size_t bytes,
                 void (*show)(void *context, const char *text, size_t bytes), void *context);
 
+/* The host in a line of mpirun that names the daemon it lost, copied into host; false: no such
+ * line. */
+bool noise_lost_host(const char *line, char *host, size_t host_bytes);
+
 /* At the end of the stream: shows a block that was never closed. */
 void noise_end(struct noise *noise, void (*show)(void *context, const char *text, size_t bytes),
                void *context);

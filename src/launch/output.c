@@ -18,6 +18,7 @@ void output_init(struct output *output, struct display *display, int target, int
     output->noise.empty_follows = false;
     output->line_bytes = 0;
     output->last[0] = '\0';
+    output->lost_host[0] = '\0';
 }
 
 static void show(void *context, const char *text, size_t bytes)
@@ -31,6 +32,7 @@ static void end_line(struct output *output)
     output->line[output->line_bytes] = '\0';
     if (strspn(output->line, " -") < output->line_bytes)
         snprintf(output->last, sizeof output->last, "%.255s", output->line);
+    noise_lost_host(output->line, output->lost_host, sizeof output->lost_host);
     noise_line(&output->noise, output->line, output->line_bytes, show, output);
     output->line_bytes = 0;
 }

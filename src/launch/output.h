@@ -14,7 +14,8 @@ struct output {
     struct noise noise;
     char line[OUTPUT_LINE_BYTES];
     size_t line_bytes;
-    char last[256]; /* the newest line that is not empty, for messages */
+    char last[256];      /* the newest line that is not empty, for messages */
+    char lost_host[256]; /* that mpirun named, or "" */
 };
 
 void output_init(struct output *output, struct display *display, int target, int log);

@@ -127,13 +127,13 @@ static void refuse_restart(const struct supervisor *s, char *why, size_t why_byt
     }
 }
 
-static void fail(struct supervisor *s, const char *cause, const char *why, const char *log)
+static void fail(struct supervisor *s, const char *cause, const char *why)
 {
     char text[2 * PATH_MAX];
     const char *last = s->error_output.last[0] ? s->error_output.last : s->output.last;
     bool bad_input =
         !s->watch.seen && WIFEXITED(s->child.status) && WEXITSTATUS(s->child.status) == EXIT_USAGE;
-    snprintf(text, sizeof text, "%s: %s; see %s%s%s", cause, why, log,
+    snprintf(text, sizeof text, "%s: %s; see %s%s%s", cause, why, s->log,
              *last ? ", which ends with: " : "", last);
     end_result(s, bad_input ? EXIT_USAGE : 1, "failed", text);
     record_end(s);
@@ -197,7 +197,6 @@ static int claim_next(struct supervisor *s, const char *cause, json_t *lost, str
         return code;
     s->result->restarts++;
     budget_take(&s->budget);
-    unsetenv("ONWARD_INJECT"); /* a rehearsed fault happens once */
     json_t *extra = json_pack("{s:s, s:i, s:O}", "cause", cause, "restarts", s->result->restarts,
                               "hosts_lost", lost);
     rundir_event(s->settings->rundir, "relaunch", status->epoch, s->best_step, extra, NULL);
@@ -223,10 +222,11 @@ static void end_by_signal(struct supervisor *s)
 }
 
 /* The hosts that went missing are part of the cause. */
-static json_t *add_lost_hosts(const struct supervisor *s, char *cause, size_t cause_bytes)
+static json_t *add_lost_hosts(const struct supervisor *s, const struct hosts *hosts, char *cause,
+                              size_t cause_bytes)
 {
     char reasons[CAUSE_BYTES / 2];
-    json_t *lost = allot_lost(s->settings->allotment, reasons, sizeof reasons);
+    json_t *lost = allot_lost(s->settings->allotment, hosts, reasons, sizeof reasons);
     size_t used = strlen(cause);
     if (reasons[0])
         snprintf(cause + used, cause_bytes - used, "; %s", reasons);
@@ -234,13 +234,16 @@ static json_t *add_lost_hosts(const struct supervisor *s, char *cause, size_t ca
 }
 
 /* A host that lived when mpirun went down is worth waiting for: to leave it out because it answers
- * late, as a busy one does, would cost its workers. */
+ * late, as a busy one does, would cost its workers. Not one that mpirun went down for. */
 static void expect_answers(struct supervisor *s)
 {
     struct places *places = &s->settings->allotment->places;
-    for (uint32_t i = 0; i < places->count; i++)
-        places->list[i].is_expected =
-            detector_heard(&s->detector, places->list[i].host.name, s->down_s);
+    for (uint32_t i = 0; i < places->count; i++) {
+        const char *name = places->list[i].host.name;
+        bool was_lost =
+            !strcmp(name, s->output.lost_host) || !strcmp(name, s->error_output.lost_host);
+        places->list[i].is_expected = !was_lost && detector_heard(&s->detector, name, s->down_s);
+    }
 }
 
 /* A new start is allowed: finds hosts for it and takes the next incarnation. False in *again when
@@ -249,10 +252,16 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
 {
     struct allotment *allotment = s->settings->allotment;
     double pause_s = budget_pause_s(&s->budget);
+    struct hosts before = allotment->hosts;
+    allotment->hosts = (struct hosts){.list = NULL};
+    unsetenv("ONWARD_INJECT"); /* a rehearsed fault happens once */
     pause_before_restart(s, pause_s);
     expect_answers(s);
+    bool is_early = early_begin(s);
     uint32_t members = allot_probe(allotment, s->incarnation + 1, false);
-    json_t *lost = add_lost_hosts(s, cause, CAUSE_BYTES);
+    json_t *lost = add_lost_hosts(s, &before, cause, CAUSE_BYTES);
+    hosts_clear(&before);
+    is_early = is_early && early_settle(s, members >= allotment->min_workers);
     if (members < allotment->min_workers && s->settings->wait_s > 0 && !s->signal_count)
         members = wait_for_hosts(s, members);
     int code = ONWARD_OK;
@@ -263,8 +272,10 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
         end_too_few(s, cause, members);
     } else {
         code = claim_next(s, cause, lost, error);
-        if (code == ONWARD_OK)
+        if (code == ONWARD_OK && !is_early)
             code = allot_command(allotment, s->incarnation, error);
+        if (code != ONWARD_OK && is_early)
+            early_settle(s, false);
         *again = code == ONWARD_OK;
     }
     json_decref(lost);
@@ -284,8 +295,7 @@ static void end_as_said(struct supervisor *s)
                status->exit_code == EXIT_RESUMABLE ? "stopped" : "failed", text);
 }
 
-int restart_decide(struct supervisor *s, enum outcome outcome, const char *log, bool *again,
-                   struct error *error)
+int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, struct error *error)
 {
     char cause[CAUSE_BYTES], why[512];
     *again = false;
@@ -309,7 +319,7 @@ int restart_decide(struct supervisor *s, enum outcome outcome, const char *log, 
     refuse_restart(s, why, sizeof why);
     if (!*why)
         return prepare_restart(s, cause, again, error);
-    fail(s, cause, why, log);
+    fail(s, cause, why);
     return ONWARD_OK;
 }
 

@@ -173,40 +173,53 @@ static void settle(struct supervisor *s, enum outcome outcome)
     int signals = s->signal_count;
     while (!s->child.ended && clock_now_s() < deadline_s && s->signal_count == signals)
         supervise_turn(s);
+    supervise_kill(s);
+    watch_look(&s->watch, show_event, s);
+}
+
+void supervise_kill(struct supervisor *s)
+{
     if (!child_kill_all(&s->child, kill_s))
         say("some processes of the task could not be killed");
     supervise_turn(s);
     output_end(&s->output);
     output_end(&s->error_output);
     child_close(&s->child);
-    watch_look(&s->watch, show_event, s);
+    if (s->log_fd >= 0)
+        close(s->log_fd);
+    s->log_fd = -1;
 }
 
-static void open_log(struct supervisor *s, char *path, size_t path_bytes)
+static void open_log(struct supervisor *s, const char *incarnation)
 {
     char name[64];
-    snprintf(name, sizeof name, "logs/mpirun.%lld.log", (long long)s->incarnation);
+    snprintf(name, sizeof name, "logs/mpirun.%.32s.log", incarnation);
     s->log_fd = -1;
-    if (file_join(path, path_bytes, rundir_path(s->settings->rundir), name, NULL) == ONWARD_OK)
-        s->log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (file_join(s->log, sizeof s->log, rundir_path(s->settings->rundir), name, NULL) == ONWARD_OK)
+        s->log_fd = open(s->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 }
 
-static enum outcome run_incarnation(struct supervisor *s, char *log, size_t log_bytes,
-                                    struct error *error, int *code)
+int supervise_start(struct supervisor *s, int64_t incarnation, struct error *error)
 {
     char number[32];
-    snprintf(number, sizeof number, "%lld", (long long)s->incarnation);
+    snprintf(number, sizeof number, "%lld", (long long)incarnation);
     setenv("ONWARD_INCARNATION", number, 1);
-    open_log(s, log, log_bytes);
+    open_log(s, number);
     output_init(&s->output, s->settings->display, STDOUT_FILENO, s->log_fd);
     output_init(&s->error_output, s->settings->display, STDERR_FILENO, s->log_fd);
+    s->begun_s = clock_now_s();
+    return child_start(&s->child, s->settings->allotment->argv, error);
+}
+
+static enum outcome run_incarnation(struct supervisor *s, struct error *error, int *code)
+{
     watch_start(&s->watch, s->settings->rundir, s->incarnation);
     s->seen_s = 0;
-    s->begun_s = clock_now_s();
     s->events.restart_s = 0;
     s->events.step_before = s->best_step;
     detector_begin(&s->detector, s->incarnation);
-    *code = child_start(&s->child, s->settings->allotment->argv, error);
+    *code = s->is_started ? ONWARD_OK : supervise_start(s, s->incarnation, error);
+    s->is_started = false;
     enum outcome outcome = OUTCOME_GONE;
     if (*code == ONWARD_OK) {
         outcome = watch_task(s);
@@ -214,8 +227,6 @@ static enum outcome run_incarnation(struct supervisor *s, char *log, size_t log_
         settle(s, outcome);
     }
     watch_end(&s->watch);
-    if (s->log_fd >= 0)
-        close(s->log_fd);
     if (s->watch.complete) /* it may have come while mpirun was settling */
         return OUTCOME_COMPLETE;
     return outcome;
@@ -225,10 +236,9 @@ static int supervise_all(struct supervisor *s, struct error *error)
 {
     int code = restart_begin(s, error);
     for (bool again = true; code == ONWARD_OK && again;) {
-        char log[PATH_MAX] = "";
-        enum outcome outcome = run_incarnation(s, log, sizeof log, error, &code);
+        enum outcome outcome = run_incarnation(s, error, &code);
         if (code == ONWARD_OK)
-            code = restart_decide(s, outcome, log, &again, error);
+            code = restart_decide(s, outcome, &again, error);
     }
     return code;
 }
@@ -288,7 +298,7 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
     s->budget.max = settings->max_restarts;
     s->host_watch.path = settings->hostfile;
     host_watch_start(&s->host_watch);
-    s->child.output = s->child.error_output = s->detector.listener.fd = -1;
+    s->child.output = s->child.error_output = s->detector.listener.fd = s->log_fd = -1;
     double begin_s = clock_now_s();
     int code = catch_signals(s, &before, error);
     if (code == ONWARD_OK)

@@ -48,6 +48,8 @@ struct supervisor {
     double seen_s;   /* when this incarnation showed its first status; 0: not yet */
     double down_s;   /* when the one before went down; 0: there is none */
     int signal_fd, log_fd;
+    char log[4096];  /* its path */
+    bool is_started; /* mpirun of the next incarnation, see early.c */
     int64_t incarnation;
     int signal;       /* the first that asked us to end; 0: none */
     int signal_count; /* how many did */
@@ -63,6 +65,17 @@ double supervise_silent_limit_s(const struct supervisor *s);
 /* How long an incarnation may take until the program has opened its task. */
 double supervise_start_limit_s(const struct supervisor *s);
 
+/* Starts mpirun under that incarnation. */
+int supervise_start(struct supervisor *s, int64_t incarnation, struct error *error);
+/* Ends it, with everything below it. */
+void supervise_kill(struct supervisor *s);
+
+/* early.c: the next incarnation is started on the hosts that are believed to live, while they are
+ * asked. False: none was. */
+bool early_begin(struct supervisor *s);
+/* With the answers there: true when the start may go on, else it is ended. */
+bool early_settle(struct supervisor *s, bool wanted);
+
 /* Remembers what restart.c needs of an event. */
 void restart_note_event(struct supervisor *s, const json_t *event);
 
@@ -75,8 +88,7 @@ void host_changes_event(struct supervisor *s, const json_t *event);
 int restart_begin(struct supervisor *s, struct error *error);
 
 /* After an incarnation: either the task ended, with the result filled in, or all is ready for the
- * next one and *again. log: the path of mpirun's. */
-int restart_decide(struct supervisor *s, enum outcome outcome, const char *log, bool *again,
-                   struct error *error);
+ * next one and *again. */
+int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, struct error *error);
 
 #endif

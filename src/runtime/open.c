@@ -13,6 +13,8 @@
 
 enum { LEAVE_LIMIT_S = 5, NEWS_LIMIT_S = 30 };
 
+static const int64_t claim_limit_ns = 20000000000, claim_poll_ns = 5000000;
+
 static struct error open_error; /* of the last failed onward_open, which has no handle to keep it */
 
 const char *onward_text(const struct onward *ow)
@@ -58,6 +60,17 @@ static int open_run_directory(struct onward *ow, bool create, struct rundir **ru
     return code;
 }
 
+/* The launcher starts mpirun while it still asks the hosts what is left of the incarnation before,
+ * and claims the new one when nothing is. */
+static int join_task(struct onward *ow, struct rundir *rundir)
+{
+    int64_t newest, deadline_ns = clock_ns() + claim_limit_ns;
+    while (rundir_newest_incarnation(rundir, &newest, &ow->error) == ONWARD_OK &&
+           newest < ow->incarnation && clock_ns() < deadline_ns)
+        sleep_ns(claim_poll_ns);
+    return rundir_join(rundir, ow->incarnation, &ow->error);
+}
+
 /* Under a launcher, which holds the lock, its incarnation; else this process takes the task. */
 static int take_task(struct onward *ow, struct rundir *rundir)
 {
@@ -65,7 +78,7 @@ static int take_task(struct onward *ow, struct rundir *rundir)
     if (ow->incarnation == 0 && incarnation && *incarnation)
         ow->incarnation = strtoll(incarnation, NULL, 10);
     if (ow->incarnation > 0)
-        return rundir_join(rundir, ow->incarnation, &ow->error);
+        return join_task(ow, rundir);
     int code =
         rundir_update_task(rundir, ow->options.subtask_count, ow->options.step_count, &ow->error);
     return code == ONWARD_OK ? rundir_claim(rundir, &ow->incarnation, &ow->error) : code;
