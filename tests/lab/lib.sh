@@ -8,8 +8,14 @@
 # $work is below the build directory: /tmp is another one on each host.
 set -eu
 srcdir=$(cd "${srcdir:-.}" && pwd) builddir=$(cd "${builddir:-.}" && pwd)
+shell=$(command -v bash || echo sh) # bash can say which command failed, and where
 if [ -z "${ONWARD_LAB_OWN_MOUNTS:-}" ] && unshare --mount true 2>/dev/null; then
-    ONWARD_LAB_OWN_MOUNTS=1 exec unshare --mount --propagation private sh "$0" "$@"
+    ONWARD_LAB_OWN_MOUNTS=1 exec unshare --mount --propagation private "$shell" "$0" "$@"
+fi
+if [ -n "${BASH_VERSION:-}" ]; then
+    eval 'shopt -s inherit_errexit; set -E'
+    # shellcheck disable=SC2154
+    trap 'code=$?; echo "$name: line $LINENO: exit status $code of: $BASH_COMMAND" >&2' ERR
 fi
 name=$(basename "$0" .lab)
 lab=$srcdir/tests/lab/lab
@@ -22,8 +28,10 @@ export LAB_NAME=ow$((hash % 100000000)) LAB_SHARE="$srcdir:$builddir" LAB_LIFE_S
 work=$builddir/lab-work/$name
 export ONWARD_DIR="$work"
 backgrounds=
+said=
 
 fail() {
+    said=1
     echo "FAIL: $*"
     for f in "$work"/*.log; do [ ! -e "$f" ] || { echo "--- $f"; tail -n 40 "$f"; }; done
     exit 1
@@ -32,10 +40,17 @@ fail() {
 teardown() { # ends what was launched, then the hosts with all that is on them
     status=$?
     trap '' INT TERM HUP
+    set +e
+    # shellcheck disable=SC3047
+    [ -z "${BASH_VERSION:-}" ] || trap - ERR
+    case $status:$said in 0:* | 77:* | *:1) ;; *) (fail "a command failed with exit status $status, and nothing else was said") ;; esac
     # shellcheck disable=SC2086
     [ -z "$backgrounds" ] || kill -KILL $backgrounds 2>/dev/null || true
     pkill -KILL -f "$work" 2>/dev/null || true
-    if [ "$(id -u)" = 0 ] && ! "$lab" down; then status=1; fi
+    if [ "$(id -u)" = 0 ] && ! "$lab" down; then
+        echo "FAIL: the lab does not go down: $(ls -A "/run/$LAB_NAME" 2>&1); $(ip -o link show "$LAB_NAME" 2>&1)"
+        status=1
+    fi
     if [ $status = 0 ]; then rm -rf "$work"; fi
     exit $status
 }
