@@ -10,6 +10,10 @@
 #include "say.h"
 #include "verb.h"
 
+enum { KEY_WAIT = 1000 }; /* of no verb */
+
+static const double max_wait_s = 86400;
+
 void options_refuse(const char *format, ...)
 {
     char text[512];
@@ -109,3 +113,18 @@ static const struct argp_option task_option_table[] = {
     {NULL, 0, NULL, 0, NULL, 0}};
 
 const struct argp task_argp = {.options = task_option_table, .parser = parse_task};
+
+static error_t parse_wait(int key, char *text, struct argp_state *state)
+{
+    struct wait_options *options = state->input;
+    if (key != KEY_WAIT)
+        return ARGP_ERR_UNKNOWN;
+    options->wait_s = options_seconds("--wait", text, max_wait_s);
+    return 0;
+}
+
+static const struct argp_option wait_option_table[] = {
+    {"wait", KEY_WAIT, "SECONDS", 0, "wait at most so long for the answer", 0},
+    {NULL, 0, NULL, 0, NULL, 0}};
+
+const struct argp wait_argp = {.options = wait_option_table, .parser = parse_wait};

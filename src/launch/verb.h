@@ -49,4 +49,10 @@ struct task_options {
  * task; further arguments are the parent's to refuse. */
 extern const struct argp task_argp;
 
+/* The same for --wait, of verbs that wait for an answer; wait_s is the default before. */
+struct wait_options {
+    double wait_s;
+};
+extern const struct argp wait_argp;
+
 #endif

@@ -6,14 +6,12 @@
 #include "say.h"
 #include "standing.h"
 
-enum { KEY_WAIT = 256 };
-
-static const double default_wait_s = 120, max_wait_s = 86400, look_s = 0.1;
+static const double default_wait_s = 120, look_s = 0.1;
 
 struct ask_input {
     struct task_options task;
+    struct wait_options wait;
     const char *verb;
-    double wait_s;
 };
 
 static error_t parse_ask(int key, char *text, struct argp_state *state)
@@ -22,9 +20,7 @@ static error_t parse_ask(int key, char *text, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &input->task;
-        return 0;
-    case KEY_WAIT:
-        input->wait_s = options_seconds("--wait", text, max_wait_s);
+        state->child_inputs[1] = &input->wait;
         return 0;
     case ARGP_KEY_ARG:
         if (input->task.task)
@@ -40,22 +36,21 @@ static error_t parse_ask(int key, char *text, struct argp_state *state)
     }
 }
 
-static const struct argp_option table[] = {
-    {"wait", KEY_WAIT, "SECONDS", 0, "wait so long for the answer (default 120)", 0},
-    {NULL, 0, NULL, 0, NULL, 0}};
-static const struct argp_child children[] = {{.argp = &task_argp}, {.argp = NULL}};
+static const struct argp_child children[] = {
+    {.argp = &task_argp}, {.argp = &wait_argp}, {.argp = NULL}};
 static const struct argp stop_argp = {
-    .options = table,
     .parser = parse_ask,
     .args_doc = "TASK",
-    .doc = "Asks TASK to stop after a checkpoint, and waits until it has. It can be resumed.",
+    .doc = "Asks TASK to stop after a checkpoint, and waits until it has (--wait, default 120 s). "
+           "It can "
+           "be resumed.",
     .children = children,
 };
 static const struct argp checkpoint_argp = {
-    .options = table,
     .parser = parse_ask,
     .args_doc = "TASK",
-    .doc = "Asks TASK for a checkpoint now, and waits until it is committed.",
+    .doc = "Asks TASK for a checkpoint now, and waits until it is committed (--wait, default 120 "
+           "s).",
     .children = children,
 };
 
@@ -89,7 +84,7 @@ static int ask_and_wait(const struct ask_input *input, struct rundir *rundir,
                         const struct standing *before, struct standing *now, struct error *error)
 {
     struct run_request request = {.count = 0};
-    double deadline_s = clock_now_s() + input->wait_s;
+    double deadline_s = clock_now_s() + input->wait.wait_s;
     snprintf(request.request, sizeof request.request, "%s", input->verb);
     int code = rundir_put_request(rundir, &request, error);
     do {
@@ -102,7 +97,7 @@ static int ask_and_wait(const struct ask_input *input, struct rundir *rundir,
     if (code == ONWARD_OK)
         code = error_set(error, ONWARD_ERR_TIMEOUT,
                          "task %s did not %s in %g s; it was asked and may do so later (--wait)",
-                         input->task.task, input->verb, input->wait_s);
+                         input->task.task, input->verb, input->wait.wait_s);
     return code;
 }
 
@@ -148,14 +143,14 @@ static int ask(const struct ask_input *input)
 
 int verb_stop(int argc, char **argv)
 {
-    struct ask_input input = {.verb = "stop", .wait_s = default_wait_s};
+    struct ask_input input = {.verb = "stop", .wait = {default_wait_s}};
     options_parse(&stop_argp, "onward stop", argc, argv, &input);
     return ask(&input);
 }
 
 int verb_checkpoint(int argc, char **argv)
 {
-    struct ask_input input = {.verb = "checkpoint", .wait_s = default_wait_s};
+    struct ask_input input = {.verb = "checkpoint", .wait = {default_wait_s}};
     options_parse(&checkpoint_argp, "onward checkpoint", argc, argv, &input);
     return ask(&input);
 }

@@ -11,15 +11,15 @@
 #include "watch.h"
 #include "words.h"
 
-enum { KEY_WAIT = 256, KEY_NO_WAIT, KEY_HOSTS, MAX_WORKERS = 16384, HOSTS_SHOWN = 8 };
+enum { KEY_NO_WAIT = 256, KEY_HOSTS, MAX_WORKERS = 16384, HOSTS_SHOWN = 8 };
 
-static const double default_wait_s = 10, max_wait_s = 86400, look_s = 0.05;
+static const double default_wait_s = 10, look_s = 0.05;
 
 struct lineup_input {
     struct task_options task;
+    struct wait_options wait; /* 0 s: do not wait */
     const char *verb, *target;
     const char *host_list; /* scale: hosts that come in; NULL: none */
-    double wait_s;         /* 0: do not wait */
 };
 
 static bool is_scale(const struct lineup_input *input)
@@ -43,12 +43,10 @@ static error_t parse_lineup(int key, char *text, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &input->task;
-        return 0;
-    case KEY_WAIT:
-        input->wait_s = options_seconds("--wait", text, max_wait_s);
+        state->child_inputs[1] = &input->wait;
         return 0;
     case KEY_NO_WAIT:
-        input->wait_s = 0;
+        input->wait.wait_s = 0;
         return 0;
     case KEY_HOSTS:
         input->host_list = text;
@@ -67,12 +65,11 @@ static error_t parse_lineup(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp_option table[] = {
-    {"wait", KEY_WAIT, "SECONDS", 0, "wait so long for the answer (default 10)", 0},
     {"no-wait", KEY_NO_WAIT, NULL, 0, "ask, and do not wait for the answer", 0},
     {NULL, 0, NULL, 0, NULL, 0}};
-static const struct argp_child children[] = {{.argp = &task_argp}, {.argp = NULL}};
+static const struct argp_child children[] = {
+    {.argp = &task_argp}, {.argp = &wait_argp}, {.argp = NULL}};
 static const struct argp_option scale_table[] = {
-    {"wait", KEY_WAIT, "SECONDS", 0, "wait so long for the answer (default 10)", 0},
     {"no-wait", KEY_NO_WAIT, NULL, 0, "ask, and do not wait for the answer", 0},
     {"hosts", KEY_HOSTS, "LIST", 0, "use these hosts too: NAME[:SLOTS],... (slots default 1)", 0},
     {NULL, 0, NULL, 0, NULL, 0}};
@@ -80,7 +77,8 @@ static const struct argp scale_argp = {
     .options = scale_table,
     .parser = parse_lineup,
     .args_doc = "TASK N",
-    .doc = "Makes TASK go on with N workers, or as many as there are members.",
+    .doc = "Makes TASK go on with N workers, or as many as there are members, and waits "
+           "until it does (--wait, default 10 s).",
     .children = children,
 };
 static const struct argp drain_argp = {
@@ -222,7 +220,7 @@ static int put_and_wait(const struct lineup_input *input, struct rundir *rundir,
                         struct answer *answer, struct standing *now, struct error *error)
 {
     struct watch watch;
-    double deadline_s = clock_now_s() + input->wait_s;
+    double deadline_s = clock_now_s() + input->wait.wait_s;
     watch_start(&watch, rundir, now->status.incarnation);
     int code = rundir_put_request(rundir, &answer->request, error);
     while (code == ONWARD_OK && !answer->done && clock_now_s() < deadline_s) {
@@ -246,11 +244,11 @@ static int tell(const struct lineup_input *input, const struct answer *answer,
     answer_request_text(&answer->request, asked, sizeof asked);
     if (answer->done || answer->epoch > 0) { /* some came, and others may come yet */
         exit_code = answer_text(answer, &now->status, text, sizeof text);
-    } else if (input->wait_s > 0) {
+    } else if (input->wait.wait_s > 0) {
         exit_code = 1;
         snprintf(text, sizeof text, "%s: %s in %g s; it may be done later (--wait)", asked,
                  answer->taken ? "accepted, but the lineup did not change" : "no answer",
-                 input->wait_s);
+                 input->wait.wait_s);
     } else {
         snprintf(text, sizeof text, "%s: asked for", asked);
     }
@@ -308,7 +306,7 @@ static int ask(const struct lineup_input *input)
 
 static int run_verb(const struct argp *argp, const char *name, int argc, char **argv)
 {
-    struct lineup_input input = {.verb = strrchr(name, ' ') + 1, .wait_s = default_wait_s};
+    struct lineup_input input = {.verb = strrchr(name, ' ') + 1, .wait = {default_wait_s}};
     options_parse(argp, name, argc, argv, &input);
     return ask(&input);
 }
