@@ -36,7 +36,7 @@ static bool read_host(const char **text, struct slots *host)
     return true;
 }
 
-static void give(struct slots *hosts, uint32_t count, struct place *place, uint32_t wanted)
+static void give(struct slots *hosts, uint32_t count, struct placement *place, uint32_t wanted)
 {
     for (place->count = 0; place->count < wanted; place->count++) {
         struct slots *best = &hosts[0];
@@ -73,7 +73,7 @@ static char *put_host(char *begin, char *at, const char *name, uint32_t slots)
 }
 
 /* What does not fit into the text is not placed. */
-static void write_hosts(const struct slots *hosts, uint32_t count, struct place *place)
+static void write_hosts(const struct slots *hosts, uint32_t count, struct placement *place)
 {
     char *at = place->hosts;
     for (uint32_t i = 0; i < count; i++) {
@@ -91,10 +91,10 @@ static void write_hosts(const struct slots *hosts, uint32_t count, struct place 
 
 bool place_choose(const char *hosts, uint32_t wanted,
                   uint32_t (*used)(const void *context, const char *name), const void *context,
-                  struct place *place)
+                  struct placement *place)
 {
     uint32_t count = 0;
-    *place = (struct place){.count = wanted};
+    *place = (struct placement){.count = wanted};
     if (*hosts == '\0')
         return true;
     struct slots *list = calloc(PLACE_MAX_HOSTS, sizeof *list);

@@ -9,7 +9,7 @@
 enum { PLACE_MAX_HOSTS = 4096, PLACE_TEXT_BYTES = 240 };
 
 /* Where `count` members go; hosts is NAME:COUNT,... or "": anywhere. */
-struct place {
+struct placement {
     uint32_t count;
     char hosts[PLACE_TEXT_BYTES];
 };
@@ -19,7 +19,7 @@ struct place {
  * free). False when hosts cannot be read. */
 bool place_choose(const char *hosts, uint32_t wanted,
                   uint32_t (*used)(const void *context, const char *name), const void *context,
-                  struct place *place);
+                  struct placement *place);
 
 /* A list of hosts with changes: both are NAME:SLOTS,...; NAME:0 in the changes takes a host out.
  * The result goes into merged, which has room for both texts and two bytes more; *added is by how

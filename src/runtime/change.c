@@ -28,7 +28,7 @@ struct pass {
     int rank, size;
     struct opening opening;
     struct seat *seats;
-    void *core_bytes;
+    void *core_bytes, *host_bytes;
     int32_t lineup_rank;
     int flags; /* what this member says in the agreement */
 };
@@ -37,6 +37,7 @@ static void pass_clear(struct pass *pass)
 {
     free(pass->seats);
     free(pass->core_bytes);
+    free(pass->host_bytes);
     memset(pass, 0, sizeof *pass);
 }
 
@@ -72,6 +73,9 @@ static int decide(struct onward *ow, struct pass *pass, const struct change_repo
     if (!pass->core_bytes)
         return ONWARD_ERR_MEMORY;
     controller_save(ow->control->core, pass->core_bytes, pass->opening.core_size);
+    size_t host_size;
+    pass->host_bytes = control_save_hosts(ow, &host_size);
+    pass->opening.host_size = host_size;
     return ONWARD_OK;
 }
 
@@ -99,7 +103,8 @@ static int make_room(struct pass *pass)
         return ONWARD_OK;
     pass->seats = calloc(pass->opening.seat_count, sizeof *pass->seats);
     pass->core_bytes = malloc(pass->opening.core_size);
-    return pass->seats && pass->core_bytes ? ONWARD_OK : ONWARD_ERR_MEMORY;
+    pass->host_bytes = malloc(pass->opening.host_size + 1); /* never of 0 bytes */
+    return pass->seats && pass->core_bytes && pass->host_bytes ? ONWARD_OK : ONWARD_ERR_MEMORY;
 }
 
 static int share_opening(struct onward *ow, struct pass *pass)
@@ -113,6 +118,8 @@ static int share_opening(struct onward *ow, struct pass *pass)
                                    pass->opening.seat_count * sizeof *pass->seats);
     if (code == ONWARD_OK)
         code = transport_broadcast(transport, pass->core_bytes, pass->opening.core_size);
+    if (code == ONWARD_OK && pass->opening.host_size > 0)
+        code = transport_broadcast(transport, pass->host_bytes, pass->opening.host_size);
     if (pass->opening.epoch > ow->seen_epoch)
         ow->seen_epoch = pass->opening.epoch;
     if (code == ONWARD_OK)
@@ -250,12 +257,15 @@ static void commit(struct onward *ow, struct pass *pass)
     struct seat *before = ow->seats;
     uint32_t before_count = ow->seat_count;
     free(ow->core_bytes);
+    free(ow->host_bytes);
     ow->seats = pass->seats;
     ow->seat_count = pass->opening.seat_count;
     ow->core_bytes = pass->core_bytes;
     ow->core_size = pass->opening.core_size;
+    ow->host_bytes = pass->host_bytes;
+    ow->host_size = pass->opening.host_size;
     pass->seats = NULL;
-    pass->core_bytes = NULL;
+    pass->core_bytes = pass->host_bytes = NULL;
     transport_adopt(ow->transport);
     bool first = !ow->opened;
     ow->opened = true;

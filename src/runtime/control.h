@@ -23,7 +23,8 @@ struct change_report {
     char host[HOST_BYTES];
 };
 
-/* What the controller sends to all in an epoch change; seats and the core's bytes come behind. */
+/* What the controller sends to all in an epoch change; seats, the core's bytes and, where hosts
+ * have changed, the bytes of control_save_hosts() come behind. */
 struct opening {
     uint32_t magic;
     bool end;        /* no epoch: the task ends with end_code */
@@ -36,7 +37,7 @@ struct opening {
     int32_t source_rank; /* in the candidate, or in the team */
     uint32_t size, seat_count;
     int64_t epoch, step, incarnation;
-    uint64_t core_size, run_number;
+    uint64_t core_size, host_size, run_number;
     char text[REPORT_TEXT_BYTES];
 };
 
@@ -116,8 +117,13 @@ bool control_judge_hosts(const struct onward *ow, struct run_request *request, b
 void control_take_hosts(struct onward *ow, const char *changes);
 /* Whether a host is not part of the job yet. */
 bool control_host_is_new(const struct onward *ow, const char *name);
+/* The hosts as bytes for the opening, which are the caller's to free; NULL with a size of 0 while
+ * they are those that the launcher named. */
+void *control_save_hosts(const struct onward *ow, size_t *size);
+/* A new controller takes over what the last opening carried. */
+int control_load_hosts(struct onward *ow);
 /* What came of a spawn on hosts that are new. */
-void control_host_result(struct onward *ow, const struct place *place, bool works);
+void control_host_result(struct onward *ow, const struct placement *place, bool works);
 
 /* control_members.c */
 /* What the core decided, for all; member IDs and hosts are there already. */

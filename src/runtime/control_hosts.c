@@ -3,13 +3,15 @@
  * A host that was not part of the job when mpirun started is new to it: the first spawn there has
  * to say so, which makes mpirun start its daemon on it, and needs no mixing with hosts that it has.
  * If that fails, the host is given up. It can be done once: with Open MPI 5.0.7 a second such spawn
- * never returns. What comes later is for the next start. A member that takes over as the controller
- * knows the hosts that the launcher named alone. */
+ * never returns. What comes later is for the next start. Once hosts have changed, each opening of
+ * an epoch carries them to all, so that a member that takes over as the controller knows them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control.h"
+
+enum { HOST_TEXTS = 3 }; /* in an opening: all hosts, those of the job, those that are new to it */
 
 /* Merged with the changes, or NULL with the reason. */
 static char *merge(const char *hosts, const char *changes, uint32_t *added, uint32_t *total)
@@ -110,7 +112,7 @@ bool control_host_is_new(const struct onward *ow, const char *name)
     return ow->control->new_hosts && place_lists(ow->control->new_hosts, name);
 }
 
-void control_host_result(struct onward *ow, const struct place *place, bool works)
+void control_host_result(struct onward *ow, const struct placement *place, bool works)
 {
     struct control *control = ow->control;
     control->took_hosts_in = true;
@@ -127,4 +129,50 @@ void control_host_result(struct onward *ow, const struct place *place, bool work
         place_drop((char *)ow->options.hosts, place->hosts);
     }
     place_drop(control->new_hosts, place->hosts);
+}
+
+void *control_save_hosts(const struct onward *ow, size_t *size)
+{
+    const struct control *control = ow->control;
+    *size = 0;
+    if (!control->known_hosts)
+        return NULL;
+    const char *texts[HOST_TEXTS] = {ow->options.hosts, control->known_hosts,
+                                     control->new_hosts ? control->new_hosts : ""};
+    size_t needed = 1;
+    for (int i = 0; i < HOST_TEXTS; i++)
+        needed += strlen(texts[i]) + 1;
+    char *bytes = malloc(needed), *at = bytes;
+    if (!bytes)
+        return NULL;
+    *at++ = control->took_hosts_in ? '1' : '0';
+    for (int i = 0; i < HOST_TEXTS; i++)
+        at = stpcpy(at, texts[i]) + 1;
+    *size = needed;
+    return bytes;
+}
+
+int control_load_hosts(struct onward *ow)
+{
+    const char *bytes = ow->host_bytes, *end = bytes + ow->host_size, *at = bytes + 1;
+    char *texts[HOST_TEXTS];
+    int count = 0;
+    if (!bytes || ow->host_size == 0)
+        return ONWARD_OK;
+    while (count < HOST_TEXTS && at < end && memchr(at, '\0', (size_t)(end - at)) &&
+           (texts[count] = strdup(at)) != NULL) {
+        at += strlen(at) + 1;
+        count++;
+    }
+    if (count < HOST_TEXTS) {
+        while (count > 0)
+            free(texts[--count]);
+        return error_set(&ow->error, ONWARD_ERR_MEMORY, "no memory for the hosts");
+    }
+    free((char *)ow->options.hosts);
+    ow->options.hosts = texts[0];
+    ow->control->known_hosts = texts[1];
+    ow->control->new_hosts = texts[2];
+    ow->control->took_hosts_in = bytes[0] == '1';
+    return ONWARD_OK;
 }

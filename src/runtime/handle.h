@@ -117,6 +117,8 @@ struct onward {
     uint32_t seat_count;
     void *core_bytes; /* the controller's state as of the opening */
     size_t core_size;
+    void *host_bytes; /* the hosts as of the opening; NULL: as the launcher named them */
+    size_t host_size;
     int64_t incarnation;
 
     int64_t checkpoint_step; /* ordered; -1 none */

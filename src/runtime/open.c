@@ -173,6 +173,10 @@ int control_take_over(struct onward *ow)
     if (code != ONWARD_OK)
         return code;
     struct control *control = ow->control;
+    if ((code = control_load_hosts(ow)) != ONWARD_OK) {
+        control_destroy(ow);
+        return code;
+    }
     control->started = true;
     control->may_not_spawn = ow->controller_spawns; /* the one before may have died of it */
     memcpy(control->arrays, ow->arrays, ow->array_count * sizeof *ow->arrays);
@@ -290,6 +294,7 @@ static void release(struct onward *ow)
     slots_release(ow);
     free(ow->seats);
     free(ow->core_bytes);
+    free(ow->host_bytes);
     options_release(&ow->options);
     free(ow);
 }

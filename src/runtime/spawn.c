@@ -138,10 +138,10 @@ static uint32_t slots_used_new(const void *context, const char *name)
 }
 
 /* On hosts of the job, or on those that are new to it, where more of them fit. */
-static int choose_place(struct onward *ow, uint32_t count, struct place *place, bool *is_new,
+static int choose_place(struct onward *ow, uint32_t count, struct placement *place, bool *is_new,
                         struct error *error)
 {
-    struct place fresh = {0};
+    struct placement fresh = {0};
     bool good = place_choose(ow->options.hosts, count, slots_used_known, ow, place);
     if (good && place->count < count && ow->control->new_hosts)
         good = place_choose(ow->options.hosts, count, slots_used_new, ow, &fresh);
@@ -158,7 +158,7 @@ static int choose_place(struct onward *ow, uint32_t count, struct place *place, 
 
 static int start_newcomers(struct onward *ow, uint32_t count, struct error *error)
 {
-    struct place place;
+    struct placement place;
     struct transport_spawn spawn = {0};
     struct open_news *news = malloc(sizeof *news);
     struct command *command = malloc(sizeof *command);

@@ -153,7 +153,7 @@ static uint32_t two_on_full(const void *context, const char *name)
 
 START_TEST(free_slots_are_filled)
 {
-    struct place place;
+    struct placement place;
     bool good =
         place_choose(place_cases[_i].hosts, place_cases[_i].wanted, two_on_full, NULL, &place);
     ck_assert_int_eq(good, place_cases[_i].good);
@@ -167,7 +167,7 @@ END_TEST
 START_TEST(placement_is_bounded)
 {
     static char hosts[PLACE_MAX_HOSTS * 16];
-    struct place place;
+    struct placement place;
     size_t length = 0;
     for (int i = 0; i < PLACE_MAX_HOSTS; i++)
         length += (size_t)snprintf(hosts + length, sizeof hosts - length, "%snode%04d:1",
