@@ -130,22 +130,36 @@ void host_changes_look(struct supervisor *s)
 }
 
 /* An operator named hosts: the next incarnation uses them too. */
-void host_changes_event(struct supervisor *s, const json_t *event)
+static void take_named(struct supervisor *s, const char *text)
 {
-    const char *what = json_string_value(json_object_get(event, "event"));
-    const char *text = json_string_value(json_object_get(event, "hosts"));
     struct places *places = &s->settings->allotment->places;
     struct hosts hosts = {.list = NULL};
-    if (!what || strcmp(what, "request") != 0 || !text || !*text || places->count == 0 ||
-        !json_is_true(json_object_get(event, "accepted")) || strstr(text, ":0") ||
-        hosts_parse_list(text, "hosts", &hosts, NULL) != ONWARD_OK)
+    if (strstr(text, ":0") || hosts_parse_list(text, "hosts", &hosts, NULL) != ONWARD_OK)
         return;
     for (uint32_t i = 0; i < hosts.count; i++) {
         struct place place = {.host = hosts.list[i],
                               .is_local = places_is_local(hosts.list[i].name)};
-        if (!places_have(places, place.host.name))
+        if (places_have(places, place.host.name))
+            places_drain(places, place.host.name, false);
+        else
             places_add(places, &place, NULL);
     }
     hosts_clear(&hosts);
     note_members(s->settings->allotment);
+}
+
+void host_changes_event(struct supervisor *s, const json_t *event)
+{
+    const char *what = json_string_value(json_object_get(event, "event"));
+    const char *verb = json_string_value(json_object_get(event, "request"));
+    const char *hosts = json_string_value(json_object_get(event, "hosts"));
+    const char *host = json_string_value(json_object_get(event, "host"));
+    struct places *places = &s->settings->allotment->places;
+    if (!what || strcmp(what, "request") != 0 || !verb || places->count == 0 ||
+        !json_is_true(json_object_get(event, "accepted")))
+        return;
+    if (hosts && *hosts)
+        take_named(s, hosts);
+    else if (host && *host && (!strcmp(verb, "drain") || !strcmp(verb, "undrain")))
+        places_drain(places, host, !strcmp(verb, "drain"));
 }

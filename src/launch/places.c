@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "place.h"
 
 enum { NUMBER_BYTES = 24, MAX_BITS = 32, NOT_EXECUTED = 127 };
 
@@ -84,6 +85,18 @@ void places_retire(struct places *places, const char *host)
         return;
     place->retired = true;
     place->usable = false;
+}
+
+void places_drain(struct places *places, const char *host, bool drained)
+{
+    for (uint32_t i = 0; i < places->count; i++)
+        if (place_same_host(places->list[i].host.name, host))
+            places->list[i].drained = drained;
+}
+
+static bool is_wanted(const struct place *place)
+{
+    return !place->retired && !place->drained;
 }
 
 /* Runs onward-host with these arguments on all; one call more than hosts is for this machine, where
@@ -187,7 +200,7 @@ static void judge(const struct places *places, struct place *place, const struct
     } else if (json_integer_value(json_object_get(answer, "left")) > 0) {
         refuse(place, "%s", "processes of an older incarnation could not be killed");
     } else {
-        place->usable = !place->retired;
+        place->usable = is_wanted(place);
         place->reason[0] = '\0';
         json_int_t cores = json_integer_value(json_object_get(answer, "cores"));
         place->cores = cores > 0 ? (uint32_t)cores : 1;

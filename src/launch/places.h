@@ -20,6 +20,7 @@ struct place {
     bool usable;                      /* at the last probe */
     bool is_expected;                 /* to answer the next one */
     bool retired;                     /* it was taken out of the list: never usable, but swept */
+    bool drained;                     /* by the operator: as well, until it is asked for again */
     char reason[PLACES_REASON_BYTES]; /* why not: "h1 does not answer ..." */
     struct place_address addresses[PLACES_ADDRESSES];
     uint32_t address_count;
@@ -44,6 +45,8 @@ int places_add(struct places *places, const struct place *place, struct error *e
 bool places_have(const struct places *places, const char *host);
 /* That host is not to be used any more. */
 void places_retire(struct places *places, const char *host);
+/* An operator drained that host, or asks for it again; by the name that it or the list gives it. */
+void places_drain(struct places *places, const char *host, bool drained);
 
 /* Asks every host, at most limit_s, and kills what incarnations before `incarnation` left there.
  * Without patience, hosts that take much longer than half of the others count as dead, unless they
