@@ -90,6 +90,7 @@ struct controller_policy {
     uint32_t spare_count;   /* kept out of the lineup while min_workers allows */
     uint8_t replace;        /* enum replace_policy */
     bool can_spawn;         /* what the probe found */
+    bool can_relaunch;      /* a launcher starts the task again when too few workers are left */
     bool sharded;           /* some state is not replicated */
     bool finish_checkpoint; /* commit a checkpoint at step_count before the task completes */
     int64_t checkpoint_steps;

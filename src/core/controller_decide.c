@@ -48,14 +48,25 @@ static bool progress_is_made(struct controller_plain *plain)
     return plain->stalled < plain->policy.no_progress_limit;
 }
 
+/* Did the state die with the workers? Then those of the next start can have the newest step from
+ * what the hosts still hold, and those who are spawned into this one cannot. */
+static bool is_better_relaunched(const struct controller *state)
+{
+    for (uint32_t i = 0; i < state->roster.count; i++)
+        if (state->roster.members[i]->is_worker)
+            return false;
+    return state->plain.policy.can_relaunch;
+}
+
 /* How many to spawn before a lineup can be formed at all; 0: go on with those who are there, and
  * spawn while they work. */
-static uint32_t spawn_count(const struct controller_plain *plain,
-                            const struct policy_supply *supply)
+static uint32_t spawn_count(const struct controller *state, const struct policy_supply *supply)
 {
+    const struct controller_plain *plain = &state->plain;
     const struct controller_policy *policy = &plain->policy;
     uint32_t wanted = plain->desired > policy->min_workers ? plain->desired : policy->min_workers;
-    if (supply->usable >= policy->min_workers || plain->spawn_tried || !change_may_spawn(plain))
+    if (supply->usable >= policy->min_workers || plain->spawn_tried || !change_may_spawn(plain) ||
+        is_better_relaunched(state))
         return 0;
     return wanted - supply->usable;
 }
@@ -216,7 +227,7 @@ int change_gathered(struct controller *state, const struct controller_event *eve
     close_open_spawn(state, supply.usable < plain->policy.min_workers, actions);
     plain->opening = 0;
     plain->reform_wanted = REFORM_NO;
-    uint32_t spawn = spawn_count(plain, &supply);
+    uint32_t spawn = spawn_count(state, &supply);
     if (!progress_is_made(plain) || plain->passes++ > SPARE_PASSES + 2 * state->roster.count)
         controller_give_up(state, GIVE_UP_NO_PROGRESS, actions);
     else if (plain->stop_requested && plain->epoch_given == 0)

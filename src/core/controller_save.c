@@ -80,6 +80,7 @@ static bool load_plain(struct controller *state, const unsigned char **at)
 {
     static const size_t bools[] = {
         offsetof(struct controller_plain, policy.can_spawn),
+        offsetof(struct controller_plain, policy.can_relaunch),
         offsetof(struct controller_plain, policy.sharded),
         offsetof(struct controller_plain, policy.finish_checkpoint),
         offsetof(struct controller_plain, policy.checkpoint_auto),

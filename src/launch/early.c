@@ -16,7 +16,7 @@ static bool choose(struct supervisor *s)
     uint32_t slots = 0;
     for (uint32_t i = 0; i < places->count; i++) {
         struct place *place = &places->list[i];
-        place->usable = place->is_expected && !place->retired;
+        place->usable = place->is_expected && !place->retired && !place->drained;
         slots += place->usable ? place->host.slots : 0;
     }
     return places->count > 0 && slots >= allotment->min_workers;

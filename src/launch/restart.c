@@ -17,6 +17,8 @@
 
 enum { CAUSE_BYTES = 1024, MAX_WAIT_PAUSE_S = 15 };
 
+static const double first_answer_factor = 3;
+
 static void end_result(struct supervisor *s, int exit_code, const char *state, const char *text)
 {
     struct supervise_result *result = s->result;
@@ -44,13 +46,21 @@ static void record_end(struct supervisor *s)
     json_decref(extra);
 }
 
+/* The job has lost more processes than it can go on without; the hosts may have room for others. */
+static bool are_too_few(const struct supervisor *s, enum outcome outcome)
+{
+    return outcome == OUTCOME_ENDED && s->watch.status.exit_code == EXIT_TOO_FEW;
+}
+
 /* Why it has to be started again, in a few words. */
 static void describe_cause(const struct supervisor *s, enum outcome outcome, char *text,
                            size_t text_bytes)
 {
     char how[96];
     child_describe(&s->child, how, sizeof how);
-    if (outcome == OUTCOME_CUT_OFF)
+    if (are_too_few(s, outcome))
+        snprintf(text, text_bytes, "%s", s->watch.status.text);
+    else if (outcome == OUTCOME_CUT_OFF)
         snprintf(text, text_bytes, "%s", s->cut_off);
     else if (outcome == OUTCOME_SILENT && s->watch.seen)
         snprintf(text, text_bytes, "the controller was silent for %g s",
@@ -295,22 +305,26 @@ static void end_as_said(struct supervisor *s)
                status->exit_code == EXIT_RESUMABLE ? "stopped" : "failed", text);
 }
 
+/* What is no reason for a new start. */
+static bool has_ended(struct supervisor *s, enum outcome outcome)
+{
+    if (outcome == OUTCOME_COMPLETE)
+        end_result(s, 0, "complete", "");
+    else if (outcome == OUTCOME_ENDED && (s->signal || !are_too_few(s, outcome)))
+        end_as_said(s);
+    else if (s->signal)
+        end_by_signal(s);
+    else
+        return false;
+    return true;
+}
+
 int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, struct error *error)
 {
     char cause[CAUSE_BYTES], why[512];
     *again = false;
-    if (outcome == OUTCOME_COMPLETE) {
-        end_result(s, 0, "complete", "");
+    if (has_ended(s, outcome))
         return ONWARD_OK;
-    }
-    if (outcome == OUTCOME_ENDED) {
-        end_as_said(s);
-        return ONWARD_OK;
-    }
-    if (s->signal) {
-        end_by_signal(s);
-        return ONWARD_OK;
-    }
     const struct run_status *status = &s->watch.status;
     int64_t step = status->step > status->checkpoint_step ? status->step : status->checkpoint_step;
     budget_account(&s->budget, s->watch.seen ? step : -1,
@@ -319,15 +333,28 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
     refuse_restart(s, why, sizeof why);
     if (!*why)
         return prepare_restart(s, cause, again, error);
-    fail(s, cause, why);
+    if (outcome == OUTCOME_ENDED)
+        end_as_said(s);
+    else
+        fail(s, cause, why);
     return ONWARD_OK;
+}
+
+/* Nobody waits for a recovery yet: a host that is busy gets more time than later on. */
+static uint32_t probe_first(struct allotment *allotment, int64_t incarnation)
+{
+    double limit_s = allotment->places.limit_s;
+    allotment->places.limit_s = first_answer_factor * limit_s;
+    uint32_t members = allot_probe(allotment, incarnation, true);
+    allotment->places.limit_s = limit_s;
+    return members;
 }
 
 int restart_begin(struct supervisor *s, struct error *error)
 {
     struct allotment *allotment = s->settings->allotment;
     const struct places *places = &allotment->places;
-    uint32_t members = allot_probe(allotment, s->incarnation, true);
+    uint32_t members = probe_first(allotment, s->incarnation);
     uint32_t usable = usable_hosts(places);
     for (uint32_t i = 0; i < places->count; i++)
         if (!places->list[i].usable)

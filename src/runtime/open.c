@@ -151,7 +151,9 @@ static int64_t read_known_step(const struct control *control)
 
 int control_create(struct onward *ow)
 {
+    const char *incarnation = getenv("ONWARD_INCARNATION"); /* of a launcher */
     struct controller_policy policy = options_policy(&ow->options);
+    policy.can_relaunch = incarnation && *incarnation;
     int code = install_control(ow, controller_create(&policy), true);
     if (code != ONWARD_OK)
         return code;

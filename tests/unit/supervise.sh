@@ -50,7 +50,9 @@ run nothing 1; relaunches 0; says 'before the program opened its task'
 export STORY_STATUS=2; run nothing:bad-input 2
 run stopped-hang 75; within 14; says 'onward resume stopped-hang'; state stopped
 run slow:stopped-hang 0; silent_about 'step 7'; state complete
-run too-few 69; says 'fewer workers are left'; state failed
+run too-few 69; relaunches 3; within 9; says 'fewer workers are left'; state failed
+run too-few:too-few-for-good 69 --max-restarts 0; relaunches 0; says 'fewer workers are left'; state failed
+run too-few-once 0; relaunches 1; says 'fewer workers are left .*: starting again'; state complete
 run silent 0 --detect 0.2; relaunches 1; says 'the controller was silent for 2.4 s'
 run frozen 0 --detect 1; relaunches 0; says 'on host .* was silent for 1 s and was killed'
 run host-silent 0 --detect 1; relaunches 1; says 'host n3 was silent for 1 s at step 5: starting again'
@@ -92,7 +94,7 @@ says 'going on with 1 of 2 hosts'; says 'no answer from n1'
 over hosts:too-few-first 2 --min 2; says '1 of 2 hosts can be used, with room for 1 worker'
 host n1 blind; over hosts:blind 0; says 'host n1: does not see the run directory'
 host n1 bare; over hosts:bare 0; says 'host n1: .*expected onward to be installed there as it is here'
-host n1 hang; over hosts:hangs 0; says 'host n1: does not answer'; within 13
+host n1 hang; over hosts:hangs 0; says 'host n1: does not answer'; within 24
 healthy; over host-dies 0; relaunches 1; used 2 n0:1; lost n1; says 'host n1: cannot be reached'
 [ ! -e "$work/host-dies/early" ] || fail "host-dies: was started before its hosts were known"
 healthy; over early 0; relaunches 1; early '2 n0:1,n1:1'; used 2 n0:1,n1:1; used 3 ''
