@@ -88,9 +88,10 @@ enum onward_type {
 
 enum onward_protect_flags {
     ONWARD_REPLICATED =
-        1,            /* every worker holds the whole array, with the same bits after each step */
-    ONWARD_ATOMIC = 2 /* onward_protect: a step changes it only after its last communication, and
-                         only while onward_ok() holds; without this the library keeps a copy */
+        1,             /* every worker holds the whole array, with the same bits after each step */
+    ONWARD_ATOMIC = 2, /* onward_protect: a step changes it only after its last communication, and
+                          only while onward_ok() holds; without this the library keeps a copy */
+    ONWARD_SHARDED = 4 /* what onward_shard protects: each worker holds a part; not to be given */
 };
 
 enum { ONWARD_MAX_DIMS = 8, ONWARD_MAX_ARRAYS = 256, ONWARD_MAX_NAME_BYTES = 64 };
@@ -103,6 +104,17 @@ enum onward_replace {
 };
 
 struct onward; /* one member's handle on the task */
+
+enum { ONWARD_MAX_SLABS = 64 };
+
+/* A part of a global array, as HDF5's hyperslabs: in each dimension `count` blocks of `block`
+ * elements, one every `stride` elements, from `start` on. What would reach beyond the array is cut
+ * off, so the last block of a block-cyclic layout needs no care. count or block 0: an empty part.
+ */
+struct onward_slab {
+    uint64_t start[ONWARD_MAX_DIMS], stride[ONWARD_MAX_DIMS];
+    uint64_t count[ONWARD_MAX_DIMS], block[ONWARD_MAX_DIMS];
+};
 
 /* Settings. onward_options_init fills in the defaults, then what the launcher handed down in the
  * environment (ONWARD_TASK, ONWARD_DIR, ...); a program sets what it knows better. Strings are
@@ -199,6 +211,41 @@ ONWARD_API const void *onward_read(const struct onward *ow, int array);
  * of onward_alloc. Local. */
 ONWARD_API void *onward_write(struct onward *ow, int array);
 
+/* Says which part of a sharded array the worker role->rank of role->size owns: fills in slabs
+ * (ONWARD_MAX_SLABS of them, each the whole array at first, so that only the dimensions that are
+ * split have to be set) and returns how many, 0 for an empty part, or a negative enum onward_error,
+ * which ends the task. The parts of all ranks must cover the array and not overlap. It is called
+ * inside of onward_next for each rank of a lineup, also for lineups that do not come about in the
+ * end: it must follow from rank and size (and what is the same in every process) alone, call
+ * neither MPI nor onward, and keep nothing. role has only rank, size, first, count, step, epoch. */
+typedef int onward_layout(void *context, const struct onward_role *role, struct onward_slab *slabs);
+
+/* Protects sharded state: a global array of `ndims` extents of which each worker holds one part,
+ * which layout describes (borrowed, with its context, until onward_close). The memory is the
+ * library's. At role->changed the array was laid out anew for the new lineup: onward_part has
+ * another address and size then, and holds the bits of the step to do; at role->step 0 zeros, and
+ * the program writes the initial values. A step may change the part in place at any time.
+ * What a lost worker held comes from the newest checkpoint of any level that is whole, and the
+ * steps since are done again; replicated arrays of the task go back to that step with it. A layout
+ * is a callback, not a call after the change, because a change that meets another loss begins again
+ * with yet another lineup before the program could be asked. *array (if not negative) is the
+ * array's number. Call as onward_protect. Local. Errors: ARGUMENT, ORDER, LIMIT. */
+ONWARD_API int onward_shard(struct onward *ow, const char *name, enum onward_type type, int ndims,
+                            const uint64_t *dims, onward_layout *layout, void *context, int *array);
+
+/* This worker's part: the elements of its slabs one slab behind the other, each slab row-major as a
+ * dense array of the elements it selects (a ScaLAPACK array, column-major, is the part of an array
+ * of dims {columns, rows}). At a multiple of 64 bytes; the library's, valid until the next
+ * onward_next. *count (may be NULL): how many elements. NULL: no such array, or an empty part.
+ * Local. */
+ONWARD_API void *onward_part(const struct onward *ow, int array, uint64_t *count);
+
+/* What any HDF5 tool shows for a protected array of a checkpoint: the names of its dimensions
+ * (comma separated, outermost first, at most 63 bytes) and its unit (at most 23 bytes); NULL or "":
+ * none. Before the first onward_next, the same on all workers. Local. Errors: ARGUMENT, ORDER. */
+ONWARD_API int onward_describe(struct onward *ow, const char *name, const char *dimensions,
+                               const char *unit);
+
 /* Ends the step before (if any) and asks for the next. Returns ONWARD_STEP, ONWARD_FINISH,
  * ONWARD_DONE, or a negative error after which only onward_close may follow. When a member was
  * lost, this call forms the lineup again together with all others, brings the state to the newest
@@ -241,6 +288,15 @@ ONWARD_API int onward_close(struct onward *ow);
 ONWARD_API const char *onward_text(const struct onward *ow);
 
 #endif /* ONWARD_WITHOUT_MPI */
+
+/* Helpers for layouts; dimension d of the slab becomes the share of worker `rank` of `size` of
+ * `extent` elements. block: contiguous, balanced to within one element, the larger ones first;
+ * cyclic: blocks of `block` elements dealt out in turn, as ScaLAPACK does with source 0. Local,
+ * thread-safe. */
+ONWARD_API void onward_slab_block(struct onward_slab *slab, int d, uint64_t extent, int rank,
+                                  int size);
+ONWARD_API void onward_slab_cyclic(struct onward_slab *slab, int d, uint64_t extent, uint64_t block,
+                                   int rank, int size);
 
 /* Exit status for an error: 0 complete, 2 bad input, 69 too few workers, 75 resumable, 1 else. */
 ONWARD_API int onward_exit_code(int error);

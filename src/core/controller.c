@@ -98,6 +98,8 @@ static int take_report(struct controller *state, const struct controller_event *
     if (event->in_change) {
         change_begin(state, plain->in_change, actions);
         member->shown.reported = true;
+        if (event->sharded)
+            plain->policy.sharded = plain->policy.initial_kept = true;
         if (event->epoch > plain->epoch_given)
             plain->epoch_given = event->epoch;
     }

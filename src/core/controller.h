@@ -92,6 +92,7 @@ struct controller_policy {
     bool can_spawn;         /* what the probe found */
     bool can_relaunch;      /* a launcher starts the task again when too few workers are left */
     bool sharded;           /* some state is not replicated */
+    bool initial_kept;      /* sharded: where no copy is left, it can begin again at step 0 */
     bool finish_checkpoint; /* commit a checkpoint at step_count before the task completes */
     int64_t checkpoint_steps;
     int64_t checkpoint_us;
@@ -146,6 +147,8 @@ struct controller_event {
     uint32_t member, host, count;
     int64_t step, epoch, cost_us;
     bool clean, is_controller, in_change;
+    bool
+        sharded; /* a report in the change: the program has sharded state, and its initial values */
     uint8_t request; /* enum request_type */
     uint32_t held_count;
     struct held_copy held[CONTROLLER_MAX_HELD];

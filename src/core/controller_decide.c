@@ -193,7 +193,8 @@ static int decide_lineup(struct controller *state, const struct policy_supply *s
     if (restore_choose(&state->roster, &plain->checkpoint.committed, plain->policy.sharded,
                        &choice) != 0)
         return -1;
-    if (choice.source == SOURCE_FRESH && plain->policy.sharded && plain->best_step > 0) {
+    if (choice.source == SOURCE_FRESH && plain->policy.sharded && !plain->policy.initial_kept &&
+        plain->best_step > 0) {
         controller_give_up(state, GIVE_UP_NO_STATE, actions);
         return 0;
     }

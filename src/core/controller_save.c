@@ -82,6 +82,7 @@ static bool load_plain(struct controller *state, const unsigned char **at)
         offsetof(struct controller_plain, policy.can_spawn),
         offsetof(struct controller_plain, policy.can_relaunch),
         offsetof(struct controller_plain, policy.sharded),
+        offsetof(struct controller_plain, policy.initial_kept),
         offsetof(struct controller_plain, policy.finish_checkpoint),
         offsetof(struct controller_plain, policy.checkpoint_auto),
     };

@@ -12,6 +12,7 @@
 
 #include "control.h"
 #include "local.h"
+#include "shards.h"
 #include "slots.h"
 #include "watchdog.h"
 
@@ -49,7 +50,8 @@ static struct change_report report_of(struct onward *ow)
     report.pid = (uint32_t)getpid();
     report.complete_step = ow->complete_step;
     report.seen_epoch = ow->seen_epoch;
-    report.clean = ow->clean;
+    report.sharded = shards_any(ow);
+    report.clean = ow->clean && !report.sharded; /* a step may have changed a part in place */
     report.dedicated = ow->dedicated;
     report.signature = ow->dedicated ? 0 : state_signature(ow);
     memcpy(report.host, ow->host, sizeof report.host);
@@ -134,6 +136,8 @@ static void expose(struct onward *ow, uint8_t source)
     if (slots_have_all(ow))
         return;
     ow->clean = false;
+    if (shards_any(ow)) /* initial values were kept */
+        return;
     ow->dirty = ow->dirty || source != SOURCE_FRESH;
 }
 
@@ -148,16 +152,19 @@ static bool is_source(const struct pass *pass)
 static int move_state(struct onward *ow, struct pass *pass)
 {
     bool over_control = pass->opening.move_over_control;
-    bool from_memory = is_source(pass) && pass->opening.source != SOURCE_HELD;
+    uint8_t source = pass->opening.source;
+    bool from_memory = is_source(pass) && source != SOURCE_HELD &&
+                       !(source == SOURCE_FRESH && shards_any(ow)); /* put to where bits come in */
     if (!pass->opening.move_state || (!over_control && pass->lineup_rank < 0))
         return ONWARD_OK;
     if (!is_source(pass))
         expose(ow, pass->opening.source);
     int code = ONWARD_OK;
     for (uint32_t i = 0; i < ow->array_count && code == ONWARD_OK; i++)
-        code = transport_move(ow->transport, over_control, pass->opening.source_rank,
-                              from_memory ? ow->arrays[i].data : slots_incoming(ow, i),
-                              ow->protected[i].bytes);
+        if (!ow->arrays[i].sharded)
+            code = transport_move(ow->transport, over_control, pass->opening.source_rank,
+                                  from_memory ? ow->arrays[i].data : slots_incoming(ow, i),
+                                  ow->protected[i].bytes);
     return code;
 }
 
@@ -170,6 +177,8 @@ static void read_checkpoint(struct onward *ow, struct pass *pass)
     for (uint32_t i = 0; i < ow->array_count; i++) {
         incoming[i] = ow->arrays[i];
         incoming[i].data = slots_incoming(ow, i);
+        if (ow->arrays[i].sharded)
+            shards_want(ow, i, &incoming[i]);
     }
     int code = checkpoint_read(ow->run, pass->opening.step, incoming, ow->array_count, &ow->error);
     if (code == ONWARD_ERR_INPUT)
@@ -188,6 +197,8 @@ static int bring_state(struct onward *ow, struct pass *pass)
     /* Where the holder cannot load it, it sends what it has and says so in the agreement. */
     if (pass->opening.source == SOURCE_HELD && is_source(pass) && slots_load_held(ow) != ONWARD_OK)
         pass->flags &= ~FLAG_STATE;
+    if (pass->opening.source == SOURCE_FRESH)
+        shards_put_initial(ow);
     if (pass->opening.source == SOURCE_FRESH && ow->dirty) {
         error_set(&ow->error, ONWARD_ERR_INPUT,
                   "task %s: no checkpoint could be read whole, and the initial values are "
@@ -196,6 +207,16 @@ static int bring_state(struct onward *ow, struct pass *pass)
         pass->flags &= ~FLAG_INPUT;
     }
     return move_state(ow, pass);
+}
+
+/* A layout that cannot be is bad input, and all others learn it from the agreement. */
+static int lay_out(struct onward *ow, struct pass *pass)
+{
+    int code = shards_lay_out(ow, pass->lineup_rank, (int)pass->opening.size, pass->opening.epoch,
+                              pass->opening.step);
+    if (code == ONWARD_ERR_INPUT)
+        pass->flags &= ~FLAG_INPUT;
+    return code == ONWARD_ERR_INPUT ? ONWARD_OK : code;
 }
 
 static int pass_body(struct onward *ow, struct pass *pass)
@@ -212,6 +233,10 @@ static int pass_body(struct onward *ow, struct pass *pass)
     code = transport_split(ow->transport, pass->lineup_rank);
     if (code == ONWARD_OK && !ow->dedicated)
         code = slots_create(ow);
+    if (code == ONWARD_OK && !ow->dedicated)
+        code = shards_keep_initial(ow);
+    if (code == ONWARD_OK && pass->lineup_rank >= 0)
+        code = lay_out(ow, pass);
     return code == ONWARD_OK ? bring_state(ow, pass) : code;
 }
 
@@ -235,6 +260,7 @@ static void take_role(struct onward *ow, const struct pass *pass)
         ow->dirty = false;
         ow->complete_step = opening->step;
         slots_commit(ow);
+        shards_commit(ow);
     }
     slots_forget_held(ow);
     if (ow->in_lineup)
@@ -379,6 +405,7 @@ static int run_pass(struct onward *ow, bool first)
 {
     struct pass pass = {.flags = FLAG_PASS | FLAG_STATE | FLAG_INPUT, .lineup_rank = -1};
     slots_discard(ow);
+    shards_drop(ow);
     int code = transport_candidate(ow->transport, first, &pass.rank, &pass.size);
     if (code != ONWARD_OK)
         return code;

@@ -57,20 +57,6 @@ static void take_report(struct onward *ow, const struct message *message)
     fault_of_controller(ow, controller_best_step(control->core));
 }
 
-static void take_shard(struct onward *ow, const struct message *message)
-{
-    struct control *control = ow->control;
-    const struct core_member *member = controller_find(control->core, message->member);
-    if (!member || member->rank < 0 || message->epoch != control->shard_epoch)
-        return;
-    control->shards[member->rank] = message->shard;
-    control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_SHARD,
-                                               .member = message->member,
-                                               .step = message->step,
-                                               .epoch = message->epoch,
-                                               .cost_us = (int64_t)(message->cost_s * 1e6)});
-}
-
 static void take_arrays(struct onward *ow, const struct message *message, size_t size)
 {
     size_t tail = message->array_count * sizeof(struct checkpoint_array);
@@ -78,6 +64,10 @@ static void take_arrays(struct onward *ow, const struct message *message, size_t
         return;
     memcpy(ow->control->arrays, message + 1, tail);
     ow->control->array_count = message->array_count;
+    for (uint32_t i = 0; i < message->array_count; i++) {
+        ow->control->arrays[i].data = NULL;
+        ow->control->arrays[i].slabs = NULL;
+    }
 }
 
 static void take_warning(struct onward *ow, const struct message *message)
@@ -102,7 +92,7 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
         take_report(ow, &message);
         break;
     case MESSAGE_SHARD:
-        take_shard(ow, &message);
+        control_take_shard(ow, whole, size);
         break;
     case MESSAGE_FAILED:
         control_warn(ow, "checkpoint of step %lld: %s", (long long)message.step, message.text);
@@ -344,6 +334,7 @@ static void report_all(struct onward *ow, const struct change_report *reports, i
                                                .clean = report->clean,
                                                .epoch = report->seen_epoch,
                                                .in_change = true,
+                                               .sharded = report->sharded,
                                                .held_count = is_held ? 1 : 0,
                                                .held = {{report->held_step, 0, 1, LEVEL_LOCAL}}});
     }
@@ -403,12 +394,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
 void control_opened(struct onward *ow, const struct seat *before, uint32_t before_count)
 {
     struct control *control = ow->control;
-    struct checkpoint_shard *shards =
-        realloc(control->shards, (control->opened.size + 1) * sizeof *shards);
-    if (shards) {
-        control->shards = shards;
-        control->shard_epoch = control->opened.epoch;
-    }
+    control_make_shards(ow, control->opened.size);
     control->epoch_told = false;
     control->rate_step = -1;
     control->change_ns = 0;

@@ -19,7 +19,7 @@ struct change_report {
     int64_t seen_epoch;
     uint64_t signature;                  /* of the protected arrays; 0 for a dedicated controller */
     int64_t held_step, held_incarnation; /* of a local copy on its host; step -1: none */
-    bool clean, dedicated;
+    bool clean, dedicated, sharded;
     char host[HOST_BYTES];
 };
 
@@ -41,6 +41,11 @@ struct opening {
     char text[REPORT_TEXT_BYTES];
 };
 
+struct control_slabs {
+    uint32_t count;
+    struct checkpoint_slab *list;
+};
+
 struct control {
     struct controller *core;
     struct rundir *rundir;
@@ -48,7 +53,8 @@ struct control {
     struct checkpoint_array arrays[ONWARD_MAX_ARRAYS];
     uint32_t array_count;
     struct checkpoint_shard *shards; /* of the checkpoint in flight, by rank */
-    uint32_t shard_room;
+    struct control_slabs *slabs;     /* what those hold of sharded arrays */
+    uint32_t shard_count;            /* how many of both there is room for */
     int64_t shard_epoch;
     bool started;                   /* the core has had EVENT_START */
     bool knows_checkpoints;         /* the core was told what the run directory holds */
@@ -138,6 +144,15 @@ int64_t control_held_incarnation(const struct onward *ow, const struct change_re
 /* The incarnation that committed the checkpoint of this step; 0: unknown. */
 int64_t control_checkpoint_incarnation(const struct onward *ow, int64_t step);
 const char *control_source_name(uint8_t source); /* enum state_source, for the event log */
+
+/* control_commit.c */
+/* Room for the shards of an epoch of so many workers; those of the one before are forgotten. */
+void control_make_shards(struct onward *ow, uint32_t size);
+void control_free_shards(struct control *control);
+/* A worker's shard is written; what it holds of sharded arrays is behind the message. */
+void control_take_shard(struct onward *ow, const struct message *message, size_t size);
+/* All shards of the step are there: writes the master. */
+void control_commit(struct onward *ow, int64_t step);
 
 /* control_act.c */
 void control_checkpoint_warning(void *ow, const char *text);

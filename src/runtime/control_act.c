@@ -103,32 +103,6 @@ bool control_is_fenced(struct onward *ow)
     return true;
 }
 
-static void commit_checkpoint(struct onward *ow, int64_t step)
-{
-    struct control *control = ow->control;
-    struct error error = {0};
-    struct checkpoint_id id = state_checkpoint_id(ow, controller_epoch(control->core), step);
-    int64_t begin_ns = clock_ns();
-    if (control_is_fenced(ow))
-        return;
-    int code = rundir_check_fence(control->rundir, &error);
-    if (code == ONWARD_OK)
-        code = checkpoint_commit(ow->run, &id, control->arrays, control->array_count,
-                                 control->shards, controller_worker_count(control->core), &error);
-    struct controller_event event = {.type = EVENT_CHECKPOINT_COMMITTED,
-                                     .step = step,
-                                     .cost_us = (clock_ns() - begin_ns) / 1000};
-    if (code != ONWARD_OK) {
-        control_warn(ow, "checkpoint of step %lld: %s", (long long)step, error.text);
-        event.type = EVENT_CHECKPOINT_FAILED;
-    } else {
-        control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
-        if (checkpoint_retain(ow->run, (uint32_t)ow->options.checkpoint_keep, &error) != ONWARD_OK)
-            control_warn(ow, "old checkpoints: %s", error.text);
-    }
-    control_feed(ow, event);
-}
-
 static void complete(struct onward *ow)
 {
     struct control *control = ow->control;
@@ -239,7 +213,7 @@ static void act(struct onward *ow, const struct controller_action *action)
         control_order(ow, (struct message){.kind = ORDER_CHECKPOINT, .step = action->step}, true);
         break;
     case ACTION_COMMIT_CHECKPOINT:
-        commit_checkpoint(ow, action->step);
+        control_commit(ow, action->step);
         break;
     case ACTION_FINISH:
         control_order(ow, (struct message){.kind = ORDER_FINISH}, true);

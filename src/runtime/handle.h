@@ -20,14 +20,16 @@
 #include "sum_exchange.h"
 #include "transport.h"
 
+struct array_part; /* shards.h */
+
 enum { RUNTIME_MAX_FAULTS = 32, HOST_BYTES = 64 };
 
 /* Messages on control. Fixed size: one kind of buffer, one bound. */
 enum message_kind {
     MESSAGE_REPORT = 1, /* worker: complete_step, metrics; after a change stall_s */
-    MESSAGE_SHARD,      /* worker: its shard of step is written */
-    MESSAGE_MISSED,     /* worker: it was past step */
-    MESSAGE_FAILED,     /* worker: its shard could not be written; text */
+    MESSAGE_SHARD,  /* worker: its shard of step is written; its hyperslabs behind the message */
+    MESSAGE_MISSED, /* worker: it was past step */
+    MESSAGE_FAILED, /* worker: its shard could not be written; text */
     MESSAGE_FINAL_DONE, /* worker: its final work is done */
     MESSAGE_ARRAYS,     /* worker 0: descriptions of the protected arrays, behind the message */
     MESSAGE_WARNING,    /* worker: text, for the event log */
@@ -43,7 +45,7 @@ struct message {
     int64_t epoch, step;
     double cost_s, stall_s;
     struct checkpoint_shard shard;
-    uint32_t metric_count, array_count;
+    uint32_t metric_count, array_count, slab_count;
     struct run_metric metrics[RUNDIR_METRICS];
     int32_t code;
     char text[256];
@@ -72,7 +74,11 @@ struct protected_array {
     uint64_t bytes;
     unsigned flags;
     bool is_ours;  /* of onward_alloc; its data is the current slot, see slots.h */
-    void *initial; /* its values before there are slots; NULL: none */
+    void *initial; /* its values before there are slots; NULL: none. In a task with sharded state
+                      those of every replicated array, for good */
+    onward_layout *layout;              /* of a sharded array; see shards.h */
+    void *context;                      /* its */
+    struct array_part *held, *incoming; /* what this worker holds, and what a change lays out */
 };
 
 struct control; /* control.h */
@@ -159,6 +165,7 @@ void mark_place(struct onward *ow, enum beat_place place);
 int change_run(struct onward *ow);
 
 /* state.c */
+uint64_t state_type_bytes(int type);
 uint64_t state_signature(const struct onward *ow);
 struct checkpoint_id state_checkpoint_id(const struct onward *ow, int64_t epoch, int64_t step);
 

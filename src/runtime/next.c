@@ -76,7 +76,7 @@ static int decide(struct onward *ow, struct onward_role *role)
         begin_final_work(ow);
         *role = ow->role;
         role->step = ow->complete_step;
-        role->changed = false;
+        ow->role.changed = false;
         return ow->options.wants_finish ? ONWARD_FINISH : ONWARD_DONE;
     }
     return ONWARD_DONE;

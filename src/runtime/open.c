@@ -8,6 +8,7 @@
 #include "control.h"
 #include "handle.h"
 #include "options.h"
+#include "shards.h"
 #include "slots.h"
 #include "watchdog.h"
 
@@ -202,7 +203,7 @@ void control_destroy(struct onward *ow)
         return;
     rundir_close(ow->control->rundir);
     controller_destroy(ow->control->core);
-    free(ow->control->shards);
+    control_free_shards(ow->control);
     free(ow->control->given);
     free(ow->control->known_hosts);
     free(ow->control->new_hosts);
@@ -294,6 +295,7 @@ static void release(struct onward *ow)
     watchdog_destroy(ow->watchdog);
     sum_destroy(ow->sum);
     slots_release(ow);
+    shards_release(ow);
     free(ow->seats);
     free(ow->core_bytes);
     free(ow->host_bytes);

@@ -6,16 +6,19 @@
 #include <string.h>
 
 #include "local.h"
+#include "shards.h"
 
-static bool is_atomic(const struct onward *ow, uint32_t array)
+/* The program keeps to its own contract, or the array has no state of a single step to go back to.
+ */
+static bool has_no_slots(const struct onward *ow, uint32_t array)
 {
-    return ow->protected[array].flags & ONWARD_ATOMIC;
+    return ow->protected[array].flags & (ONWARD_ATOMIC | ONWARD_SHARDED);
 }
 
 bool slots_have_all(const struct onward *ow)
 {
     for (uint32_t i = 0; i < ow->array_count; i++)
-        if (is_atomic(ow, i))
+        if (has_no_slots(ow, i))
             return false;
     return true;
 }
@@ -24,7 +27,7 @@ bool slots_have_all(const struct onward *ow)
 static struct local_id local_id_of(const struct onward *ow, uint64_t *bytes)
 {
     for (uint32_t i = 0; i < ow->array_count; i++)
-        bytes[i] = is_atomic(ow, i) ? 0 : ow->protected[i].bytes;
+        bytes[i] = has_no_slots(ow, i) ? 0 : ow->protected[i].bytes;
     return (struct local_id){.directory = ow->options.local_directory,
                              .task = ow->options.task,
                              .run = ow->run_number,
@@ -45,12 +48,14 @@ static void take_initial_values(struct onward *ow)
 {
     for (uint32_t i = 0; i < ow->array_count; i++) {
         struct protected_array *array = &ow->protected[i];
-        if (is_atomic(ow, i))
+        if (has_no_slots(ow, i))
             continue;
         memcpy(local_current(ow->local, i), ow->arrays[i].data, array->bytes);
         if (!array->is_ours)
             continue;
         ow->arrays[i].data = local_current(ow->local, i);
+        if (shards_any(ow))
+            continue;
         free(array->initial);
         array->initial = NULL;
     }
@@ -91,7 +96,7 @@ void *slots_incoming(struct onward *ow, uint32_t array)
 void slots_commit(struct onward *ow)
 {
     for (uint32_t i = 0; i < ow->array_count; i++)
-        if (!is_atomic(ow, i) && !ow->protected[i].is_ours)
+        if (!has_no_slots(ow, i) && !ow->protected[i].is_ours)
             memcpy(local_next(ow->local, i), ow->arrays[i].data, ow->protected[i].bytes);
     local_commit(ow->local, ow->role.epoch, ow->complete_step);
     for (uint32_t i = 0; i < ow->array_count; i++)
@@ -105,7 +110,7 @@ void slots_discard(struct onward *ow)
         return;
     local_discard(ow->local);
     for (uint32_t i = 0; i < ow->array_count; i++)
-        if (!is_atomic(ow, i) && !ow->protected[i].is_ours)
+        if (!has_no_slots(ow, i) && !ow->protected[i].is_ours)
             memcpy(ow->arrays[i].data, local_current(ow->local, i), ow->protected[i].bytes);
 }
 

@@ -7,7 +7,8 @@
 
 #include "handle.h"
 
-/* No array is ONWARD_ATOMIC: whatever fails, the state after complete_step is still in the slots.
+/* No array is ONWARD_ATOMIC or sharded: whatever fails, the state after complete_step is still in
+ * the slots.
  */
 bool slots_have_all(const struct onward *ow);
 

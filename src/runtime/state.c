@@ -5,11 +5,12 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "shards.h"
 #include "slots.h"
 
 enum { ALIGNMENT_BYTES = 64 };
 
-static uint64_t type_bytes(enum onward_type type)
+uint64_t state_type_bytes(int type)
 {
     switch (type) {
     case ONWARD_FLOAT:
@@ -28,7 +29,7 @@ static uint64_t type_bytes(enum onward_type type)
 /* Size in bytes, or 0 when a description is out of range. */
 static uint64_t array_bytes(enum onward_type type, int ndims, const uint64_t *dims)
 {
-    uint64_t bytes = type_bytes(type);
+    uint64_t bytes = state_type_bytes(type);
     if (ndims < 1 || ndims > ONWARD_MAX_DIMS || !dims)
         return 0;
     for (int i = 0; i < ndims; i++)
@@ -64,8 +65,8 @@ static int check_array(struct onward *ow, const char *call, const char *name, ui
     return check_name(ow, call, name);
 }
 
-static void add_array(struct onward *ow, const char *name, void *data, enum onward_type type,
-                      int ndims, const uint64_t *dims)
+static struct checkpoint_array *add_array(struct onward *ow, const char *name, void *data,
+                                          enum onward_type type, int ndims, const uint64_t *dims)
 {
     struct checkpoint_array *array = &ow->arrays[ow->array_count++];
     memset(array, 0, sizeof *array);
@@ -74,6 +75,7 @@ static void add_array(struct onward *ow, const char *name, void *data, enum onwa
     array->ndims = ndims;
     memcpy(array->dims, dims, (size_t)ndims * sizeof *dims);
     array->data = data;
+    return array;
 }
 
 int onward_protect(struct onward *ow, const char *name, void *data, enum onward_type type,
@@ -116,6 +118,64 @@ int onward_alloc(struct onward *ow, const char *name, enum onward_type type, int
     return ONWARD_OK;
 }
 
+int onward_shard(struct onward *ow, const char *name, enum onward_type type, int ndims,
+                 const uint64_t *dims, onward_layout *layout, void *context, int *array)
+{
+    uint64_t bytes = array_bytes(type, ndims, dims);
+    int code = check_array(ow, "onward_shard", name, array && layout ? bytes : 0);
+    if (code != ONWARD_OK)
+        return code;
+    *array = (int)ow->array_count;
+    ow->protected[ow->array_count] =
+        (struct protected_array){.flags = ONWARD_SHARDED, .layout = layout, .context = context};
+    add_array(ow, name, NULL, type, ndims, dims)->sharded = true;
+    return ONWARD_OK;
+}
+
+void *onward_part(const struct onward *ow, int array, uint64_t *count)
+{
+    bool is_there = array >= 0 && (uint32_t)array < ow->array_count;
+    const struct array_part *held = is_there ? ow->protected[array].held : NULL;
+    if (count)
+        *count = held ? held->elements : 0;
+    return held ? held->data : NULL;
+}
+
+/* Commas between names, one fewer than dimensions. */
+static bool names_each(const char *dimensions, int ndims)
+{
+    int commas = 0;
+    for (const char *c = dimensions; *c; c++)
+        commas += *c == ',';
+    return commas == ndims - 1;
+}
+
+int onward_describe(struct onward *ow, const char *name, const char *dimensions, const char *unit)
+{
+    struct checkpoint_array *array = NULL;
+    dimensions = dimensions ? dimensions : "";
+    unit = unit ? unit : "";
+    if (ow->opened)
+        return error_set(&ow->error, ONWARD_ERR_ORDER,
+                         "onward_describe: '%s' comes after the first onward_next",
+                         name ? name : "(null)");
+    for (uint32_t i = 0; i < ow->array_count && name; i++)
+        if (strcmp(ow->arrays[i].name, name) == 0)
+            array = &ow->arrays[i];
+    if (!array)
+        return error_set(&ow->error, ONWARD_ERR_ARGUMENT,
+                         "onward_describe: no array '%s' is protected", name ? name : "(null)");
+    if (strlen(dimensions) >= sizeof array->labels || strlen(unit) >= sizeof array->unit ||
+        (*dimensions && !names_each(dimensions, array->ndims)))
+        return error_set(&ow->error, ONWARD_ERR_ARGUMENT,
+                         "onward_describe: '%s': expected %d names with commas between, of at most "
+                         "%zu bytes, and a unit of at most %zu",
+                         name, array->ndims, sizeof array->labels - 1, sizeof array->unit - 1);
+    strcpy(array->labels, dimensions);
+    strcpy(array->unit, unit);
+    return ONWARD_OK;
+}
+
 const void *onward_read(const struct onward *ow, int array)
 {
     return array >= 0 && (uint32_t)array < ow->array_count ? ow->arrays[array].data : NULL;
@@ -145,6 +205,8 @@ uint64_t state_signature(const struct onward *ow)
     for (uint32_t i = 0; i < ow->array_count; i++) {
         struct checkpoint_array array = ow->arrays[i];
         array.data = NULL;
+        array.slabs = NULL;
+        array.slab_count = 0;
         signature = XXH64(&array, sizeof array, signature);
     }
     return signature;

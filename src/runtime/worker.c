@@ -5,6 +5,7 @@
 
 #include "control.h"
 #include "handle.h"
+#include "shards.h"
 
 enum { POLL_NS = 1000000, REPORT_NS = 100000000 };
 
@@ -119,6 +120,21 @@ void worker_poll(struct onward *ow)
         worker_report(ow);
 }
 
+static void send_shard(struct onward *ow, struct message *message)
+{
+    static struct {
+        struct message message;
+        struct checkpoint_slab slabs[SHARDS_MAX_ENTRIES];
+    } sent;
+    _Static_assert(sizeof sent <= TRANSPORT_MAX_MESSAGE_BYTES,
+                   "a shard and its slabs are a message");
+    message->member = ow->member;
+    message->epoch = ow->role.epoch;
+    message->slab_count = shards_entries(ow, (uint32_t)ow->role.rank, sent.slabs);
+    sent.message = *message;
+    send_bytes(ow, &sent, sizeof sent.message + message->slab_count * sizeof *sent.slabs);
+}
+
 /* Writes this worker's shard of the state after complete_step, if that was ordered. */
 void worker_checkpoint(struct onward *ow)
 {
@@ -139,5 +155,8 @@ void worker_checkpoint(struct onward *ow)
     }
     ow->checkpoint_step = -1;
     worker_report(ow); /* the core is to know the step before its shard comes */
-    worker_send(ow, &message);
+    if (message.kind == MESSAGE_SHARD)
+        send_shard(ow, &message);
+    else
+        worker_send(ow, &message);
 }

@@ -11,6 +11,7 @@
 #include "file.h"
 #include "h5.h"
 #include "image.h"
+#include "slab.h"
 
 int checkpoint_directory(char *path, const char *run, struct error *error)
 {
@@ -132,12 +133,57 @@ int checkpoint_check_id(const struct checkpoint_id *id, struct error *error)
     return ONWARD_OK;
 }
 
+/* One hyperslab of a sharded array, with what it is of the whole. */
+static int add_slab(struct image *image, const struct checkpoint_array *array, uint32_t index,
+                    const char *data, struct error *error)
+{
+    const struct onward_slab *slab = &array->slabs[index];
+    char name[CHECKPOINT_NAME_BYTES + 16];
+    uint64_t dims[CHECKPOINT_MAX_DIMS];
+    uint64_t ndims = (uint64_t)array->ndims;
+    for (int d = 0; d < array->ndims; d++)
+        dims[d] = slab_extent(slab, d, array->dims);
+    checkpoint_part_name(name, array, index);
+    H5_AUTO hid_t dataset = H5I_INVALID_HID;
+    int code =
+        image_array(image, name, array->type, array->ndims, dims, data, NULL, &dataset, error);
+    const struct {
+        const char *name;
+        const uint64_t *values;
+    } lists[] = {{"start", slab->start},
+                 {"stride", slab->stride},
+                 {"count", slab->count},
+                 {"block", slab->block},
+                 {"whole_shape", array->dims}};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists && code == ONWARD_OK; i++)
+        code =
+            h5_put_list(dataset, lists[i].name, H5T_NATIVE_UINT64, ndims, lists[i].values, error);
+    return code;
+}
+
+static int add_slabs(struct image *image, const struct checkpoint_array *array, struct error *error)
+{
+    const char *data = array->data;
+    int code = ONWARD_OK;
+    for (uint32_t i = 0; i < array->slab_count && code == ONWARD_OK; i++) {
+        uint64_t elements = slab_elements(&array->slabs[i], array->ndims, array->dims);
+        if (elements == 0 || !data)
+            return error_set(error, ONWARD_ERR_ARGUMENT, "array %s: has an empty hyperslab",
+                             array->name);
+        code = add_slab(image, array, i, data, error);
+        data += elements * h5_type_bytes(array->type);
+    }
+    return code;
+}
+
 /* The part of one array that this worker writes, and which part of the whole it is. */
 static int add_part(struct image *image, const struct checkpoint_array *array, uint32_t rank,
                     uint32_t size, struct error *error)
 {
     uint64_t first = 0, count = 0, dims[CHECKPOINT_MAX_DIMS];
     uint64_t row_bytes = checkpoint_row_bytes(array);
+    if (array->sharded)
+        return add_slabs(image, array, error);
     checkpoint_rows(array->dims[0], size, rank, &first, &count);
     if (count == 0 || row_bytes == 0)
         return ONWARD_OK;

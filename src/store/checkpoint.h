@@ -5,16 +5,19 @@
  *                                                  what worker 3 of 4 wrote in epoch 7 of
  *                                                  incarnation 2
  *
- * Worker `rank` of `size` writes rows [first, first+count) of dimension 0 of each array, split by
- * the rule of lineup_split, in 64 bits (checkpoint_rows). Commit order: shards to temporary names,
+ * Of a replicated array worker `rank` of `size` writes rows [first, first+count) of dimension 0,
+ * split by the rule of lineup_split, in 64 bits (checkpoint_rows); of a sharded one the hyperslabs
+ * that it owns, each a dense dataset NAME/0, NAME/1, ... Commit order: shards to temporary names,
  * synced, renamed (by their workers); then the master to a temporary name, synced, renamed. A
  * checkpoint is there when its master is there; it is whole when every shard has the size and
  * checksum that the master names. The master's attributes are format_version, task, epoch,
  * incarnation, step, time, onward_version; shard_names, shard_bytes, shard_xxh128 (one element a
  * shard, in order of rank); array_count, array_names, and array_shapes (ten numbers an array: enum
- * onward_type, number of dimensions, eight extents). The master's own length and checksum are in
- * its first 512 bytes, a user block that HDF5 readers skip. Shard paths in the master are relative,
- * so that a run directory can be moved. Serial HDF5 only. */
+ * onward_type, number of dimensions, eight extents); with sharded arrays also slab_table (34
+ * numbers a hyperslab: array, shard, then eight of each of start, stride, count, block). A dataset
+ * may have DIMENSION_LABELS and units. The master's own length and checksum are in its first 512
+ * bytes, a user block that HDF5 readers skip. Shard paths in the master are relative, so that a run
+ * directory can be moved. Serial HDF5 only. */
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
 
@@ -23,14 +26,18 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "onward.h"
 
 enum {
-    CHECKPOINT_MAX_DIMS = 8,    /* as ONWARD_MAX_DIMS */
-    CHECKPOINT_NAME_BYTES = 64, /* of an array, with NUL */
+    CHECKPOINT_MAX_DIMS = 8,      /* as ONWARD_MAX_DIMS */
+    CHECKPOINT_NAME_BYTES = 64,   /* of an array, with NUL */
+    CHECKPOINT_LABELS_BYTES = 64, /* of its dimensions' names, comma separated, with NUL */
+    CHECKPOINT_UNIT_BYTES = 24,
     CHECKPOINT_MAX_ARRAYS = 1024,
     CHECKPOINT_MAX_SHARDS = 65536,
-    CHECKPOINT_SHARD_BYTES = 64, /* of a shard's file name, with NUL */
-    CHECKPOINT_SUM_BYTES = 33    /* xxHash128 in hexadecimal, with NUL */
+    CHECKPOINT_MAX_SLABS = 1 << 20, /* of all shards */
+    CHECKPOINT_SHARD_BYTES = 64,    /* of a shard's file name, with NUL */
+    CHECKPOINT_SUM_BYTES = 33       /* xxHash128 in hexadecimal, with NUL */
 };
 
 struct checkpoint_array {
@@ -38,7 +45,19 @@ struct checkpoint_array {
     int type; /* enum onward_type */
     int ndims;
     uint64_t dims[CHECKPOINT_MAX_DIMS];
-    void *data; /* the whole array in memory; NULL where only the description matters */
+    void *data; /* in memory: the whole array, or (sharded) one slab behind the other; NULL where
+                   only the description matters */
+    bool sharded;
+    uint32_t slab_count; /* sharded: what data holds; normalised, see slab.h */
+    const struct onward_slab *slabs;
+    char labels[CHECKPOINT_LABELS_BYTES]; /* of the dimensions; "": none */
+    char unit[CHECKPOINT_UNIT_BYTES];
+};
+
+/* One hyperslab of the sharded array with that index, as the shard with that index holds it. */
+struct checkpoint_slab {
+    uint32_t array, shard;
+    struct onward_slab slab;
 };
 
 struct checkpoint_id {
@@ -79,6 +98,15 @@ int checkpoint_commit(const char *run, const struct checkpoint_id *id,
                       const struct checkpoint_array *arrays, uint32_t array_count,
                       const struct checkpoint_shard *shards, uint32_t size, struct error *error);
 
+/* The same where some arrays are sharded: slabs are those of all shards, in order of shard and
+ * array and, within these, as they were written. ONWARD_ERR_INPUT when they do not cover an array
+ * once. */
+int checkpoint_commit_slabs(const char *run, const struct checkpoint_id *id,
+                            const struct checkpoint_array *arrays, uint32_t array_count,
+                            const struct checkpoint_shard *shards, uint32_t size,
+                            const struct checkpoint_slab *slabs, uint32_t slab_count,
+                            struct error *error);
+
 /* Masters in the run directory, newest step first; *entries is the caller's to free(). */
 int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *count,
                     struct error *error);
@@ -97,7 +125,8 @@ int checkpoint_newest(const char *run, const char *task, int64_t *step,
 int checkpoint_describe(const char *run, int64_t step, struct checkpoint_array **arrays,
                         uint32_t *array_count, struct error *error);
 
-/* Reads whole arrays into arrays[i].data. The names, types and shapes must be those of the
+/* Reads whole arrays, or (sharded) the slabs that arrays[i] names, into arrays[i].data, from those
+ * shards that hold them, each verified before. The names, types and shapes must be those of the
  * checkpoint (ONWARD_ERR_INPUT names the array and both shapes). Nothing is written to data unless
  * the descriptions fit. */
 int checkpoint_read(const char *run, int64_t step, const struct checkpoint_array *arrays,

@@ -6,7 +6,11 @@
 #include "checkpoint.h"
 
 /* One element of the attribute array_shapes: type, number of dimensions, extents (0 beyond). */
-enum { CHECKPOINT_FORMAT_VERSION = 1, CHECKPOINT_SHAPE_NUMBERS = 2 + CHECKPOINT_MAX_DIMS };
+enum {
+    CHECKPOINT_FORMAT_VERSION = 1,
+    CHECKPOINT_SHAPE_NUMBERS = 2 + CHECKPOINT_MAX_DIMS,
+    CHECKPOINT_SLAB_NUMBERS = 2 + 4 * CHECKPOINT_MAX_DIMS
+};
 
 /* RUN/ckpt, RUN/ckpt/step-N.h5, RUN/ckpt/step-N.shards and RUN/ckpt/step-N.shards/FILE; paths have
  * room for PATH_MAX bytes. */
@@ -36,7 +40,41 @@ struct checkpoint_master {
     struct checkpoint_shard *shards; /* in order of rank */
     uint32_t array_count;
     struct checkpoint_array *arrays; /* in order of names, data NULL */
+    uint32_t slab_count;
+    struct checkpoint_slab *slabs; /* in order of array, shard, and within them as written */
 };
+
+/* A part of an array that one shard holds as a dense dataset. */
+struct checkpoint_part {
+    uint32_t index; /* sharded: of its dataset */
+    struct onward_slab slab;
+};
+
+/* Part number `index` (from 0) of the array that this shard holds; false: there is none. */
+bool checkpoint_part_of(const struct checkpoint_master *master, uint32_t array, uint32_t shard,
+                        uint32_t index, struct checkpoint_part *part);
+/* Name of its dataset in the shard, CHECKPOINT_NAME_BYTES + 16. */
+void checkpoint_part_name(char *name, const struct checkpoint_array *array, uint32_t index);
+
+/* A shard that is open for reading. */
+struct checkpoint_source {
+    char path[4096];
+    int64_t file; /* hid_t */
+    int fd;
+    void *buffer; /* a window of the file, made at need */
+};
+int checkpoint_source_open(struct checkpoint_source *source, const char *path, struct error *error);
+void checkpoint_source_close(struct checkpoint_source *source);
+/* Where in the file a part lies; the dataset must have the part's shape. */
+int checkpoint_source_locate(const struct checkpoint_source *source,
+                             const struct checkpoint_array *array,
+                             const struct checkpoint_part *part, uint64_t *offset,
+                             struct error *error);
+/* What the part shares with `wanted`, to its place in data, which is the dense part `wanted`.
+ * *elements grows by how many those are. */
+int checkpoint_source_read(struct checkpoint_source *source, const struct checkpoint_array *array,
+                           const struct checkpoint_part *part, const struct onward_slab *wanted,
+                           void *data, uint64_t *elements, struct error *error);
 
 /* Checks the seal before HDF5 sees the file. On failure there is nothing to clear. */
 int checkpoint_master_load(const char *run, int64_t step, struct checkpoint_master *master,

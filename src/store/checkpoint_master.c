@@ -10,6 +10,7 @@
 #include "checkpoint_internal.h"
 #include "h5.h"
 #include "image.h"
+#include "slab.h"
 
 static int load_id(hid_t file, const char *path, struct checkpoint_master *master,
                    struct error *error)
@@ -113,14 +114,96 @@ static int load_array_table(hid_t file, const char *path, struct checkpoint_mast
     return code;
 }
 
+/* Row `row` of slab_table. False: it cannot be. */
+static bool take_slab(const struct checkpoint_master *master, const uint64_t *numbers,
+                      struct checkpoint_slab *slab)
+{
+    if (numbers[0] >= master->array_count || numbers[1] >= master->shard_count)
+        return false;
+    const struct checkpoint_array *array = &master->arrays[numbers[0]];
+    slab->array = (uint32_t)numbers[0];
+    slab->shard = (uint32_t)numbers[1];
+    memcpy(&slab->slab, &numbers[2], sizeof slab->slab);
+    struct onward_slab same = slab->slab;
+    return slab_normalise(&same, array->ndims, array->dims) &&
+           memcmp(&same, &slab->slab, sizeof same) == 0 &&
+           slab_elements(&same, array->ndims, array->dims) > 0;
+}
+
+/* The hyperslabs of one array, behind those of the arrays before; each element has to be in one. */
+static bool take_slabs_of(struct checkpoint_master *master, uint32_t index, uint64_t count,
+                          uint64_t (*numbers)[CHECKPOINT_SLAB_NUMBERS])
+{
+    struct checkpoint_array *array = &master->arrays[index];
+    uint64_t elements = 0, bytes = 0, shard = 0;
+    h5_array_bytes(array->type, array->ndims, array->dims, &bytes);
+    for (uint64_t i = 0; i < count; i++) {
+        struct checkpoint_slab *slab = &master->slabs[master->slab_count];
+        if (numbers[i][0] != index)
+            continue;
+        if (!take_slab(master, numbers[i], slab) || slab->shard < shard)
+            return false;
+        shard = slab->shard;
+        elements += slab_elements(&slab->slab, array->ndims, array->dims);
+        if (elements > bytes / h5_type_bytes(array->type))
+            return false;
+        array->sharded = true;
+        master->slab_count++;
+    }
+    return !array->sharded || elements == bytes / h5_type_bytes(array->type);
+}
+
+static int load_slabs(hid_t file, const char *path, struct checkpoint_master *master,
+                      const uint32_t *places, struct error *error)
+{
+    uint64_t length = 0;
+    if (H5Aexists(file, "slab_table") <= 0)
+        return ONWARD_OK;
+    int code = h5_get_length(file, "slab_table", path, &length, error);
+    uint64_t count = length / CHECKPOINT_SLAB_NUMBERS;
+    if (code == ONWARD_OK && (count == 0 || count > CHECKPOINT_MAX_SLABS))
+        code = error_set(error, ONWARD_ERR_CORRUPT, "%s: %" PRIu64 " hyperslabs, expected 1 to %d",
+                         path, count, CHECKPOINT_MAX_SLABS);
+    if (code != ONWARD_OK)
+        return code;
+    uint64_t(*numbers)[CHECKPOINT_SLAB_NUMBERS] = calloc(count, sizeof *numbers);
+    master->slabs = calloc(count + 1, sizeof *master->slabs);
+    if (!numbers || !master->slabs)
+        code = error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", path);
+    if (code == ONWARD_OK)
+        code = h5_get_list(file, "slab_table", path, H5T_NATIVE_UINT64,
+                           count * CHECKPOINT_SLAB_NUMBERS, numbers, error);
+    for (uint64_t i = 0; i < count && code == ONWARD_OK; i++)
+        numbers[i][0] =
+            numbers[i][0] < master->array_count ? places[numbers[i][0]] : master->array_count;
+    bool fits = true;
+    for (uint32_t i = 0; i < master->array_count && code == ONWARD_OK && fits; i++)
+        fits = take_slabs_of(master, i, count, numbers);
+    if (code == ONWARD_OK && (!fits || master->slab_count != count))
+        code = error_set(error, ONWARD_ERR_CORRUPT, "%s: has hyperslabs that cannot be", path);
+    free(numbers);
+    return code;
+}
+
+/* Where each array comes once they are in the order of names. */
+static void find_places(const struct checkpoint_master *master, uint32_t *places)
+{
+    for (uint32_t i = 0; i < master->array_count; i++) {
+        places[i] = 0;
+        for (uint32_t k = 0; k < master->array_count; k++)
+            places[i] += strcmp(master->arrays[k].name, master->arrays[i].name) < 0;
+    }
+}
+
 static int compare_names(const void *left, const void *right)
 {
     const struct checkpoint_array *a = left, *b = right;
     return strcmp(a->name, b->name);
 }
 
+/* places: room for CHECKPOINT_MAX_ARRAYS. */
 static int load_arrays(hid_t file, const char *path, struct checkpoint_master *master,
-                       struct error *error)
+                       uint32_t *places, struct error *error)
 {
     int64_t count = 0;
     int code = h5_get_int(file, "array_count", path, &count, error);
@@ -144,6 +227,7 @@ static int load_arrays(hid_t file, const char *path, struct checkpoint_master *m
     code = checkpoint_check_arrays(master->arrays, master->array_count, error);
     if (code != ONWARD_OK)
         return error_set(error, ONWARD_ERR_CORRUPT, "%s: has arrays that cannot be", path);
+    find_places(master, places);
     qsort(master->arrays, master->array_count, sizeof *master->arrays, compare_names);
     return ONWARD_OK;
 }
@@ -151,6 +235,7 @@ static int load_arrays(hid_t file, const char *path, struct checkpoint_master *m
 static int load(const char *path, int64_t step, struct checkpoint_master *master,
                 struct error *error)
 {
+    uint32_t places[CHECKPOINT_MAX_ARRAYS];
     H5_AUTO hid_t file = h5_open_file(path);
     if (file < 0)
         return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot open it", path);
@@ -161,7 +246,9 @@ static int load(const char *path, int64_t step, struct checkpoint_master *master
     if (code == ONWARD_OK)
         code = load_shards(file, path, master, error);
     if (code == ONWARD_OK)
-        code = load_arrays(file, path, master, error);
+        code = load_arrays(file, path, master, places, error);
+    if (code == ONWARD_OK)
+        code = load_slabs(file, path, master, places, error);
     return code;
 }
 
@@ -185,5 +272,6 @@ void checkpoint_master_clear(struct checkpoint_master *master)
 {
     free(master->shards);
     free(master->arrays);
+    free(master->slabs);
     *master = (struct checkpoint_master){0};
 }

@@ -19,8 +19,9 @@
 #include "h5.h"
 #include "hash.h"
 #include "image.h"
+#include "slab.h"
 
-enum { SUM_PIECE_BYTES = 1 << 18 };
+enum { SUM_PIECE_BYTES = 1 << 26 };
 
 /* Size first: it is cheap, and bounds what is hashed. */
 static int verify_shard(const char *run, const struct checkpoint_master *master, uint32_t rank,
@@ -45,93 +46,29 @@ static int verify_shard(const char *run, const struct checkpoint_master *master,
     return code;
 }
 
-/* A shard that is open for reading. */
-struct shard {
+static int open_shard(struct checkpoint_source *source, const char *run,
+                      const struct checkpoint_master *master, uint32_t rank, struct error *error)
+{
     char path[PATH_MAX];
-    hid_t file;
-    int fd;
-};
-
-static int shard_open(struct shard *shard, const char *run, const struct checkpoint_master *master,
-                      uint32_t rank, struct error *error)
-{
-    int code =
-        checkpoint_shard_path(shard->path, run, master->id.step, master->shards[rank].file, error);
-    if (code == ONWARD_OK)
-        code = file_open(shard->path, &shard->fd, error);
-    if (code != ONWARD_OK)
-        return code;
-    shard->file = h5_open_file(shard->path);
-    if (shard->file >= 0)
-        return ONWARD_OK;
-    close(shard->fd);
-    return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot open it", shard->path);
+    int code = checkpoint_shard_path(path, run, master->id.step, master->shards[rank].file, error);
+    return code == ONWARD_OK ? checkpoint_source_open(source, path, error) : code;
 }
 
-static void shard_close(struct shard *shard)
-{
-    h5_close(&shard->file);
-    close(shard->fd);
-}
-
-/* Where in the file the `count` rows begin that this shard has of the array. */
-static int shard_locate(const struct shard *shard, const struct checkpoint_array *array,
-                        uint64_t count, uint64_t *offset, struct error *error)
-{
-    hsize_t extents[H5S_MAX_RANK] = {0};
-    H5_AUTO hid_t dataset = H5Dopen2(shard->file, array->name, H5P_DEFAULT);
-    if (dataset < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: no array %s", shard->path, array->name);
-    H5_AUTO hid_t space = H5Dget_space(dataset);
-    H5_AUTO hid_t type = H5Dget_type(dataset);
-    bool fits = space >= 0 && type >= 0 && h5_type_of(type) == array->type &&
-                H5Sget_simple_extent_dims(space, extents, NULL) == array->ndims &&
-                extents[0] == count;
-    for (int i = 1; i < array->ndims; i++)
-        fits = fits && extents[i] == array->dims[i];
-    haddr_t place = fits ? H5Dget_offset(dataset) : HADDR_UNDEF;
-    if (place == HADDR_UNDEF)
-        return error_set(error, ONWARD_ERR_CORRUPT, "%s: array %s has another shape than its part",
-                         shard->path, array->name);
-    *offset = place;
-    return ONWARD_OK;
-}
-
-/* Of rows [first, first+count) those that the shard of `rank` has, to their place in data. */
-static int shard_read(const struct shard *shard, const struct checkpoint_array *array,
-                      uint32_t rank, uint32_t size, uint64_t first, uint64_t count, char *data,
-                      struct error *error)
-{
-    uint64_t own_first = 0, own_count = 0, offset = 0;
-    uint64_t row_bytes = checkpoint_row_bytes(array);
-    checkpoint_rows(array->dims[0], size, rank, &own_first, &own_count);
-    uint64_t begin = first > own_first ? first : own_first;
-    uint64_t end = first + count < own_first + own_count ? first + count : own_first + own_count;
-    if (row_bytes == 0 || begin >= end)
-        return ONWARD_OK;
-    int code = shard_locate(shard, array, own_count, &offset, error);
-    if (code != ONWARD_OK)
-        return code;
-    return file_read_at(shard->fd, data + (begin - first) * row_bytes, (end - begin) * row_bytes,
-                        offset + (begin - own_first) * row_bytes, shard->path, error);
-}
-
-/* Every shard must have the part of each array that falls to it. */
+/* Every shard must have the parts of each array that fall to it. */
 static int verify_parts(const char *run, const struct checkpoint_master *master, uint32_t rank,
                         struct error *error)
 {
-    struct shard shard;
-    int code = shard_open(&shard, run, master, rank, error);
+    struct checkpoint_source shard;
+    struct checkpoint_part part;
+    uint64_t offset = 0;
+    int code = open_shard(&shard, run, master, rank, error);
     if (code != ONWARD_OK)
         return code;
-    for (uint32_t i = 0; i < master->array_count && code == ONWARD_OK; i++) {
-        const struct checkpoint_array *array = &master->arrays[i];
-        uint64_t first = 0, count = 0, offset = 0;
-        checkpoint_rows(array->dims[0], master->shard_count, rank, &first, &count);
-        if (count > 0 && checkpoint_row_bytes(array) > 0)
-            code = shard_locate(&shard, array, count, &offset, error);
-    }
-    shard_close(&shard);
+    for (uint32_t i = 0; i < master->array_count && code == ONWARD_OK; i++)
+        for (uint32_t k = 0; code == ONWARD_OK && checkpoint_part_of(master, i, rank, k, &part);
+             k++)
+            code = checkpoint_source_locate(&shard, &master->arrays[i], &part, &offset, error);
+    checkpoint_source_close(&shard);
     return code;
 }
 
@@ -179,8 +116,9 @@ int checkpoint_describe(const char *run, int64_t step, struct checkpoint_array *
     return ONWARD_OK;
 }
 
+/* *index: which of the master's arrays it is. */
 static int check_fits(const struct checkpoint_master *master, const struct checkpoint_array *array,
-                      struct error *error)
+                      uint32_t *index, struct error *error)
 {
     char asked[160], stored[160];
     const struct checkpoint_array *found = NULL;
@@ -194,6 +132,7 @@ static int check_fits(const struct checkpoint_master *master, const struct check
     bool fits = found->type == array->type && found->ndims == array->ndims;
     for (int i = 0; i < found->ndims && fits; i++)
         fits = found->dims[i] == array->dims[i];
+    *index = (uint32_t)(found - master->arrays);
     if (fits)
         return ONWARD_OK;
     checkpoint_shape_text(asked, sizeof asked, array);
@@ -203,17 +142,44 @@ static int check_fits(const struct checkpoint_master *master, const struct check
                      found->name, stored, asked);
 }
 
-static int check_all_fit(const struct checkpoint_master *master,
-                         const struct checkpoint_array *arrays, uint32_t array_count,
-                         struct error *error)
+/* The slabs of an array that are wanted: its own, or the whole of it. */
+struct wanted {
+    const struct checkpoint_array *array; /* of the caller */
+    uint32_t index;                       /* in the master */
+    uint32_t slab_count;
+    const struct onward_slab *slabs;
+    struct onward_slab whole; /* what slabs are where the array is not sharded */
+    uint64_t elements, found;
+};
+
+static int want(const struct checkpoint_master *master, const struct checkpoint_array *array,
+                struct wanted *wanted, struct error *error)
+{
+    *wanted = (struct wanted){.array = array, .slab_count = 1, .slabs = &wanted->whole};
+    int code = check_fits(master, array, &wanted->index, error);
+    if (code != ONWARD_OK)
+        return code;
+    wanted->whole = slab_whole(array->ndims, array->dims);
+    if (array->sharded) {
+        wanted->slab_count = array->slab_count;
+        wanted->slabs = array->slabs;
+    } else if (checkpoint_row_bytes(array) == 0) {
+        wanted->slab_count = 0;
+    }
+    for (uint32_t i = 0; i < wanted->slab_count; i++)
+        wanted->elements += slab_elements(&wanted->slabs[i], array->ndims, array->dims);
+    if (wanted->elements > 0 && !array->data)
+        return error_set(error, ONWARD_ERR_ARGUMENT, "array %s: has no room to be read into",
+                         array->name);
+    return ONWARD_OK;
+}
+
+static int want_all(const struct checkpoint_master *master, const struct checkpoint_array *arrays,
+                    uint32_t array_count, struct wanted *wanted, struct error *error)
 {
     int code = checkpoint_check_arrays(arrays, array_count, error);
-    for (uint32_t i = 0; i < array_count && code == ONWARD_OK; i++) {
-        code = check_fits(master, &arrays[i], error);
-        if (code == ONWARD_OK && !arrays[i].data && checkpoint_row_bytes(&arrays[i]) > 0)
-            code = error_set(error, ONWARD_ERR_ARGUMENT, "array %s: has no room to be read into",
-                             arrays[i].name);
-    }
+    for (uint32_t i = 0; i < array_count && code == ONWARD_OK; i++)
+        code = want(master, &arrays[i], &wanted[i], error);
     if (code == ONWARD_OK && array_count != master->array_count)
         code =
             error_set(error, ONWARD_ERR_INPUT,
@@ -222,21 +188,95 @@ static int check_all_fit(const struct checkpoint_master *master,
     return code;
 }
 
-static int read_arrays(const char *run, const struct checkpoint_master *master,
-                       const struct checkpoint_array *arrays, uint32_t array_count,
-                       struct error *error)
+/* A shard is verified and, in a second round, opened when something of it is needed. */
+struct shard {
+    const char *run;
+    const struct checkpoint_master *master;
+    uint32_t rank;
+    bool reads; /* the second round */
+    bool is_verified;
+    bool is_open;
+    struct checkpoint_source source;
+};
+
+static int need_shard(struct shard *shard, struct error *error)
+{
+    int code = ONWARD_OK;
+    if (!shard->reads && !shard->is_verified) {
+        code = verify_shard(shard->run, shard->master, shard->rank, error);
+        shard->is_verified = code == ONWARD_OK;
+    } else if (shard->reads && !shard->is_open) {
+        code = open_shard(&shard->source, shard->run, shard->master, shard->rank, error);
+        shard->is_open = code == ONWARD_OK;
+    }
+    return code;
+}
+
+static int shares(const struct onward_slab *a, const struct onward_slab *b,
+                  const struct checkpoint_array *array, bool *result, struct error *error)
+{
+    struct slab_overlap overlap;
+    int code = slab_meet(a, b, array->ndims, array->dims, &overlap, error);
+    *result = code == ONWARD_OK && overlap.elements > 0;
+    slab_overlap_clear(&overlap);
+    return code;
+}
+
+/* What this shard has of the slabs that are wanted. */
+static int read_wanted(struct shard *shard, struct wanted *wanted, struct error *error)
+{
+    const struct checkpoint_array *array = wanted->array;
+    const struct checkpoint_array *stored = &shard->master->arrays[wanted->index];
+    struct checkpoint_part part;
+    bool is_shared = false;
+    int code = ONWARD_OK;
+    for (uint32_t k = 0; code == ONWARD_OK &&
+                         checkpoint_part_of(shard->master, wanted->index, shard->rank, k, &part);
+         k++) {
+        char *data = array->data;
+        for (uint32_t i = 0; i < wanted->slab_count && code == ONWARD_OK; i++) {
+            const struct onward_slab *slab = &wanted->slabs[i];
+            code = shares(&part.slab, slab, array, &is_shared, error);
+            if (code == ONWARD_OK && is_shared)
+                code = need_shard(shard, error);
+            if (code == ONWARD_OK && is_shared && shard->is_open)
+                code = checkpoint_source_read(&shard->source, stored, &part, slab, data,
+                                              &wanted->found, error);
+            data += slab_elements(slab, array->ndims, array->dims) * h5_type_bytes(array->type);
+        }
+    }
+    return code;
+}
+
+static int visit_shards(const char *run, const struct checkpoint_master *master, bool are_verified,
+                        struct wanted *wanted, uint32_t count, struct error *error)
 {
     int code = ONWARD_OK;
     for (uint32_t rank = 0; rank < master->shard_count && code == ONWARD_OK; rank++) {
-        struct shard shard;
-        code = shard_open(&shard, run, master, rank, error);
-        if (code != ONWARD_OK)
-            return code;
-        for (uint32_t i = 0; i < array_count && code == ONWARD_OK; i++)
-            code = shard_read(&shard, &arrays[i], rank, master->shard_count, 0, arrays[i].dims[0],
-                              arrays[i].data, error);
-        shard_close(&shard);
+        struct shard shard = {.run = run, .master = master, .rank = rank, .reads = are_verified};
+        for (uint32_t i = 0; i < count && code == ONWARD_OK; i++)
+            code = read_wanted(&shard, &wanted[i], error);
+        if (shard.is_open)
+            checkpoint_source_close(&shard.source);
     }
+    return code;
+}
+
+/* From every shard that has some of what is wanted, nothing before all of these are verified; all
+ * that is wanted has to be found. */
+static int read_shards(const char *run, const struct checkpoint_master *master, bool are_verified,
+                       struct wanted *wanted, uint32_t count, struct error *error)
+{
+    int code = are_verified ? ONWARD_OK : visit_shards(run, master, false, wanted, count, error);
+    if (code == ONWARD_OK)
+        code = visit_shards(run, master, true, wanted, count, error);
+    for (uint32_t i = 0; i < count && code == ONWARD_OK; i++)
+        if (wanted[i].found != wanted[i].elements)
+            code = error_set(error, ONWARD_ERR_CORRUPT,
+                             "checkpoint of step %" PRId64 ": array %s: %" PRIu64 " of %" PRIu64
+                             " elements are in the shards",
+                             master->id.step, wanted[i].array->name, wanted[i].found,
+                             wanted[i].elements);
     return code;
 }
 
@@ -248,35 +288,15 @@ int checkpoint_read(const char *run, int64_t step, const struct checkpoint_array
     int code = checkpoint_master_load(run, step, &master, error);
     if (code != ONWARD_OK)
         return code;
-    code = check_all_fit(&master, arrays, array_count, error);
+    struct wanted *wanted = calloc((size_t)array_count + 1, sizeof *wanted);
+    if (!wanted)
+        code = error_set(error, ONWARD_ERR_MEMORY, "out of memory to read a checkpoint");
     if (code == ONWARD_OK)
-        code = verify(run, &master, error);
+        code = want_all(&master, arrays, array_count, wanted, error);
     if (code == ONWARD_OK)
-        code = read_arrays(run, &master, arrays, array_count, error);
+        code = read_shards(run, &master, false, wanted, array_count, error);
+    free(wanted);
     checkpoint_master_clear(&master);
-    return code;
-}
-
-/* Rows [first, first+count) from the shards that have them, each verified before it is read. */
-static int read_rows(const char *run, const struct checkpoint_master *master,
-                     const struct checkpoint_array *array, uint64_t first, uint64_t count,
-                     void *data, struct error *error)
-{
-    int code = ONWARD_OK;
-    for (uint32_t rank = 0; rank < master->shard_count && code == ONWARD_OK; rank++) {
-        struct shard shard;
-        uint64_t own_first = 0, own_count = 0;
-        checkpoint_rows(array->dims[0], master->shard_count, rank, &own_first, &own_count);
-        if (own_first >= first + count || own_first + own_count <= first)
-            continue;
-        code = verify_shard(run, master, rank, error);
-        if (code == ONWARD_OK)
-            code = shard_open(&shard, run, master, rank, error);
-        if (code != ONWARD_OK)
-            return code;
-        code = shard_read(&shard, array, rank, master->shard_count, first, count, data, error);
-        shard_close(&shard);
-    }
     return code;
 }
 
@@ -285,6 +305,7 @@ int checkpoint_read_rows(const char *run, int64_t step, const struct checkpoint_
 {
     H5_QUIET;
     struct checkpoint_master master;
+    struct checkpoint_array rows = *array;
     int code = checkpoint_check_arrays(array, 1, error);
     if (code == ONWARD_OK && (first > array->dims[0] || count > array->dims[0] - first))
         code = error_set(error, ONWARD_ERR_ARGUMENT,
@@ -294,55 +315,53 @@ int checkpoint_read_rows(const char *run, int64_t step, const struct checkpoint_
         code = checkpoint_master_load(run, step, &master, error);
     if (code != ONWARD_OK)
         return code;
-    code = check_fits(&master, array, error);
+    struct onward_slab slab = slab_rows(array->ndims, array->dims, first, count);
+    slab_normalise(&slab, array->ndims, array->dims);
+    struct wanted wanted;
+    rows.sharded = true; /* as the caller sees it */
+    rows.slab_count = 1;
+    rows.slabs = &slab;
+    rows.data = data;
+    code = want(&master, &rows, &wanted, error);
     if (code == ONWARD_OK)
-        code = read_rows(run, &master, array, first, count, data, error);
+        code = read_shards(run, &master, false, &wanted, 1, error);
     checkpoint_master_clear(&master);
     return code;
 }
 
-/* Hashes the part of an array that one shard has, in pieces. */
-static int hash_part(const struct shard *shard, const struct checkpoint_array *array,
-                     uint64_t count, XXH3_state_t *hash, void *buffer, struct error *error)
+/* Hashes the bytes of the whole array in their order, some rows at a time. */
+static int hash_array(const char *run, const struct checkpoint_master *master, uint32_t index,
+                      XXH3_state_t *hash, char *sum, struct error *error)
 {
-    uint64_t offset = 0, bytes = count * checkpoint_row_bytes(array);
-    int code = bytes > 0 ? shard_locate(shard, array, count, &offset, error) : ONWARD_OK;
-    for (uint64_t done = 0; done < bytes && code == ONWARD_OK; done += SUM_PIECE_BYTES) {
-        size_t piece = bytes - done < SUM_PIECE_BYTES ? (size_t)(bytes - done) : SUM_PIECE_BYTES;
-        code = file_read_at(shard->fd, buffer, piece, offset + done, shard->path, error);
-        if (code == ONWARD_OK)
-            XXH3_128bits_update(hash, buffer, piece);
-    }
-    return code;
-}
-
-static int hash_array(const char *run, const struct checkpoint_master *master,
-                      const struct checkpoint_array *array, XXH3_state_t *hash, void *buffer,
-                      char *sum, struct error *error)
-{
+    struct checkpoint_array array = master->arrays[index];
+    uint64_t row_bytes = checkpoint_row_bytes(&array);
+    uint64_t rows = row_bytes > 0 && row_bytes < SUM_PIECE_BYTES ? SUM_PIECE_BYTES / row_bytes : 1;
     XXH3_128bits_reset(hash);
-    for (uint32_t rank = 0; rank < master->shard_count; rank++) {
-        struct shard shard;
-        uint64_t first = 0, count = 0;
-        checkpoint_rows(array->dims[0], master->shard_count, rank, &first, &count);
-        if (count == 0)
-            break; /* the ranks behind have none either */
-        int code = shard_open(&shard, run, master, rank, error);
-        if (code != ONWARD_OK)
-            return code;
-        code = hash_part(&shard, array, count, hash, buffer, error);
-        shard_close(&shard);
-        if (code != ONWARD_OK)
-            return code;
+    if (rows > array.dims[0])
+        rows = array.dims[0];
+    void *data = malloc(rows * row_bytes + 1);
+    int code =
+        data ? ONWARD_OK : error_set(error, ONWARD_ERR_MEMORY, "out of memory to sum a checkpoint");
+    for (uint64_t first = 0; row_bytes > 0 && first < array.dims[0] && code == ONWARD_OK;
+         first += rows) {
+        uint64_t count = array.dims[0] - first < rows ? array.dims[0] - first : rows;
+        struct onward_slab slab = slab_rows(array.ndims, array.dims, first, count);
+        struct wanted wanted = {.array = &array, .index = index, .slab_count = 1, .slabs = &slab};
+        array.data = data;
+        wanted.elements = slab_elements(&slab, array.ndims, array.dims);
+        code = read_shards(run, master, true, &wanted, 1, error);
+        if (code == ONWARD_OK)
+            XXH3_128bits_update(hash, data, count * row_bytes);
     }
+    free(data);
     image_sum_text(hash, sum);
-    return ONWARD_OK;
+    return code;
 }
 
 /* The sum over all covers, for each array in the order of names, its name and its sum, both with
  * their NUL. */
 static int hash_all(const char *run, const struct checkpoint_master *master,
-                    XXH3_state_t *const hashes[2], void *buffer,
+                    XXH3_state_t *const hashes[2],
                     void (*line)(void *context, const char *sum, const char *name), void *context,
                     struct error *error)
 {
@@ -350,7 +369,7 @@ static int hash_all(const char *run, const struct checkpoint_master *master,
     XXH3_128bits_reset(hashes[1]);
     for (uint32_t i = 0; i < master->array_count; i++) {
         const struct checkpoint_array *array = &master->arrays[i];
-        int code = hash_array(run, master, array, hashes[0], buffer, sum, error);
+        int code = hash_array(run, master, i, hashes[0], sum, error);
         if (code != ONWARD_OK)
             return code;
         XXH3_128bits_update(hashes[1], array->name, strlen(array->name) + 1);
@@ -372,14 +391,12 @@ int checkpoint_sum(const char *run, int64_t step,
     if (code != ONWARD_OK)
         return code;
     XXH3_state_t *const hashes[2] = {XXH3_createState(), XXH3_createState()};
-    void *buffer = malloc(SUM_PIECE_BYTES);
-    if (!hashes[0] || !hashes[1] || !buffer)
+    if (!hashes[0] || !hashes[1])
         code = error_set(error, ONWARD_ERR_MEMORY, "out of memory to sum a checkpoint");
     if (code == ONWARD_OK)
         code = verify(run, &master, error);
     if (code == ONWARD_OK)
-        code = hash_all(run, &master, hashes, buffer, line, context, error);
-    free(buffer);
+        code = hash_all(run, &master, hashes, line, context, error);
     XXH3_freeState(hashes[0]);
     XXH3_freeState(hashes[1]);
     checkpoint_master_clear(&master);

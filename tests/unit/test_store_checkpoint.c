@@ -6,16 +6,16 @@
 
 enum { ALL = 10 };
 static const struct checkpoint_array all_shapes[ALL] = {
-    {"layer0/weights", ONWARD_FLOAT, 2, {17, 5}, NULL},
-    {"layer0/bias", ONWARD_FLOAT, 1, {5}, NULL},
-    {"layer1/deep/er/weights", ONWARD_DOUBLE, 3, {4, 3, 2}, NULL},
-    {"count", ONWARD_INT64, 1, {1}, NULL},
-    {"flags", ONWARD_BYTE, 4, {3, 1, 2, 2}, NULL},
-    {"key", ONWARD_UINT64, 5, {2, 1, 2, 1, 3}, NULL},
-    {"six", ONWARD_INT32, 6, {2, 1, 2, 1, 3, 1}, NULL},
-    {"seven", ONWARD_INT32, 7, {2, 1, 2, 1, 3, 1, 2}, NULL},
-    {"eight", ONWARD_FLOAT, 8, {9, 1, 2, 1, 3, 1, 2, 1}, NULL},
-    {"nothing", ONWARD_FLOAT, 2, {4, 0}, NULL}};
+    {"layer0/weights", ONWARD_FLOAT, 2, {17, 5}, .data = NULL},
+    {"layer0/bias", ONWARD_FLOAT, 1, {5}, .data = NULL},
+    {"layer1/deep/er/weights", ONWARD_DOUBLE, 3, {4, 3, 2}, .data = NULL},
+    {"count", ONWARD_INT64, 1, {1}, .data = NULL},
+    {"flags", ONWARD_BYTE, 4, {3, 1, 2, 2}, .data = NULL},
+    {"key", ONWARD_UINT64, 5, {2, 1, 2, 1, 3}, .data = NULL},
+    {"six", ONWARD_INT32, 6, {2, 1, 2, 1, 3, 1}, .data = NULL},
+    {"seven", ONWARD_INT32, 7, {2, 1, 2, 1, 3, 1, 2}, .data = NULL},
+    {"eight", ONWARD_FLOAT, 8, {9, 1, 2, 1, 3, 1, 2, 1}, .data = NULL},
+    {"nothing", ONWARD_FLOAT, 2, {4, 0}, .data = NULL}};
 
 static void fill_all(struct checkpoint_array *arrays, uint64_t seed)
 {
@@ -166,23 +166,24 @@ static const struct {
     struct checkpoint_array array;
     int code;
     const char *text;
-} misfits[] = {{{"w", ONWARD_FLOAT, 2, {4, 3}, NULL}, ONWARD_OK, ""},
-               {{"v", ONWARD_FLOAT, 2, {4, 3}, NULL}, ONWARD_ERR_INPUT, "has no array v"},
-               {{"w", ONWARD_DOUBLE, 2, {4, 3}, NULL}, ONWARD_ERR_INPUT, "float64 4 x 3"},
-               {{"w", ONWARD_FLOAT, 2, {3, 4}, NULL}, ONWARD_ERR_INPUT, "float32 3 x 4"},
-               {{"w", ONWARD_FLOAT, 1, {12}, NULL}, ONWARD_ERR_INPUT, "float32 12"},
-               {{"w", ONWARD_FLOAT, 0, {4}, NULL}, ONWARD_ERR_ARGUMENT, "out of range"},
-               {{"w", 77, 1, {4}, NULL}, ONWARD_ERR_ARGUMENT, "out of range"},
-               {{"w", ONWARD_FLOAT, 2, {UINT64_MAX, 9}, NULL}, ONWARD_ERR_ARGUMENT, "out of range"},
-               {{"a%b", ONWARD_FLOAT, 1, {4}, NULL}, ONWARD_ERR_ARGUMENT, "name"},
-               {{"/w", ONWARD_FLOAT, 1, {4}, NULL}, ONWARD_ERR_ARGUMENT, "name"},
-               {{"a//w", ONWARD_FLOAT, 1, {4}, NULL}, ONWARD_ERR_ARGUMENT, "name"},
-               {{"../w", ONWARD_FLOAT, 1, {4}, NULL}, ONWARD_ERR_ARGUMENT, "name"},
-               {{"", ONWARD_FLOAT, 1, {4}, NULL}, ONWARD_ERR_ARGUMENT, "name"}};
+} misfits[] = {
+    {{"w", ONWARD_FLOAT, 2, {4, 3}, .data = NULL}, ONWARD_OK, ""},
+    {{"v", ONWARD_FLOAT, 2, {4, 3}, .data = NULL}, ONWARD_ERR_INPUT, "has no array v"},
+    {{"w", ONWARD_DOUBLE, 2, {4, 3}, .data = NULL}, ONWARD_ERR_INPUT, "float64 4 x 3"},
+    {{"w", ONWARD_FLOAT, 2, {3, 4}, .data = NULL}, ONWARD_ERR_INPUT, "float32 3 x 4"},
+    {{"w", ONWARD_FLOAT, 1, {12}, .data = NULL}, ONWARD_ERR_INPUT, "float32 12"},
+    {{"w", ONWARD_FLOAT, 0, {4}, .data = NULL}, ONWARD_ERR_ARGUMENT, "out of range"},
+    {{"w", 77, 1, {4}, .data = NULL}, ONWARD_ERR_ARGUMENT, "out of range"},
+    {{"w", ONWARD_FLOAT, 2, {UINT64_MAX, 9}, .data = NULL}, ONWARD_ERR_ARGUMENT, "out of range"},
+    {{"a%b", ONWARD_FLOAT, 1, {4}, .data = NULL}, ONWARD_ERR_ARGUMENT, "name"},
+    {{"/w", ONWARD_FLOAT, 1, {4}, .data = NULL}, ONWARD_ERR_ARGUMENT, "name"},
+    {{"a//w", ONWARD_FLOAT, 1, {4}, .data = NULL}, ONWARD_ERR_ARGUMENT, "name"},
+    {{"../w", ONWARD_FLOAT, 1, {4}, .data = NULL}, ONWARD_ERR_ARGUMENT, "name"},
+    {{"", ONWARD_FLOAT, 1, {4}, .data = NULL}, ONWARD_ERR_ARGUMENT, "name"}};
 
 START_TEST(misfits_are_named)
 {
-    struct checkpoint_array stored = {"w", ONWARD_FLOAT, 2, {4, 3}, NULL};
+    struct checkpoint_array stored = {"w", ONWARD_FLOAT, 2, {4, 3}, .data = NULL};
     struct checkpoint_array asked = misfits[_i].array;
     uint64_t seed = 3;
     char room[96], untouched[96];
@@ -215,8 +216,8 @@ START_TEST(colliding_names_are_refused)
 {
     struct checkpoint_id id = {"task-1", 1, 1, 1};
     float value[2] = {1, 2};
-    struct checkpoint_array arrays[] = {{"a/b", ONWARD_FLOAT, 1, {2}, value},
-                                        {"a", ONWARD_FLOAT, 1, {2}, value}};
+    struct checkpoint_array arrays[] = {{"a/b", ONWARD_FLOAT, 1, {2}, .data = value},
+                                        {"a", ONWARD_FLOAT, 1, {2}, .data = value}};
     struct checkpoint_shard shard;
     ck_assert_int_eq(checkpoint_write_shard(scratch, &id, arrays, 2, 0, 1, &shard, &failure),
                      ONWARD_ERR_ARGUMENT);

@@ -3,9 +3,10 @@
 #include "store_fixture.h"
 
 enum { COUNT = 3 };
-static struct checkpoint_array arrays[COUNT] = {{"layer0/weights", ONWARD_FLOAT, 2, {30, 7}, NULL},
-                                                {"layer0/bias", ONWARD_DOUBLE, 1, {7}, NULL},
-                                                {"step", ONWARD_INT64, 1, {1}, NULL}};
+static struct checkpoint_array arrays[COUNT] = {
+    {"layer0/weights", ONWARD_FLOAT, 2, {30, 7}, .data = NULL},
+    {"layer0/bias", ONWARD_DOUBLE, 1, {7}, .data = NULL},
+    {"step", ONWARD_INT64, 1, {1}, .data = NULL}};
 
 #define MASTER "ckpt/step-00000020.h5"
 #define SHARDS "ckpt/step-00000020.shards"
@@ -186,7 +187,7 @@ END_TEST
 
 START_TEST(full_disk_is_an_error_and_leaves_nothing)
 {
-    struct checkpoint_array big = {"big", ONWARD_FLOAT, 1, {1 << 18}, NULL};
+    struct checkpoint_array big = {"big", ONWARD_FLOAT, 1, {1 << 18}, .data = NULL};
     struct checkpoint_id id = {"task-1", 2, 7, 30};
     struct checkpoint_shard shard = {.bytes = 99};
     char run[64];
