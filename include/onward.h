@@ -116,6 +116,42 @@ struct onward_slab {
     uint64_t count[ONWARD_MAX_DIMS], block[ONWARD_MAX_DIMS];
 };
 
+/* A member that has or can have work, for a service. */
+struct onward_member {
+    uint32_t member;
+    bool works;       /* in the lineup; else spare or drained, and to be given nothing new */
+    const char *host; /* the library's, until the next call of the service */
+};
+
+/* A task whose work is given out in messages, as a farm's, and not done by all workers together. A
+ * step is then whatever the service counts. The member that is the controller serves: it calls
+ * these functions from onward_control, or, where a worker took over, from onward_next and
+ * onward_poll, one at a time. None may block for longer than a fraction of a second but lead, which
+ * has a few. What such a task has reached must be safe in files before it is counted.
+ * Every function but idle is needed. */
+struct onward_service {
+    void *context; /* handed to each */
+    /* This member is the controller from now on. Returns how many steps are complete, read from
+     * files of the run directory, or a negative enum onward_error, which ends the task. */
+    int64_t (*lead)(void *context);
+    /* An epoch opened: all members that are workers, in no order. Others are gone for good, and
+     * what was sent before and has not arrived is lost. */
+    void (*members)(void *context, const struct onward_member *members, uint32_t count);
+    /* A worker sent this. */
+    void (*request)(void *context, uint32_t member, const void *bytes, size_t size);
+    /* Time, at least 50 times a second, more while messages come. Returns how many steps are
+     * complete, never fewer than before; at options.step_count the task ends. */
+    int64_t (*serve)(void *context);
+    /* On a worker: the controller sent this. */
+    void (*answer)(void *context, const void *bytes, size_t size);
+    /* On a worker: an epoch opened. What it sent before and was not answered may be lost. */
+    void (*changed)(void *context);
+    /* On a worker that waits in onward_next, every few milliseconds; NULL: nothing. */
+    void (*idle)(void *context);
+};
+
+enum { ONWARD_MAX_MESSAGE_BYTES = 65000 };
+
 /* Settings. onward_options_init fills in the defaults, then what the launcher handed down in the
  * environment (ONWARD_TASK, ONWARD_DIR, ...); a program sets what it knows better. Strings are
  * borrowed until onward_open returns. */
@@ -140,6 +176,9 @@ struct onward_options {
     double reform_limit_s;    /* a member stuck longer than this in an epoch change ends itself */
     const char *inject;       /* faults to rehearse, see onward(1) --inject; NULL or "": none */
     const char *program;      /* what the run directory calls the program */
+    const struct onward_service *service; /* borrowed until onward_close; NULL: steps are done by
+                                             all workers together. With one, the settings of
+                                             checkpoints mean nothing */
 };
 
 #ifndef ONWARD_WITHOUT_MPI
@@ -270,6 +309,25 @@ ONWARD_API int onward_sum_add(struct onward *ow, uint32_t subtask, const void *c
  * which then does not copy. NULL outside of begin..end. */
 ONWARD_API void *onward_sum_buffer(struct onward *ow);
 ONWARD_API int onward_sum_end(struct onward *ow, void *total);
+
+/* For a program with a service, inside of a step, as often as it can, at most some 50 ms apart:
+ * takes messages, and where this worker is the controller serves. False when the step is to be left
+ * for onward_next: the lineup changes, or the task ends. Local; takes microseconds. */
+ONWARD_API bool onward_poll(struct onward *ow);
+
+/* For a program with a service: a message from a worker to the controller (member 0), which becomes
+ * a call of request, or from the controller to a worker, which becomes a call of answer, at once
+ * where both are this process. Copied; arrives, in the order of sending, unless the lineup changes.
+ * Errors: ARGUMENT (more than ONWARD_MAX_MESSAGE_BYTES), ORDER, NOT_FOUND (no such member), LIMIT
+ * (too many are under way: again later), MEMORY, LOST. Local. */
+ONWARD_API int onward_send(struct onward *ow, uint32_t member, const void *bytes, size_t size);
+
+/* From a service: the task ends with this code (STOPPED: it can be resumed; GAVE_UP: it failed) and
+ * text. Local. */
+ONWARD_API void onward_give_up(struct onward *ow, int code, const char *text);
+
+/* A line for the event log, at most 255 bytes. Local. */
+ONWARD_API void onward_warn(struct onward *ow, const char *text);
 
 /* Hands a number to status, events and progress (for example "loss"): the newest value of up to 8
  * names is kept. higher_is_better (or not) matters to "best by metric". Local, cheap. */

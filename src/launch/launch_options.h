@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "error.h"
+
 enum { LAUNCH_MAX_WORKERS = 4096, LAUNCH_MAX_MPIRUN_ARGUMENTS = 256 };
 
 /* What was given on the command line; 0, NULL or -1 where nothing was. */
@@ -29,6 +31,9 @@ struct launch_options {
     const char *mpirun_arguments[LAUNCH_MAX_MPIRUN_ARGUMENTS + 1];
     uint32_t mpirun_argument_count;
     bool quiet, json;
+    /* Puts what the task needs into its run directory before it starts; NULL: nothing. */
+    int (*prepare)(void *context, const char *run, struct error *error);
+    void *prepare_context;
 };
 
 void launch_options_init(struct launch_options *options);

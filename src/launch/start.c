@@ -345,13 +345,15 @@ static int run_opened(const struct launch_options *options, struct rundir *rundi
 }
 
 /* Opens the run directory; a task that is there must be the same. */
-static int open_task(struct task_record *record, const char *base, bool again,
-                     struct rundir **rundir, struct error *error)
+static int open_task(const struct launch_options *options, struct task_record *record,
+                     const char *base, bool again, struct rundir **rundir, struct error *error)
 {
     int64_t step_count = -1;
     int code = rundir_open(base, record->task, again ? NULL : record, rundir, error);
     if (code == ONWARD_OK && !again)
         code = check_same_start(*rundir, record, &step_count, error);
+    if (code == ONWARD_OK && options->prepare)
+        code = options->prepare(options->prepare_context, rundir_path(*rundir), error);
     if (code == ONWARD_OK && record->step_count < 0)
         record->step_count = step_count;
     return code;
@@ -377,7 +379,7 @@ static int start_program(const struct launch_options *options, struct task_recor
     allotment.command.program = program;
     allotment.command.program_count = program_count;
     if (code == ONWARD_OK)
-        code = open_task(record, base, again, &rundir, &error);
+        code = open_task(options, record, base, again, &rundir, &error);
     int exit_code = code == ONWARD_OK ? run_opened(options, rundir, base, record, &allotment)
                                       : say_error(&error);
     rundir_close(rundir);
@@ -409,9 +411,31 @@ static int default_workers(struct task_record *record, struct error *error)
     return ONWARD_OK;
 }
 
+/* A program of onward's own, and how it is started: with the config, or with arguments. */
+static int start_own(const struct launch_options *options, struct task_record *record, bool again,
+                     const char *name, const char *variable)
+{
+    char path[PATH_MAX];
+    struct error error;
+    bool has_config = *record->config != '\0';
+    uint32_t count = 1 + (has_config ? 1 : record->argument_count);
+    if (find_own(name, variable, path, sizeof path, &error) != ONWARD_OK)
+        return say_error(&error);
+    const char **program = calloc(count + 1, sizeof *program);
+    if (!program) {
+        error_set(&error, ONWARD_ERR_MEMORY, "%s: out of memory", name);
+        return say_error(&error);
+    }
+    program[0] = path;
+    for (uint32_t i = 1; i < count; i++)
+        program[i] = has_config ? record->config : record->arguments[i - 1];
+    int exit_code = start_program(options, record, again, program, count);
+    free(program);
+    return exit_code;
+}
+
 int start_task(const struct launch_options *options, struct task_record *record, bool again)
 {
-    char train[PATH_MAX];
     struct error error;
     int code = default_workers(record, &error);
     if (code != ONWARD_OK)
@@ -421,11 +445,10 @@ int start_task(const struct launch_options *options, struct task_record *record,
             record->workers);
         return EXIT_USAGE;
     }
-    if (strcmp(record->program, "train") != 0)
-        return start_program(options, record, again, (const char *const *)record->arguments,
-                             record->argument_count);
-    if (find_own("onward-train", "ONWARD_TRAIN", train, sizeof train, &error) != ONWARD_OK)
-        return say_error(&error);
-    const char *const program[] = {train, record->config, NULL};
-    return start_program(options, record, again, program, 2);
+    if (!strcmp(record->program, "train"))
+        return start_own(options, record, again, "onward-train", "ONWARD_TRAIN");
+    if (!strcmp(record->program, "farm"))
+        return start_own(options, record, again, "onward-farm", "ONWARD_FARM");
+    return start_program(options, record, again, (const char *const *)record->arguments,
+                         record->argument_count);
 }

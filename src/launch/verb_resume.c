@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "farm_conclude.h"
 #include "say.h"
 #include "start.h"
 #include "verb.h"
@@ -56,7 +57,7 @@ static int resume_recorded(struct launch_options *options, const char *base,
                            const struct task_record *record)
 {
     struct task_record again = *record;
-    bool is_ours = !strcmp(record->program, "train") ||
+    bool is_ours = !strcmp(record->program, "train") || !strcmp(record->program, "farm") ||
                    (!strcmp(record->program, "run") && record->argument_count > 0);
     if (!is_ours) {
         say("task %s was not started by onward: start it again in the way it was started",
@@ -70,7 +71,8 @@ static int resume_recorded(struct launch_options *options, const char *base,
         return EXIT_USAGE;
     }
     start_override(options, &again);
-    return start_task(options, &again, true);
+    int exit_code = start_task(options, &again, true);
+    return !strcmp(record->program, "farm") ? farm_conclude(options, &again, exit_code) : exit_code;
 }
 
 int verb_resume(int argc, char **argv)

@@ -91,8 +91,10 @@ static int gather_and_decide(struct onward *ow, struct pass *pass)
     }
     int code = transport_gather(ow->transport, &mine, sizeof mine, all);
     fault_at_phase(ow, INJECT_PHASE_REFORM);
-    if (code == ONWARD_OK && pass->rank == 0)
+    if (code == ONWARD_OK && pass->rank == 0) {
+        control_lead_service(ow, all, pass->size);
         code = decide(ow, pass, all);
+    }
     free(all);
     return code;
 }
@@ -306,6 +308,7 @@ static void commit(struct onward *ow, struct pass *pass)
     ow->step_end_ns = clock_ns();
     if (ow->control)
         control_opened(ow, before, before_count);
+    service_changed(ow);
     free(before);
     if (ow->in_lineup && ow->role.rank == 0)
         worker_send_arrays(ow);

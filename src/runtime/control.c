@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDLE_NS = 15000000, STATUS_NS = 500000000, REQUEST_NS = 200000000 };
+enum { IDLE_NS = 15000000, BUSY_NS = 1000000, STATUS_NS = 500000000, REQUEST_NS = 200000000 };
 
 /* FNV-1a */
 uint32_t control_host_number(const char *host)
@@ -143,6 +143,7 @@ void control_tick(struct onward *ow)
     if (now_ns >= control->status_ns && control_is_fenced(ow))
         return;
     control_feed(ow, (struct controller_event){.type = EVENT_TICK});
+    control_serve(ow);
     control_look_at_newcomers(ow);
     control_change_overdue(ow);
     if (now_ns >= control->request_ns) {
@@ -401,6 +402,7 @@ void control_opened(struct onward *ow, const struct seat *before, uint32_t befor
     control_feed(ow,
                  (struct controller_event){.type = EVENT_OPENED, .epoch = control->opened.epoch});
     control_tell_members(ow, before, before_count);
+    control_tell_service(ow);
     control_write_status(ow, "running");
 }
 
@@ -425,7 +427,7 @@ int onward_control(struct onward *ow)
         if (!ow->ended)
             worker_poll(ow);
         if (!ow->ended && !transport_loss_seen(ow->transport))
-            sleep_ns(IDLE_NS);
+            sleep_ns(clock_ns() < ow->control->busy_ns ? BUSY_NS : IDLE_NS);
     }
     return ow->end_code;
 }

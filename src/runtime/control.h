@@ -78,7 +78,10 @@ struct control {
     bool epoch_told;               /* the event of the newest epoch is in the log */
     char worker_warning[256];      /* the newest from a worker; each host has several */
     int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
-    int64_t change_ns; /* a planned change begins by then; 0: none is asked for */
+    int64_t change_ns;              /* a planned change begins by then; 0: none is asked for */
+    bool leads;                     /* the service was told that this member leads */
+    int64_t served_step, told_step; /* that the service counted, and that the core was told */
+    int64_t tell_ns, busy_ns;       /* the workers are told next; the service is busy until then */
 };
 
 /* Opens the run directory and the core; member 0, before the first epoch. */
@@ -131,6 +134,12 @@ int control_load_hosts(struct onward *ow);
 /* What came of a spawn on hosts that are new. */
 void control_host_result(struct onward *ow, const struct placement *place, bool works);
 
+/* service.c: nothing where the task has no service. */
+/* In a change, before the decision: what counts is what the service says, whoever reports. */
+void control_lead_service(struct onward *ow, struct change_report *reports, int count);
+void control_tell_service(struct onward *ow); /* an epoch opened */
+void control_serve(struct onward *ow);
+
 /* control_members.c */
 /* What the core decided, for all; member IDs and hosts are there already. */
 void control_fill_seats(const struct onward *ow, const struct change_report *reports, int count,
@@ -164,6 +173,8 @@ void control_event(struct onward *ow, const char *event, json_t *extra);
 /* True when another incarnation has taken over: then this side ends, and has written its last. */
 bool control_is_fenced(struct onward *ow);
 void control_write_status(struct onward *ow, const char *state);
+/* The task ends with this code before its last step. */
+void control_end(struct onward *ow, int code, const char *text);
 /* The last status: what it came to, with the launcher's exit code. */
 void control_write_end(struct onward *ow, int code, const char *text);
 

@@ -128,6 +128,17 @@ static void complete(struct onward *ow)
     control_order(ow, (struct message){.kind = ORDER_COMPLETE, .code = code}, false);
 }
 
+void control_end(struct onward *ow, int code, const char *text)
+{
+    struct control *control = ow->control;
+    control->give_up = true;
+    control->end_code = code;
+    snprintf(control->end_text, sizeof control->end_text, "%s", text);
+    control_write_end(ow, control->end_code, control->end_text);
+    if (!ow->changing) /* members learn it from the opening of a change */
+        transport_interrupt(ow->transport);
+}
+
 static int give_up_code(uint8_t reason)
 {
     return reason == GIVE_UP_TOO_FEW   ? ONWARD_ERR_TOO_FEW
@@ -144,13 +155,7 @@ static void give_up(struct onward *ow, const struct controller_action *action)
         [GIVE_UP_BUDGET] = "the budget of restarts is used up",
         [GIVE_UP_NO_STATE] = "no whole copy of the state is left anywhere",
     };
-    struct control *control = ow->control;
-    control->give_up = true;
-    control->end_code = give_up_code(action->reason);
-    snprintf(control->end_text, sizeof control->end_text, "%s", reasons[action->reason]);
-    control_write_end(ow, control->end_code, control->end_text);
-    if (!ow->changing) /* members learn it from the opening of a change */
-        transport_interrupt(ow->transport);
+    control_end(ow, give_up_code(action->reason), reasons[action->reason]);
 }
 
 static void note(struct onward *ow, const struct controller_action *action)

@@ -168,7 +168,11 @@ static void answer(struct onward *ow, struct run_request *request)
     bool fits = verdict == REQUEST_FITS;
     if (!changes_lineup(event.request)) {
         tell(ow, request, fits, false, reason);
-        if (fits)
+        if (event.request == REQUEST_CHECKPOINT && ow->options.service)
+            control_event(ow, "checkpoint", /* what a service counted is in its files */
+                          json_pack("{s:I}", "checkpoint_step",
+                                    (json_int_t)controller_checkpoint_step(control->core)));
+        else if (fits)
             control_feed(ow, event);
         return;
     }

@@ -121,6 +121,17 @@ void fault_at_step(struct onward *ow)
     }
 }
 
+void fault_at_progress(struct onward *ow)
+{
+    for (uint32_t i = 0; i < ow->fault_count; i++) {
+        const struct inject_fault *fault = &ow->faults[i];
+        if (is_due(ow, i) && fault->trigger == INJECT_AT_STEP &&
+            fault->target != INJECT_CONTROLLER && fault->step <= ow->complete_step &&
+            hits_me(ow, fault))
+            happen(ow, i);
+    }
+}
+
 void fault_at_phase(struct onward *ow, int phase)
 {
     for (uint32_t i = 0; i < ow->fault_count; i++) {

@@ -37,7 +37,9 @@ enum message_kind {
     ORDER_FINISH,       /* controller: do the final work */
     ORDER_COMPLETE,     /* controller: the task is complete */
     ORDER_SPAWNS,       /* controller: it begins (code 1) or ended (0) a spawn */
-    ORDER_CHANGE        /* controller, to one worker: begin a planned change, between steps */
+    ORDER_CHANGE,       /* controller, to one worker: begin a planned change, between steps */
+    ORDER_PROGRESS,     /* controller: the service counts step as complete */
+    MESSAGE_PROGRAM     /* of the program, behind a struct program_head; see service.c */
 };
 
 struct message {
@@ -178,7 +180,16 @@ void worker_checkpoint(struct onward *ow);
 void worker_send_arrays(struct onward *ow);
 void worker_send_warning(struct onward *ow);
 
+/* service.c: a task whose work is given out in messages. */
+/* Takes a message of the program; false: it is none. */
+bool service_take(struct onward *ow, const void *bytes, size_t size);
+void service_changed(struct onward *ow); /* an epoch opened */
+/* What onward_next does while it waits. */
+void service_idle(struct onward *ow);
+
 /* fault.c: rehearsed faults of --inject. */
+/* As fault_at_step, where steps are counted elsewhere. */
+void fault_at_progress(struct onward *ow);
 void fault_at_step(struct onward *ow);
 void fault_at_phase(struct onward *ow, int phase);
 void fault_of_controller(struct onward *ow, int64_t best_step);

@@ -27,7 +27,7 @@ static void end_step(struct onward *ow)
     if (!ow->in_step)
         return;
     ow->in_step = false;
-    if (transport_loss_seen(ow->transport))
+    if (ow->options.service || transport_loss_seen(ow->transport))
         return; /* by contract or in its slot, each array is still as after complete_step */
     ow->complete_step++;
     slots_commit(ow);
@@ -95,6 +95,7 @@ static void wait_a_little(struct onward *ow)
         worker_report(ow);
         ow->report_ns = INT64_MAX; /* told; a change of the lineup starts reports again */
     }
+    service_idle(ow);
     sleep_ns(ow->in_lineup ? END_NS : SPARE_NS);
 }
 

@@ -192,6 +192,8 @@ struct controller_policy options_policy(const struct onward_options *options)
         options->max_workers > 0 ? (uint32_t)options->max_workers : options->subtask_count;
     if (max < (uint32_t)options->min_workers)
         max = (uint32_t)options->min_workers;
+    bool has_state = !options->service; /* else there is nothing for a checkpoint to hold */
+    int64_t checkpoint_us = (int64_t)(options->checkpoint_s * 1e6);
     return (struct controller_policy){.subtask_count = options->subtask_count,
                                       .step_count = options->step_count,
                                       .min_workers = (uint32_t)options->min_workers,
@@ -199,10 +201,10 @@ struct controller_policy options_policy(const struct onward_options *options)
                                       .spare_count = (uint32_t)options->spare_count,
                                       .replace = (uint8_t)options->replace,
                                       .can_spawn = true,
-                                      .finish_checkpoint = true,
-                                      .checkpoint_steps = options->checkpoint_steps,
-                                      .checkpoint_us = (int64_t)(options->checkpoint_s * 1e6),
-                                      .checkpoint_auto = options->checkpoint_auto,
+                                      .finish_checkpoint = has_state,
+                                      .checkpoint_steps = has_state ? options->checkpoint_steps : 0,
+                                      .checkpoint_us = has_state ? checkpoint_us : 0,
+                                      .checkpoint_auto = has_state && options->checkpoint_auto,
                                       .checkpoint_min_us = 10000000,
                                       .checkpoint_max_us = 3600000000,
                                       .restart_budget = 1000,

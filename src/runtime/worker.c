@@ -82,6 +82,10 @@ void worker_take_order(struct onward *ow, const struct message *message)
     case ORDER_CHANGE:
         transport_interrupt(ow->transport);
         break;
+    case ORDER_PROGRESS:
+        if (message->step > ow->complete_step)
+            ow->complete_step = message->step;
+        break;
     default:
         break;
     }
@@ -96,6 +100,8 @@ static void take_messages(struct onward *ow)
     size_t size;
     int source;
     while (!ow->ended && transport_receive(ow->transport, &received, &size, &source)) {
+        if (service_take(ow, &received, size))
+            continue;
         if (ow->control)
             control_take(ow, &received, size);
         else if (size >= sizeof received.message)

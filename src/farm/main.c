@@ -1,0 +1,205 @@
+/* main.c - onward-farm: runs the commands of a task, as one member of it. Started by onward farm,
+ * which puts the commands into the run directory. */
+#include <argp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "farm.h"
+#include "file.h"
+#include "rundir.h"
+
+enum { KEY_RETRIES = 256, KEY_TIMEOUT, KEY_GRACE, KEY_MAX_FAILS, KEY_MAX_LOSSES };
+
+static const struct argp_option option_table[] = {
+    {"retries", KEY_RETRIES, "N", 0, "run a subtask that failed again, N times", 0},
+    {"timeout", KEY_TIMEOUT, "SECONDS", 0, "end an attempt after so long", 0},
+    {"grace", KEY_GRACE, "SECONDS", 0, "between SIGTERM and SIGKILL", 0},
+    {"max-fails", KEY_MAX_FAILS, "N", 0, "give up after so many subtasks that failed", 0},
+    {"max-losses", KEY_MAX_LOSSES, "N", 0, "set a subtask aside that took down N workers", 0},
+    {"keep-order", 'k', NULL, 0, "join the outputs in the order of the subtasks", 0},
+    {NULL, 0, NULL, 0, NULL, 0}};
+
+static uint32_t count_of(struct argp_state *state, const char *text, long low, long high)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end || value < low || value > high)
+        argp_error(state, "%s: expected a whole number from %ld to %ld", text, low, high);
+    return (uint32_t)value;
+}
+
+static double seconds_of(struct argp_state *state, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= 0 && value <= 1e9))
+        argp_error(state, "%s: expected a number of seconds", text);
+    return value;
+}
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    struct farm_settings *settings = state->input;
+    switch (key) {
+    case KEY_RETRIES:
+        settings->retries = count_of(state, value, 0, 100);
+        return 0;
+    case KEY_TIMEOUT:
+        settings->timeout_s = seconds_of(state, value);
+        return 0;
+    case KEY_GRACE:
+        settings->grace_s = seconds_of(state, value);
+        return 0;
+    case KEY_MAX_FAILS:
+        settings->max_fails = count_of(state, value, 0, INT_MAX);
+        return 0;
+    case KEY_MAX_LOSSES:
+        settings->max_losses = count_of(state, value, 1, 15);
+        return 0;
+    case 'k':
+        settings->keep_order = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* One member is both where a worker took over. */
+struct farm {
+    struct farm_control *control;
+    struct farm_worker *worker;
+};
+
+static int64_t lead(void *farm)
+{
+    return farm_lead(((struct farm *)farm)->control);
+}
+
+static void members(void *farm, const struct onward_member *list, uint32_t count)
+{
+    farm_members(((struct farm *)farm)->control, list, count);
+}
+
+static void request(void *farm, uint32_t member, const void *bytes, size_t size)
+{
+    farm_request(((struct farm *)farm)->control, member, bytes, size);
+}
+
+static int64_t serve(void *farm)
+{
+    return farm_serve(((struct farm *)farm)->control);
+}
+
+static void answer(void *farm, const void *bytes, size_t size)
+{
+    farm_take_answer(((struct farm *)farm)->worker, bytes, size);
+}
+
+static void changed(void *farm)
+{
+    farm_changed(((struct farm *)farm)->worker);
+}
+
+static void idle(void *farm)
+{
+    farm_idle(((struct farm *)farm)->worker);
+}
+
+/* The number of commands, which every member has to know before it opens the task. */
+static int count_commands(const struct onward_options *options, uint32_t *count,
+                          struct error *error)
+{
+    char base[PATH_MAX], path[2 * PATH_MAX];
+    struct commands *commands = NULL;
+    int code = rundir_base(options->directory, base, sizeof base, error);
+    if (code != ONWARD_OK)
+        return code;
+    snprintf(path, sizeof path, "%s/%s/commands", base, options->task ? options->task : "task");
+    code = commands_open(path, false, &commands, error);
+    if (code == ONWARD_OK)
+        *count = commands_count(commands);
+    commands_close(commands);
+    return code;
+}
+
+static int take_part(struct farm *farm, const struct farm_settings *settings,
+                     const struct onward_options *options)
+{
+    struct onward *ow;
+    int code = onward_open(MPI_COMM_NULL, options, &ow);
+    if (code != ONWARD_OK) {
+        fprintf(stderr, "onward-farm: %s\n", onward_text(NULL));
+        return code;
+    }
+    farm_control_open(farm->control, ow);
+    farm_worker_open(farm->worker, ow);
+    code = onward_is_controller(ow) ? onward_control(ow) : farm_work(farm->worker, ow, settings);
+    if (code != ONWARD_OK)
+        fprintf(stderr, "onward-farm: %s\n", onward_text(ow));
+    int came_to = onward_close(ow);
+    return code != ONWARD_OK ? code : came_to;
+}
+
+static int start(const struct farm_settings *settings, struct onward_options *options,
+                 struct keeper *keeper)
+{
+    struct farm farm = {farm_control_create(settings, options->subtask_count),
+                        farm_worker_create(keeper)};
+    const struct onward_service service = {.context = &farm,
+                                           .lead = lead,
+                                           .members = members,
+                                           .request = request,
+                                           .serve = serve,
+                                           .answer = answer,
+                                           .changed = changed,
+                                           .idle = idle};
+    options->service = &service;
+    int code =
+        farm.control && farm.worker ? take_part(&farm, settings, options) : ONWARD_ERR_MEMORY;
+    farm_control_destroy(farm.control);
+    farm_worker_destroy(farm.worker);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp parser = {.options = option_table,
+                                       .parser = parse_option,
+                                       .doc = "Runs the commands of a task of onward farm, as one "
+                                              "member of it."};
+    struct farm_settings settings = {.grace_s = 5, .max_losses = 3};
+    struct onward_options options;
+    struct keeper *keeper = NULL;
+    struct error error = {0};
+    uint32_t count = 0;
+    argp_err_exit_status = 2;
+    argp_parse(&parser, argc, argv, 0, NULL, &settings);
+    onward_options_init(&options);
+    int code = count_commands(&options, &count, &error);
+    struct farm_commands *commands = farm_commands_create();
+    if (code == ONWARD_OK && !commands)
+        code = error_set(&error, ONWARD_ERR_MEMORY, "no memory to start");
+    const struct keeper_settings keeper_settings = {.order_bytes = sizeof(struct farm_item),
+                                                    .timeout_s = settings.timeout_s,
+                                                    .grace_s = settings.grace_s,
+                                                    .context = commands,
+                                                    .setup = farm_commands_setup,
+                                                    .prepare = farm_commands_prepare};
+    if (code == ONWARD_OK)
+        code = keeper_start(&keeper_settings, &keeper, &error);
+    if (code != ONWARD_OK) {
+        fprintf(stderr, "onward-farm: %s\n", error.text);
+        return onward_exit_code(code);
+    }
+    options.subtask_count = count;
+    options.step_count = count;
+    options.wants_finish = true;
+    options.program = "farm";
+    code = start(&settings, &options, keeper);
+    keeper_stop(keeper, true);
+    return onward_exit_code(code);
+}

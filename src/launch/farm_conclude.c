@@ -1,0 +1,78 @@
+/* farm_conclude.c - reads summary.json of a farm that is complete, says what failed, and with
+ * keep-order copies the outputs to where the user looks for them. */
+#include "farm_conclude.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "say.h"
+
+enum { COPY_BYTES = 1 << 16 };
+
+static int run_path(const struct launch_options *options, const struct task_record *record,
+                    char *path, size_t path_bytes, struct error *error)
+{
+    char base[PATH_MAX];
+    int code = rundir_base(options->directory, base, sizeof base, error);
+    return code == ONWARD_OK ? file_join(path, path_bytes, base, record->task, error) : code;
+}
+
+static bool copy_out(const char *run, const char *name, FILE *to)
+{
+    char path[PATH_MAX + 16], bytes[COPY_BYTES];
+    size_t got;
+    snprintf(path, sizeof path, "%s/%s", run, name);
+    FILE *from = fopen(path, "re");
+    while (from && (got = fread(bytes, 1, sizeof bytes, from)) > 0)
+        fwrite(bytes, 1, got, to);
+    bool good = from && !ferror(from) && fflush(to) == 0;
+    if (from)
+        fclose(from);
+    return good;
+}
+
+static bool keeps_order(const struct task_record *record)
+{
+    for (uint32_t i = 0; i < record->argument_count; i++)
+        if (!strcmp(record->arguments[i], "--keep-order"))
+            return true;
+    return false;
+}
+
+static long long count_in(const json_t *summary, const char *name)
+{
+    return (long long)json_integer_value(json_object_get(summary, name));
+}
+
+int farm_conclude(const struct launch_options *options, const struct task_record *record,
+                  int exit_code)
+{
+    char run[PATH_MAX], path[PATH_MAX + 16];
+    struct error error;
+    if (exit_code != 0)
+        return exit_code;
+    if (run_path(options, record, run, sizeof run, &error) != ONWARD_OK)
+        return say_error(&error);
+    snprintf(path, sizeof path, "%s/summary.json", run);
+    json_t *summary = json_load_file(path, 0, NULL);
+    if (!summary) {
+        say("%s: expected what the farm came to; its event log says why it is missing", path);
+        return 1;
+    }
+    if (keeps_order(record) && !options->json &&
+        (!copy_out(run, "stdout", stdout) || !copy_out(run, "stderr", stderr))) {
+        say("%s: the outputs could not be copied from there", run);
+        exit_code = 1;
+    }
+    long long failed = count_in(summary, "failed"), aside = count_in(summary, "set_aside");
+    if (failed + aside > 0) {
+        say("%lld of %lld subtasks failed, %lld were set aside: see %s/results.tsv", failed,
+            count_in(summary, "subtasks"), aside, run);
+        exit_code = 1;
+    }
+    json_decref(summary);
+    return exit_code;
+}
