@@ -104,8 +104,7 @@ json_t *allot_lost(const struct allotment *allotment, const struct hosts *hosts,
     text[0] = '\0';
     for (uint32_t i = 0; i < allotment->places.count; i++) {
         const struct place *place = &allotment->places.list[i];
-        if (place->usable || place->retired || place->drained ||
-            !was_used(hosts, place->host.name))
+        if (place->usable || place->retired || place->drained || !was_used(hosts, place->host.name))
             continue;
         json_array_append_new(lost, json_string(place->host.name));
         if (used + 1 < text_bytes)
