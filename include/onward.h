@@ -167,15 +167,20 @@ struct onward_options {
     int spare_count;        /* registered members to keep out of the lineup */
     enum onward_replace replace;
     const char *hosts; /* NAME:SLOTS,... where members may be spawned; NULL or "": this host */
-    int64_t checkpoint_steps; /* a checkpoint every so many steps; 0: none by steps */
-    double checkpoint_s;      /* a checkpoint every so many seconds; 0: none by time */
-    bool checkpoint_auto;     /* the interval follows cost and failures (Young, Daly) */
-    int checkpoint_keep;      /* committed checkpoints to keep, at least 1 */
-    bool wants_finish;        /* onward_next returns ONWARD_FINISH after the last step */
-    bool wants_ft;            /* refuse to open without ULFM; off: lost processes end the run */
-    double reform_limit_s;    /* a member stuck longer than this in an epoch change ends itself */
-    const char *inject;       /* faults to rehearse, see onward(1) --inject; NULL or "": none */
-    const char *program;      /* what the run directory calls the program */
+    int64_t checkpoint_steps;      /* a checkpoint every so many steps; 0: none by steps */
+    double checkpoint_s;           /* a checkpoint every so many seconds; 0: none by time */
+    bool checkpoint_auto;          /* the interval follows cost and failures (Young, Daly) */
+    int checkpoint_keep;           /* committed checkpoints to keep, at least 1 */
+    int64_t checkpoint_keep_every; /* besides them those of every so many steps; 0: none */
+    const char
+        *checkpoint_keep_best; /* and the best by a metric, NAME:min or NAME:max; NULL: none */
+    double end_time_s;     /* seconds since 1970 at which the time of the job is over: before it a
+                              checkpoint is taken, and the task stops, resumable; 0: never */
+    bool wants_finish;     /* onward_next returns ONWARD_FINISH after the last step */
+    bool wants_ft;         /* refuse to open without ULFM; off: lost processes end the run */
+    double reform_limit_s; /* a member stuck longer than this in an epoch change ends itself */
+    const char *inject;    /* faults to rehearse, see onward(1) --inject; NULL or "": none */
+    const char *program;   /* what the run directory calls the program */
     const struct onward_service *service; /* borrowed until onward_close; NULL: steps are done by
                                              all workers together. With one, the settings of
                                              checkpoints mean nothing */

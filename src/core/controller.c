@@ -55,8 +55,8 @@ void controller_give_up(struct controller *state, uint8_t reason,
                         struct controller_actions *actions)
 {
     static const int exit_codes[] = {
-        [GIVE_UP_TOO_FEW] = 69, [GIVE_UP_STOPPED] = 75, [GIVE_UP_NO_PROGRESS] = 1,
-        [GIVE_UP_BUDGET] = 1,   [GIVE_UP_NO_STATE] = 1,
+        [GIVE_UP_TOO_FEW] = 69, [GIVE_UP_STOPPED] = 75,  [GIVE_UP_NO_PROGRESS] = 1,
+        [GIVE_UP_BUDGET] = 1,   [GIVE_UP_END_TIME] = 75, [GIVE_UP_NO_STATE] = 1,
     };
     struct controller_action *action = controller_act(actions, ACTION_GIVE_UP);
     action->reason = reason;
@@ -159,8 +159,9 @@ static bool event_is_valid(const struct controller_event *event)
         return false;
     if (event->now_us < 0 || event->now_us > POLICY_MAX_US || event->step < -1 ||
         event->step > POLICY_MAX_STEP || event->epoch < 0 || event->epoch > POLICY_MAX_STEP ||
-        event->cost_us < 0 || event->cost_us > POLICY_MAX_US ||
-        event->held_count > CONTROLLER_MAX_HELD)
+        event->cost_us < 0 || event->cost_us > POLICY_MAX_US || event->end_us < 0 ||
+        event->end_us > POLICY_MAX_US || event->observed_us < 0 ||
+        event->observed_us > POLICY_MAX_US || event->held_count > CONTROLLER_MAX_HELD)
         return false;
     for (uint32_t i = 0; i < event->held_count; i++)
         if (!held_is_valid(&event->held[i]))
@@ -248,9 +249,19 @@ int64_t controller_checkpoint_step(const struct controller *state)
     return restore_newest(&state->plain.checkpoint.committed);
 }
 
-int64_t controller_checkpoint_interval_us(const struct controller *state)
+struct controller_interval controller_get_interval(const struct controller *state)
 {
-    return checkpoint_interval_us(&state->plain);
+    const struct controller_plain *plain = &state->plain;
+    const struct interval *interval = &plain->checkpoint.interval;
+    return (struct controller_interval){.interval_us = checkpoint_interval_us(plain),
+                                        .cost_us = interval->cost_us,
+                                        .mtbf_us = interval_mtbf_us(interval),
+                                        .failures = interval->failures,
+                                        .observed_us = interval->observed_us,
+                                        .low_us = plain->policy.checkpoint_min_us,
+                                        .high_us = plain->policy.checkpoint_max_us,
+                                        .duration_us = plain->checkpoint.duration_us,
+                                        .stop_us = end_stop_us(plain)};
 }
 
 uint32_t controller_worker_count(const struct controller *state)

@@ -105,8 +105,9 @@ struct controller_policy {
 };
 
 enum event_type {
-    EVENT_START = 1,            /* first (step: the newest that was complete before, 0: none), or
-                                   after controller_load by a new controller */
+    EVENT_START = 1,            /* first (step: the newest that was complete before, 0: none; what
+                                   was measured before: cost_us, count of failures, observed_us), or
+                                   after controller_load by a new controller; end_us */
     EVENT_REGISTERED,           /* member, host, is_controller, step (what state it brings) */
     EVENT_LOST,                 /* member */
     EVENT_GATHERED,             /* every living member has reported; decide */
@@ -146,6 +147,8 @@ struct controller_event {
     int64_t now_us;
     uint32_t member, host, count;
     int64_t step, epoch, cost_us;
+    int64_t end_us;      /* START: when the time of the job is over; 0: never */
+    int64_t observed_us; /* START: time in which the failures were seen */
     bool clean, is_controller, in_change;
     bool
         sharded; /* a report in the change: the program has sharded state, and its initial values */
@@ -172,6 +175,7 @@ enum give_up_reason {
     GIVE_UP_STOPPED,     /* asked to; exit 75 */
     GIVE_UP_NO_PROGRESS, /* exit 1 */
     GIVE_UP_BUDGET,      /* exit 1 */
+    GIVE_UP_END_TIME,    /* the time of the job is nearly over; exit 75 */
     GIVE_UP_NO_STATE /* sharded state with no whole copy anywhere, and steps were complete: exit 1
                       */
 };
@@ -182,6 +186,7 @@ enum note_type {
     NOTE_CHECKPOINT_MISSED,  /* step, member: it was past the step already; tried again later */
     NOTE_SPAWN_FAILED,       /* count: how many did not come */
     NOTE_CHECKPOINT_FAILED,  /* step; count: failures in a row; tried again later */
+    NOTE_END_TIME,           /* count: seconds left of the job's time: it stops now, resumable */
     NOTE_NO_FINAL_CHECKPOINT /* step; after count attempts the task finishes without it */
 };
 
@@ -245,8 +250,19 @@ const struct controller_policy *controller_get_policy(const struct controller *s
 int64_t controller_epoch(const struct controller *state);           /* newest opened; 0: none */
 int64_t controller_best_step(const struct controller *state);       /* newest reported complete */
 int64_t controller_checkpoint_step(const struct controller *state); /* newest committed; -1 none */
-int64_t controller_checkpoint_interval_us(const struct controller *state); /* 0: none by time */
-uint32_t controller_worker_count(const struct controller *state);          /* of the newest epoch */
+/* How often checkpoints are taken now, and from what that follows. */
+struct controller_interval {
+    int64_t interval_us; /* 0: not by time */
+    int64_t cost_us;     /* measured; 0: not yet, one second is assumed */
+    int64_t mtbf_us;     /* what is assumed, from failures in observed_us */
+    int64_t failures, observed_us;
+    int64_t low_us, high_us; /* bounds of auto */
+    int64_t duration_us;     /* measured, from the first write to the commit; 0: not yet */
+    int64_t
+        stop_us; /* when the last checkpoint before the end of the job's time begins; 0: never */
+};
+struct controller_interval controller_get_interval(const struct controller *state);
+uint32_t controller_worker_count(const struct controller *state); /* of the newest epoch */
 uint32_t controller_spare_count(const struct controller *state);
 uint32_t controller_draining_count(const struct controller *state);
 bool controller_in_change(const struct controller *state);

@@ -79,6 +79,9 @@ int change_start(struct controller *state, const struct controller_event *event,
         plain->started = plain->in_change = plain->planned = 1;
         plain->epoch_given = plain->epoch_opened = event->epoch;
         plain->known_step = event->step;
+        plain->end_us = event->end_us;
+        interval_remember(&plain->checkpoint.interval, event->cost_us, event->observed_us,
+                          event->count);
         return 0;
     }
     struct roster_member *successor = roster_find(&state->roster, event->member);
@@ -89,6 +92,7 @@ int change_start(struct controller *state, const struct controller_event *event,
     successor->shown.is_controller = true;
     state->waits_for_start = false;
     plain->now_us = event->now_us;
+    plain->end_us = event->end_us;
     take_over(state, actions);
     return 0;
 }

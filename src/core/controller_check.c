@@ -31,6 +31,7 @@ static bool flags_are_valid(const struct controller_plain *plain)
         plain->spawn_came,
         plain->spare_noted,
         plain->stop_requested,
+        plain->end_is_near,
         plain->finish_given,
         plain->final_noted,
         plain->checkpoint.requested,
@@ -66,6 +67,7 @@ static const char *check_planner(const struct checkpoint_planner *planner)
     if (!in_range(planner->requested_step, 0) || !in_range(planner->last_us, 0) ||
         !in_range(planner->not_before_us, 0) || !in_range(planner->front_step, 0) ||
         !in_range(planner->front_us, 0) || !in_range(planner->step_us, 0) ||
+        !in_range(planner->duration_us, 0) || !in_range(flight->begun_us, 0) ||
         planner->miss_factor < 1 || planner->miss_factor > MAX_MISS_FACTOR)
         return "the checkpoint plan is out of range";
     if (!in_range(flight->step, 0) || !in_range(flight->ordered_us, 0) ||
@@ -82,7 +84,8 @@ const char *controller_check_plain(const struct controller_plain *plain)
         return "the policy is out of range";
     if (!flags_are_valid(plain))
         return "a flag is neither 0 nor 1";
-    if (!in_range(plain->now_us, 0) || !in_range(plain->budget.not_before_us, 0))
+    if (!in_range(plain->now_us, 0) || !in_range(plain->budget.not_before_us, 0) ||
+        !in_range(plain->end_us, 0))
         return "the time is out of range";
     if (!in_range(plain->epoch_opened, 0) || !in_range(plain->epoch_given, 0) ||
         plain->epoch_opened > plain->epoch_given)

@@ -13,6 +13,7 @@ static const int64_t max_since_report_us = 1000000;
 static const int64_t max_margin_steps = 1000000;
 static const int64_t grace_us = 120000000;
 static const int64_t first_pause_us = 1000000;
+static const int64_t assumed_duration_us = 1000000;
 enum { MAX_PAUSE_DOUBLINGS = 6, FIRST_MARGIN_STEPS = 2 };
 
 static int64_t limited(int64_t value, int64_t limit)
@@ -49,6 +50,12 @@ static int64_t patience_us(const struct checkpoint_planner *planner)
 {
     return grace_us + limited(4 * planner->step_us, POLICY_MAX_US) +
            limited(16 * planner->interval.cost_us, POLICY_MAX_US);
+}
+
+int64_t checkpoint_lead_us(const struct checkpoint_planner *planner)
+{
+    int64_t duration_us = planner->duration_us > 0 ? planner->duration_us : assumed_duration_us;
+    return limited(2 * duration_us, POLICY_MAX_US) + limited(4 * planner->step_us, POLICY_MAX_US);
 }
 
 int64_t checkpoint_interval_us(const struct controller_plain *plain)
@@ -134,6 +141,9 @@ int checkpoint_shard(struct controller *state, const struct controller_event *ev
     flight->shard_count++;
     if (event->cost_us > flight->cost_us)
         flight->cost_us = event->cost_us;
+    int64_t begun_us = event->cost_us < plain->now_us ? plain->now_us - event->cost_us : 0;
+    if (flight->begun_us == 0 || begun_us < flight->begun_us)
+        flight->begun_us = begun_us;
     if (flight->shard_count < state->lineup_size)
         return 0;
     flight->committing = 1;
@@ -146,6 +156,9 @@ int checkpoint_shard(struct controller *state, const struct controller_event *ev
 static void settle_flight(struct controller *state)
 {
     struct checkpoint_planner *planner = &state->plain.checkpoint;
+    int64_t took_us = state->plain.now_us - planner->flight.begun_us + 1;
+    planner->duration_us =
+        planner->duration_us == 0 ? took_us : (3 * planner->duration_us + took_us) / 4;
     planner->last_us = planner->flight.ordered_us;
     planner->failures = planner->misses = planner->final_failures = 0;
     interval_observe_cost(&planner->interval, planner->flight.cost_us);

@@ -3,8 +3,11 @@
  * Finish: every worker of the epoch completed step_count; the last checkpoint (a few attempts,
  * since a full disk must not throw the result away); the final work of every worker; complete. A
  * change in between starts this over with the new lineup. Stop: a checkpoint that is not older than
- * the request, or a few attempts at one, then the end. */
+ * the request, or a few attempts at one, then the end. The time of the job that is nearly over is a
+ * request to stop, early enough for the checkpoint. */
 #include "controller_state.h"
+
+static const int64_t end_reserve_us = 10000000; /* for what comes behind the checkpoint */
 
 bool end_all_at_end(const struct controller *state)
 {
@@ -59,6 +62,33 @@ static void finish_advance(struct controller *state, struct controller_actions *
     }
 }
 
+void end_ask_stop(struct controller_plain *plain)
+{
+    if (plain->stop_requested)
+        return;
+    plain->stop_requested = 1;
+    plain->stop_step = plain->best_step;
+    plain->checkpoint.failures = plain->checkpoint.misses = 0;
+}
+
+int64_t end_stop_us(const struct controller_plain *plain)
+{
+    int64_t stop_us = plain->end_us - end_reserve_us - checkpoint_lead_us(&plain->checkpoint);
+    return plain->end_us == 0 ? 0 : stop_us < 1 ? 1 : stop_us;
+}
+
+static void look_at_end_time(struct controller *state, struct controller_actions *actions)
+{
+    struct controller_plain *plain = &state->plain;
+    if (plain->end_us == 0 || plain->stop_requested || plain->now_us < end_stop_us(plain))
+        return;
+    int64_t left_us = plain->end_us > plain->now_us ? plain->end_us - plain->now_us : 0;
+    end_ask_stop(plain);
+    plain->end_is_near = 1;
+    controller_note(actions, NOTE_END_TIME, 0, plain->best_step,
+                    (uint32_t)(left_us / 1000000 < UINT32_MAX ? left_us / 1000000 : UINT32_MAX));
+}
+
 static bool may_stop(const struct controller_plain *plain)
 {
     const struct checkpoint_planner *planner = &plain->checkpoint;
@@ -71,8 +101,11 @@ void end_advance(struct controller *state, struct controller_actions *actions)
     const struct controller_plain *plain = &state->plain;
     if (plain->in_change)
         return;
-    if (end_all_at_end(state))
+    if (end_all_at_end(state)) {
         finish_advance(state, actions);
-    else if (plain->stop_requested && may_stop(plain))
-        controller_give_up(state, GIVE_UP_STOPPED, actions);
+        return;
+    }
+    look_at_end_time(state, actions);
+    if (plain->stop_requested && may_stop(plain))
+        controller_give_up(state, plain->end_is_near ? GIVE_UP_END_TIME : GIVE_UP_STOPPED, actions);
 }

@@ -14,11 +14,7 @@ static int request_checkpoint(struct controller_plain *plain)
 
 static int request_stop(struct controller_plain *plain)
 {
-    if (plain->stop_requested)
-        return 0;
-    plain->stop_requested = 1;
-    plain->stop_step = plain->best_step;
-    plain->checkpoint.failures = plain->checkpoint.misses = 0;
+    end_ask_stop(plain);
     return 0;
 }
 

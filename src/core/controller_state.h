@@ -29,7 +29,8 @@ struct checkpoint_flight {
     uint8_t ahead;        /* ordered well ahead by steps: gives way to one that is due at once */
     uint32_t shard_count; /* how many arrived */
     int64_t step, ordered_us, deadline_us;
-    int64_t cost_us; /* of the slowest shard */
+    int64_t cost_us;  /* of the slowest shard */
+    int64_t begun_us; /* when the first shard that arrived was begun; 0: none arrived */
 };
 
 struct checkpoint_planner {
@@ -46,6 +47,7 @@ struct checkpoint_planner {
     int64_t front_step;        /* newest complete step of this epoch */
     int64_t front_us;          /* when it was reported */
     int64_t step_us;           /* moving average of a step's time; 0: unknown */
+    int64_t duration_us;       /* the same from a first write to the commit; 0: unknown */
 };
 
 /* Everything but the members and the lineup. */
@@ -60,6 +62,7 @@ struct controller_plain {
     int64_t progress_step; /* best_step when the newest epoch was given out */
     int64_t change_step;   /* progress_step when this change began */
     int64_t stop_step;     /* the checkpoint before a stop is of this step or a later one */
+    int64_t end_us;        /* when the time of the job is over; 0: never */
     uint32_t stalled;      /* unplanned changes in a row without a new complete step */
     uint32_t passes;       /* in this change */
     uint32_t desired;      /* workers that were reached or asked for */
@@ -80,6 +83,7 @@ struct controller_plain {
     uint8_t spawn_came; /* some came, and whether they get as far as a lineup is not known yet */
     uint8_t spare_noted;
     uint8_t stop_requested;
+    uint8_t end_is_near;  /* it was the time of the job that asked for the stop */
     uint8_t finish_given; /* in this epoch */
     uint8_t final_noted;  /* NOTE_NO_FINAL_CHECKPOINT was given */
 };
@@ -147,6 +151,8 @@ void checkpoint_order(struct controller *state, int64_t step, bool ahead,
 /* Orders the next one when it is due, and ends the wait for one that is overdue. */
 void checkpoint_advance(struct controller *state, struct controller_actions *actions);
 int64_t checkpoint_interval_us(const struct controller_plain *plain);
+/* From here on until it is committed, with room to spare. */
+int64_t checkpoint_lead_us(const struct checkpoint_planner *planner);
 
 /* controller_check.c */
 const char *controller_check_plain(const struct controller_plain *plain);
@@ -155,6 +161,10 @@ const char *controller_check_plain(const struct controller_plain *plain);
 int end_final_work(struct controller *state, const struct controller_event *event,
                    struct controller_actions *actions);
 bool end_all_at_end(const struct controller *state);
+/* A checkpoint, and then the end, resumable. */
+void end_ask_stop(struct controller_plain *plain);
+/* When the time of the job makes the task stop; 0: never. */
+int64_t end_stop_us(const struct controller_plain *plain);
 /* Finishes or stops the task when it is time. */
 void end_advance(struct controller *state, struct controller_actions *actions);
 

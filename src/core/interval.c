@@ -15,6 +15,14 @@ static int64_t at_most(int64_t value, int64_t limit)
     return value < limit ? value : limit;
 }
 
+void interval_remember(struct interval *interval, int64_t cost_us, int64_t observed_us,
+                       int64_t failures)
+{
+    interval->cost_us = at_most(cost_us, max_cost_us);
+    interval->observed_us = at_most(observed_us, max_observed_us);
+    interval->failures = at_most(failures, max_failures);
+}
+
 void interval_observe_cost(struct interval *interval, int64_t cost_us)
 {
     cost_us = cost_us < 1 ? 1 : at_most(cost_us, max_cost_us);

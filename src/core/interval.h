@@ -15,6 +15,9 @@ struct interval {
     int64_t failures;    /* in that time */
 };
 
+/* What an earlier incarnation measured; cost_us 0: nothing. */
+void interval_remember(struct interval *interval, int64_t cost_us, int64_t observed_us,
+                       int64_t failures);
 void interval_observe_cost(struct interval *interval, int64_t cost_us);
 void interval_observe_time(struct interval *interval, int64_t elapsed_us);
 void interval_observe_failure(struct interval *interval);

@@ -5,7 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "checkpoint.h"
+#include "end_time.h"
 #include "hosts.h"
 #include "inject.h"
 #include "rundir.h"
@@ -20,6 +23,9 @@ enum {
     KEY_STEPS,
     KEY_CHECKPOINT,
     KEY_KEEP,
+    KEY_KEEP_EVERY,
+    KEY_KEEP_BEST,
+    KEY_END_TIME,
     KEY_MAX_RESTARTS,
     KEY_DETECT,
     KEY_HANG,
@@ -42,6 +48,7 @@ void launch_options_init(struct launch_options *options)
 {
     *options = (struct launch_options){.spares = -1,
                                        .step_count = -1,
+                                       .checkpoint_keep_every = -1,
                                        .max_restarts = DEFAULT_MAX_RESTARTS,
                                        .detect_s = default_detect_s,
                                        .hang_s = -1,
@@ -73,6 +80,24 @@ static const char *check_checkpoint(const char *text)
         options_refuse("--checkpoint %s: expected auto, a number of steps, or seconds as in 30s",
                        text);
     return text;
+}
+
+static const char *check_best(const char *text)
+{
+    struct checkpoint_best best;
+    if (!checkpoint_parse_best(text, &best))
+        options_refuse("--keep-best %s: expected NAME:min or NAME:max, as in loss:min", text);
+    return text;
+}
+
+static double read_end_time(const char *text)
+{
+    double end_time_s;
+    if (!end_time_parse(text, (double)time(NULL), &end_time_s))
+        options_refuse("--end-time %s: expected a time as in 2026-11-25T18:00:00Z, @SECONDS since "
+                       "1970, or +SECONDS from now",
+                       text);
+    return end_time_s;
 }
 
 static const char *check_inject(const char *text)
@@ -173,6 +198,30 @@ static uint32_t workers_of(const char *option, const char *text)
     return (uint32_t)options_number(option, text, 1, LAUNCH_MAX_WORKERS);
 }
 
+/* When checkpoints are taken, and which of them stay. */
+static bool parse_checkpoint(int key, const char *text, struct launch_options *options)
+{
+    switch (key) {
+    case KEY_CHECKPOINT:
+        options->checkpoint = check_checkpoint(text);
+        return true;
+    case KEY_KEEP:
+        options->checkpoint_keep = (uint32_t)options_number("--keep", text, 1, MAX_KEEP);
+        return true;
+    case KEY_KEEP_EVERY:
+        options->checkpoint_keep_every = options_number("--keep-every", text, 0, INT32_MAX);
+        return true;
+    case KEY_KEEP_BEST:
+        options->checkpoint_keep_best = check_best(text);
+        return true;
+    case KEY_END_TIME:
+        options->end_time_s = read_end_time(text);
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* How the task is to run. */
 static bool parse_policy(int key, const char *text, struct launch_options *options)
 {
@@ -191,12 +240,6 @@ static bool parse_policy(int key, const char *text, struct launch_options *optio
         return true;
     case KEY_STEPS:
         options->step_count = options_number("--steps", text, 0, INT32_MAX);
-        return true;
-    case KEY_CHECKPOINT:
-        options->checkpoint = check_checkpoint(text);
-        return true;
-    case KEY_KEEP:
-        options->checkpoint_keep = (uint32_t)options_number("--keep", text, 1, MAX_KEEP);
         return true;
     case KEY_MAX_RESTARTS:
         options->max_restarts = (int)options_number("--max-restarts", text, 0, MAX_RESTARTS);
@@ -227,7 +270,8 @@ static void check_together(const struct launch_options *options)
 static error_t parse_launch(int key, char *text, struct argp_state *state)
 {
     struct launch_options *options = state->input;
-    if (parse_policy(key, text, options) || parse_place(key, text, options))
+    if (parse_policy(key, text, options) || parse_place(key, text, options) ||
+        parse_checkpoint(key, text, options))
         return 0;
     switch (key) {
     case KEY_TASK:
@@ -270,6 +314,10 @@ static const struct argp_option table[] = {
     {"checkpoint", KEY_CHECKPOINT, "auto|N|Ts", 0,
      "checkpoint by cost and failures, every N steps, or every T seconds (default auto)", 0},
     {"keep", KEY_KEEP, "K", 0, "keep the newest K checkpoints (default 3)", 0},
+    {"keep-every", KEY_KEEP_EVERY, "N", 0, "keep those of every N steps too; 0: none (default)", 0},
+    {"keep-best", KEY_KEEP_BEST, "NAME:min|max", 0, "keep the best by the metric NAME too", 0},
+    {"end-time", KEY_END_TIME, "TIME", 0,
+     "take a checkpoint and stop, resumable, before TIME: RFC 3339, @SECONDS or +SECONDS", 0},
     {"max-restarts", KEY_MAX_RESTARTS, "K", 0, "start mpirun again at most K times (default 3)", 0},
     {"detect", KEY_DETECT, "SECONDS", 0,
      "take a host or process that is silent or stopped for so long for lost (default 5)", 0},

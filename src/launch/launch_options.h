@@ -18,6 +18,9 @@ struct launch_options {
     int64_t step_count; /* -1: not given */
     const char *checkpoint;
     uint32_t checkpoint_keep;
+    int64_t checkpoint_keep_every;    /* -1: not given */
+    const char *checkpoint_keep_best; /* NAME:min or NAME:max */
+    double end_time_s;                /* seconds since 1970; 0: not given */
     int max_restarts;
     double detect_s;
     char *host_list;          /* what --hosts or --hostfile came to: NAME[:SLOTS],... */

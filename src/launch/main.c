@@ -19,7 +19,7 @@ static const struct verb verbs[] = {
     {"drain", "take a host or a member out of the lineup of a task", verb_drain},
     {"undrain", "let a drained host or member work again", verb_undrain},
     {"drill", "let random faults happen to a running task", verb_drill},
-    {"ckpt", "list, show, sum or verify the checkpoints of a task", verb_ckpt},
+    {"ckpt", "list, show, sum, verify, remove or export the checkpoints of a task", verb_ckpt},
     {"import", "make a data file from IDX or CSV files", verb_import},
     {"doctor", "check whether training with recovery works here", verb_doctor},
 };

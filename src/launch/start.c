@@ -79,6 +79,9 @@ void start_override(const struct launch_options *options, struct task_record *re
         record->checkpoint = (char *)options->checkpoint;
     if (options->checkpoint_keep)
         record->checkpoint_keep = options->checkpoint_keep;
+    if (options->checkpoint_keep_every >= 0)
+        record->checkpoint_keep_every = options->checkpoint_keep_every;
+    override_text(&record->checkpoint_keep_best, options->checkpoint_keep_best, "");
     override_text(&record->hosts, options->host_list, "");
     override_text(&record->agent, options->agent, "ssh");
     override_text(&record->local_dir, options->local_directory, "/dev/shm");
@@ -146,6 +149,10 @@ static void export_settings(const struct launch_options *options, const char *ba
     export_number("ONWARD_SPARES", record->spares, record->spares > 0);
     export_text("ONWARD_CHECKPOINT", record->checkpoint);
     export_number("ONWARD_CHECKPOINT_KEEP", record->checkpoint_keep, true);
+    export_number("ONWARD_CHECKPOINT_KEEP_EVERY", record->checkpoint_keep_every,
+                  record->checkpoint_keep_every > 0);
+    export_text("ONWARD_CHECKPOINT_KEEP_BEST", record->checkpoint_keep_best);
+    export_number("ONWARD_END_TIME", (int64_t)options->end_time_s, options->end_time_s > 0);
     export_number("ONWARD_STEPS", record->step_count, record->step_count >= 0);
     export_text("ONWARD_INJECT", options->inject);
     export_text("ONWARD_REPLACE", record->replace);

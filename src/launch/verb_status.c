@@ -68,6 +68,21 @@ static void print_metrics(const struct run_status *status)
         printf("%-12s %.6g\n", status->metrics[i].name, status->metrics[i].value);
 }
 
+static void print_interval(const struct run_status *status, bool owned)
+{
+    char text[64];
+    if (status->checkpoint_interval_s > 0)
+        progress_duration(status->checkpoint_interval_s, text, sizeof text);
+    else
+        snprintf(text, sizeof text, "not by time");
+    if (status->checkpoint_reason[0])
+        printf("%-12s %s (%s)\n", "interval", text, status->checkpoint_reason);
+    if (!owned || !(status->stop_in_s >= 0))
+        return;
+    progress_duration(status->stop_in_s, text, sizeof text);
+    printf("%-12s in %s, before the job's time is over\n", "stops", text);
+}
+
 static void print_running(const struct run_status *status)
 {
     char text[64];
@@ -98,6 +113,7 @@ static int print_table(const struct rundir *rundir, const char *task,
             number_row("checkpoint", status->checkpoint_step);
         else
             row("checkpoint", "none");
+        print_interval(status, standing->owned);
         print_metrics(status);
         if (standing->owned)
             print_running(status);
@@ -128,7 +144,7 @@ static json_t *standing_json(const struct rundir *rundir, const char *task,
                             number_json(status->metrics[i].value));
     json_t *more = json_pack(
         "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:s, s:o, s:s, "
-        "s:I}",
+        "s:I, s:o, s:s, s:o, s:I, s:o, s:o}",
         "time", status->time, "incarnation", (json_int_t)status->incarnation, "epoch",
         (json_int_t)status->epoch, "step", (json_int_t)status->step, "step_count",
         (json_int_t)status->step_count, "checkpoint_step", (json_int_t)status->checkpoint_step,
@@ -136,7 +152,11 @@ static json_t *standing_json(const struct rundir *rundir, const char *task,
         (json_int_t)status->draining, "losses", (json_int_t)status->losses, "progress",
         number_json(status->progress), "eta_s", number_json(status->eta_s), "steps_per_s",
         number_json(status->steps_per_s), "exit_code", (json_int_t)status->exit_code, "text",
-        status->text, "metrics", metrics, "host", status->host, "pid", (json_int_t)status->pid);
+        status->text, "metrics", metrics, "host", status->host, "pid", (json_int_t)status->pid,
+        "checkpoint_interval_s", number_json(status->checkpoint_interval_s), "checkpoint_reason",
+        status->checkpoint_reason, "checkpoint_cost_s", number_json(status->checkpoint_cost_s),
+        "failures", (json_int_t)status->failures, "observed_s", number_json(status->observed_s),
+        "stop_in_s", number_json(status->stop_in_s));
     json_object_update(root, more);
     json_decref(more);
     return root;

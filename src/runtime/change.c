@@ -185,8 +185,10 @@ static void read_checkpoint(struct onward *ow, struct pass *pass)
     int code = checkpoint_read(ow->run, pass->opening.step, incoming, ow->array_count, &ow->error);
     if (code == ONWARD_ERR_INPUT)
         pass->flags &= ~FLAG_INPUT;
-    else if (code != ONWARD_OK)
+    else if (code != ONWARD_OK) {
         pass->flags &= ~FLAG_STATE;
+        snprintf(ow->warning, sizeof ow->warning, "%.255s", ow->error.text);
+    }
 }
 
 /* Each has a role, or none: now the state of opening.step comes to all who need it. */

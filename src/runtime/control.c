@@ -161,8 +161,9 @@ static void start_core(struct onward *ow, int count)
 {
     struct control *control = ow->control;
     control->started = true;
-    control_feed(ow, (struct controller_event){
-                         .type = EVENT_START, .member = 1, .step = control->known_step});
+    struct controller_event start = {.type = EVENT_START, .member = 1};
+    control_fill_start(ow, &start);
+    control_feed(ow, start);
     snprintf(control->cause, sizeof control->cause, "start");
     control_event(ow, "registered", json_pack("{s:i}", "members", count));
 }
@@ -303,9 +304,8 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
 
 static void fill_end(struct onward *ow, struct opening *opening)
 {
-    const struct controller *core = ow->control->core;
     opening->end = true;
-    opening->saved = controller_checkpoint_step(core) >= controller_best_step(core);
+    opening->saved = control_newest_is_saved(ow);
     opening->end_code = ow->control->end_code;
     memcpy(opening->text, ow->control->end_text, sizeof opening->text);
 }
@@ -341,22 +341,6 @@ static void report_all(struct onward *ow, const struct change_report *reports, i
     }
 }
 
-static void find_checkpoint(struct onward *ow)
-{
-    struct error error = {0};
-    int64_t step = -1;
-    struct control *control = ow->control;
-    int code =
-        checkpoint_newest(ow->run, ow->options.task, &step, control_checkpoint_warning, ow, &error);
-    if (code == ONWARD_OK && step >= 0)
-        control_feed(ow,
-                     (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
-    else if (code != ONWARD_OK && code != ONWARD_ERR_NOT_FOUND)
-        control_warn(ow, "%s", error.text);
-    control->status.checkpoint_step = step;
-    control->checkpoint_incarnation = control_checkpoint_incarnation(ow, step);
-}
-
 void control_decide(struct onward *ow, const struct change_report *reports, int count,
                     struct opening *opening, struct seat *seats)
 {
@@ -365,7 +349,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
         start_core(ow, count);
     if (!control->knows_checkpoints) { /* verifying reads it whole: once, not at each change */
         control->knows_checkpoints = true;
-        find_checkpoint(ow);
+        control_find_checkpoint(ow);
     }
     identify(control, reports, count, seats);
     lose_missing(ow, count, seats);
@@ -377,6 +361,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
     control->opened = (struct controller_action){0};
     if (!control->give_up)
         control_feed(ow, (struct controller_event){.type = EVENT_GATHERED});
+    control_refuse_to_start_over(ow);
     *opening = (struct opening){.magic = OPENING_MAGIC,
                                 .source = control->opened.source,
                                 .size = control->opened.size,
@@ -404,13 +389,6 @@ void control_opened(struct onward *ow, const struct seat *before, uint32_t befor
     control_tell_members(ow, before, before_count);
     control_tell_service(ow);
     control_write_status(ow, "running");
-}
-
-void control_checkpoint_bad(struct onward *ow, int64_t step)
-{
-    control_warn(ow, "the checkpoint of step %lld could not be read: %s", (long long)step,
-                 ow->error.text);
-    control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_BAD, .step = step});
 }
 
 int onward_control(struct onward *ow)

@@ -52,14 +52,17 @@ struct control {
     struct run_status status;
     struct checkpoint_array arrays[ONWARD_MAX_ARRAYS];
     uint32_t array_count;
-    struct checkpoint_shard *shards; /* of the checkpoint in flight, by rank */
-    struct control_slabs *slabs;     /* what those hold of sharded arrays */
-    uint32_t shard_count;            /* how many of both there is room for */
+    struct checkpoint_shard *shards;                 /* of the checkpoint in flight, by rank */
+    struct control_slabs *slabs;                     /* what those hold of sharded arrays */
+    uint32_t shard_count;                            /* how many of both there is room for */
+    struct run_metric shard_metrics[RUNDIR_METRICS]; /* that came with the one of rank 0 */
+    uint32_t shard_metric_count;
     int64_t shard_epoch;
     bool started;                   /* the core has had EVENT_START */
     bool knows_checkpoints;         /* the core was told what the run directory holds */
     int64_t checkpoint_incarnation; /* of the newest one then; 0: none */
-    int64_t known_step;             /* that the incarnation before had reached; 0: none */
+    uint32_t unusable_checkpoints;  /* that are there and failed to be read */
+    struct run_status before;       /* the last of the incarnation before; "" for its task: none */
     bool unsaved; /* the final state could not be written: the task must not complete */
     bool give_up; /* the next opening is an end */
     int end_code;
@@ -98,10 +101,8 @@ void control_tick(struct onward *ow);
 /* In an epoch change: reports of all members by rank of the candidate -> opening and seats. */
 void control_decide(struct onward *ow, const struct change_report *reports, int count,
                     struct opening *opening, struct seat *seats);
-/* All agreed, or the state could not be read from the checkpoint that the opening named. */
-/* before: the seats of the epoch before. */
+/* All agreed. before: the seats of the epoch before. */
 void control_opened(struct onward *ow, const struct seat *before, uint32_t before_count);
-void control_checkpoint_bad(struct onward *ow, int64_t step);
 
 /* spawn.c: count newcomers are to be started; their result comes later, in a change at once. */
 void control_order_spawn(struct onward *ow, uint32_t count);
@@ -146,6 +147,23 @@ void control_fill_seats(const struct onward *ow, const struct change_report *rep
                         struct seat *seats);
 /* An epoch opened: events of those who joined or were drained, and members.json. */
 void control_tell_members(struct onward *ow, const struct seat *before, uint32_t before_count);
+
+/* control_saved.c */
+/* Tells the core the newest checkpoint that can be used, and marks those that cannot. */
+void control_find_checkpoint(struct onward *ow);
+/* A worker could not read the checkpoint of this step: it is marked, and not used again. */
+void control_checkpoint_bad(struct onward *ow, int64_t step);
+/* Whether the newest step is in a committed checkpoint: then local copies are of no more use. */
+bool control_newest_is_saved(const struct onward *ow);
+/* After a decision: gives up where the initial values would be taken although there are
+ * checkpoints, none of them whole. */
+void control_refuse_to_start_over(struct onward *ow);
+
+/* control_interval.c */
+/* What the incarnation before had measured, and when the job is over, for the core's start. */
+void control_fill_start(const struct onward *ow, struct controller_event *start);
+/* How often checkpoints are taken, and why. */
+void control_fill_interval(const struct onward *ow, struct run_status *status);
 
 /* control_held.c: which local copies may be used. An incarnation, or 0: none may. */
 int64_t control_held_incarnation(const struct onward *ow, const struct change_report *reports,

@@ -34,6 +34,7 @@ void control_checkpoint_warning(void *ow, const char *text)
 static void fill_status(struct onward *ow, struct run_status *status)
 {
     const struct controller *core = ow->control->core;
+    control_fill_interval(ow, status);
     status->incarnation = ow->incarnation;
     status->epoch = controller_epoch(core);
     status->step = controller_best_step(core) > 0 ? controller_best_step(core) : 0;
@@ -43,7 +44,6 @@ static void fill_status(struct onward *ow, struct run_status *status)
     status->spares = controller_spare_count(core);
     status->draining = controller_draining_count(core);
     status->members = controller_member_count(core);
-    status->checkpoint_interval_s = (double)controller_checkpoint_interval_us(core) / 1e6;
     status->progress =
         status->step_count > 0 ? (double)status->step / (double)status->step_count : 1;
     status->eta_s = status->steps_per_s > 0
@@ -141,9 +141,10 @@ void control_end(struct onward *ow, int code, const char *text)
 
 static int give_up_code(uint8_t reason)
 {
-    return reason == GIVE_UP_TOO_FEW   ? ONWARD_ERR_TOO_FEW
-           : reason == GIVE_UP_STOPPED ? ONWARD_ERR_STOPPED
-                                       : ONWARD_ERR_GAVE_UP;
+    bool stops = reason == GIVE_UP_STOPPED || reason == GIVE_UP_END_TIME;
+    return reason == GIVE_UP_TOO_FEW ? ONWARD_ERR_TOO_FEW
+           : stops                   ? ONWARD_ERR_STOPPED
+                                     : ONWARD_ERR_GAVE_UP;
 }
 
 static void give_up(struct onward *ow, const struct controller_action *action)
@@ -153,6 +154,7 @@ static void give_up(struct onward *ow, const struct controller_action *action)
         [GIVE_UP_STOPPED] = "stopped as asked; it can be resumed",
         [GIVE_UP_NO_PROGRESS] = "no step was completed in several epochs in a row",
         [GIVE_UP_BUDGET] = "the budget of restarts is used up",
+        [GIVE_UP_END_TIME] = "stopped before the end of its time; it can be resumed",
         [GIVE_UP_NO_STATE] = "no whole copy of the state is left anywhere",
     };
     control_end(ow, give_up_code(action->reason), reasons[action->reason]);
@@ -184,6 +186,12 @@ static void note(struct onward *ow, const struct controller_action *action)
         snprintf(text, sizeof text,
                  "the checkpoint of step %lld failed, %u in a row; it is tried again later",
                  (long long)action->step, action->count);
+        break;
+    case NOTE_END_TIME:
+        snprintf(
+            text, sizeof text,
+            "%u s are left of the time of the job (--end-time): a checkpoint, and then the end",
+            action->count);
         break;
     case NOTE_NO_FINAL_CHECKPOINT:
         ow->control->unsaved = true;

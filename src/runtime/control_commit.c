@@ -46,6 +46,10 @@ void control_take_shard(struct onward *ow, const struct message *received, size_
     memcpy(list, received + 1, tail);
     *slabs = (struct control_slabs){message.slab_count, list};
     control->shards[member->rank] = message.shard;
+    if (member->rank == 0 && message.metric_count <= RUNDIR_METRICS) {
+        memcpy(control->shard_metrics, message.metrics, sizeof control->shard_metrics);
+        control->shard_metric_count = message.metric_count;
+    }
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_SHARD,
                                                .member = message.member,
                                                .step = message.step,
@@ -73,19 +77,47 @@ static int join_slabs(const struct control *control, struct checkpoint_slab **sl
     return ONWARD_OK;
 }
 
+/* The metric by which the best one is kept, as rank 0 saw it with its shard. */
+static struct checkpoint_metric best_metric(const struct onward *ow)
+{
+    const struct control *control = ow->control;
+    struct checkpoint_metric metric = {.name = ""};
+    struct checkpoint_best best;
+    if (!checkpoint_parse_best(ow->options.checkpoint_keep_best, &best))
+        return metric;
+    for (uint32_t i = 0; i < control->shard_metric_count; i++)
+        if (strcmp(control->shard_metrics[i].name, best.metric) == 0) {
+            memcpy(metric.name, best.metric, sizeof metric.name);
+            metric.value = control->shard_metrics[i].value;
+        }
+    return metric;
+}
+
+static void remove_old_checkpoints(struct onward *ow)
+{
+    struct error error;
+    struct checkpoint_keep keep = {.newest = (uint32_t)ow->options.checkpoint_keep,
+                                   .every = ow->options.checkpoint_keep_every};
+    if (!checkpoint_parse_best(ow->options.checkpoint_keep_best, &keep.best))
+        keep.best.metric[0] = '\0';
+    if (checkpoint_retain(ow->run, &keep, &error) != ONWARD_OK)
+        control_warn(ow, "old checkpoints: %s", error.text);
+}
+
 static int write_master(struct onward *ow, int64_t step, struct error *error)
 {
     struct control *control = ow->control;
     struct checkpoint_id id = state_checkpoint_id(ow, controller_epoch(control->core), step);
+    struct checkpoint_metric metric = best_metric(ow);
     struct checkpoint_slab *slabs = NULL;
     uint32_t count = 0;
     int code = rundir_check_fence(control->rundir, error);
     if (code == ONWARD_OK)
         code = join_slabs(control, &slabs, &count, error);
     if (code == ONWARD_OK)
-        code = checkpoint_commit_slabs(ow->run, &id, control->arrays, control->array_count,
-                                       control->shards, controller_worker_count(control->core),
-                                       slabs, count, error);
+        code = checkpoint_commit_with_metric(
+            ow->run, &id, &metric, control->arrays, control->array_count, control->shards,
+            controller_worker_count(control->core), slabs, count, error);
     free(slabs);
     return code;
 }
@@ -105,8 +137,7 @@ void control_commit(struct onward *ow, int64_t step)
         event.type = EVENT_CHECKPOINT_FAILED;
     } else {
         control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
-        if (checkpoint_retain(ow->run, (uint32_t)ow->options.checkpoint_keep, &error) != ONWARD_OK)
-            control_warn(ow, "old checkpoints: %s", error.text);
+        remove_old_checkpoints(ow);
     }
     control_feed(ow, event);
 }

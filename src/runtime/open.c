@@ -90,11 +90,6 @@ static void init_status(struct onward *ow, struct control *control)
     struct run_status *status = &control->status;
     snprintf(status->task, sizeof status->task, "%s", ow->options.task);
     snprintf(status->host, sizeof status->host, "%s", ow->host);
-    snprintf(status->checkpoint_reason, sizeof status->checkpoint_reason, "%s",
-             ow->options.checkpoint_auto        ? "Young/Daly, from cost and failures"
-             : ow->options.checkpoint_s > 0     ? "--checkpoint in seconds"
-             : ow->options.checkpoint_steps > 0 ? "--checkpoint in steps"
-                                                : "at the end only");
     status->pid = getpid();
     status->exit_code = -1;
     status->checkpoint_step = -1;
@@ -140,16 +135,6 @@ static int number_run(struct onward *ow)
     return ONWARD_OK;
 }
 
-/* What the incarnation before had reached when it last said so. Where nothing is left of that
- * state, the steps are done again, and the event log has to tell how many. */
-static int64_t read_known_step(const struct control *control)
-{
-    struct run_status before;
-    if (rundir_read_status(control->rundir, &before, NULL) != ONWARD_OK || before.step < 0)
-        return 0;
-    return before.step;
-}
-
 int control_create(struct onward *ow)
 {
     const char *incarnation = getenv("ONWARD_INCARNATION"); /* of a launcher */
@@ -162,7 +147,8 @@ int control_create(struct onward *ow)
     code = number_run(ow);
     if (code != ONWARD_OK)
         return code;
-    ow->control->known_step = read_known_step(ow->control);
+    if (rundir_read_status(ow->control->rundir, &ow->control->before, NULL) != ONWARD_OK)
+        ow->control->before = (struct run_status){.task = ""};
     control_event(ow, "start",
                   json_pack("{s:s, s:i, s:s}", "program", ow->options.program, "members",
                             transport_size(ow->transport), "inject", ow->options.inject));
@@ -186,7 +172,9 @@ int control_take_over(struct onward *ow)
     control->array_count = ow->array_count;
     /* The bytes are from before the opening was agreed to; it was, or this member had none. */
     control_feed(ow, (struct controller_event){.type = EVENT_OPENED, .epoch = ow->role.epoch});
-    control_feed(ow, (struct controller_event){.type = EVENT_START, .member = ow->member});
+    struct controller_event start = {.type = EVENT_START, .member = ow->member};
+    control_fill_start(ow, &start);
+    control_feed(ow, start);
     struct run_completion completion;
     bool complete = false;
     rundir_read_completion(control->rundir, &completion, &complete, NULL);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint.h"
 #include "options.h"
 
 enum { DEFAULT_KEEP = 3, DEFAULT_REFORM_LIMIT_S = 30 };
@@ -68,8 +69,28 @@ static bool parse_replace(const char *text, enum onward_replace *replace)
     return false;
 }
 
+/* Seconds since 1970; what is absent or empty changes nothing. */
+static bool read_end_time(const char *text, double *end_time_s)
+{
+    char *end;
+    if (!text || !*text)
+        return true;
+    *end_time_s = strtod(text, &end);
+    return end != text && *end == '\0' && *end_time_s >= 0;
+}
+
+static bool is_best(const char *text)
+{
+    struct checkpoint_best best;
+    return !text || !*text || checkpoint_parse_best(text, &best);
+}
+
 static const char *expected_of(const char *name)
 {
+    if (strcmp(name, "ONWARD_END_TIME") == 0)
+        return "seconds since 1970";
+    if (strcmp(name, "ONWARD_CHECKPOINT_KEEP_BEST") == 0)
+        return "NAME:min or NAME:max";
     return strcmp(name, "ONWARD_CHECKPOINT") == 0 ? "auto, a number of steps, or seconds as in 30s"
            : strcmp(name, "ONWARD_REPLACE") == 0  ? "none, spare or spawn"
                                                   : "a whole number";
@@ -82,6 +103,12 @@ static const char *read_environment(struct onward_options *options)
     int_from("ONWARD_MAX_WORKERS", &options->max_workers, &bad);
     int_from("ONWARD_SPARES", &options->spare_count, &bad);
     int_from("ONWARD_CHECKPOINT_KEEP", &options->checkpoint_keep, &bad);
+    number_from("ONWARD_CHECKPOINT_KEEP_EVERY", &options->checkpoint_keep_every, &bad);
+    if (!read_end_time(getenv("ONWARD_END_TIME"), &options->end_time_s))
+        bad = "ONWARD_END_TIME";
+    options->checkpoint_keep_best = getenv("ONWARD_CHECKPOINT_KEEP_BEST");
+    if (!is_best(options->checkpoint_keep_best))
+        bad = "ONWARD_CHECKPOINT_KEEP_BEST";
     if (checkpoint && *checkpoint && !parse_checkpoint(checkpoint, options))
         bad = "ONWARD_CHECKPOINT";
     options->hosts = getenv("ONWARD_HOSTS");
@@ -141,10 +168,15 @@ int options_check(struct onward_options *options, struct error *error)
     if (options->subtask_count == 0)
         return error_set(error, ONWARD_ERR_ARGUMENT, "subtask_count is 0, expected at least 1");
     if (options->step_count < 0 || options->min_workers < 1 || options->spare_count < 0 ||
-        options->checkpoint_keep < 1 || !(options->reform_limit_s > 0))
+        options->checkpoint_keep < 1 || options->checkpoint_keep_every < 0 ||
+        !(options->reform_limit_s > 0))
         return error_set(error, ONWARD_ERR_ARGUMENT,
                          "options: expected step_count >= 0, min_workers >= 1, spare_count >= 0, "
-                         "checkpoint_keep >= 1, reform_limit_s > 0");
+                         "checkpoint_keep >= 1, checkpoint_keep_every >= 0, reform_limit_s > 0");
+    if (!is_best(options->checkpoint_keep_best))
+        return error_set(error, ONWARD_ERR_ARGUMENT,
+                         "checkpoint_keep_best is %s, expected NAME:min or NAME:max",
+                         options->checkpoint_keep_best);
     if (options->max_workers > 0 && options->max_workers < options->min_workers)
         return error_set(error, ONWARD_ERR_INPUT, "at most %d workers but at least %d were asked",
                          options->max_workers, options->min_workers);
@@ -166,8 +198,9 @@ int options_own(struct onward_options *options, struct error *error)
     options->inject = copy(options->inject);
     options->program = copy(options->program);
     options->hosts = copy(options->hosts);
-    if (!options->hosts || !options->task || !options->directory || !options->local_directory ||
-        !options->inject || !options->program) {
+    options->checkpoint_keep_best = copy(options->checkpoint_keep_best);
+    if (!options->hosts || !options->checkpoint_keep_best || !options->task ||
+        !options->directory || !options->local_directory || !options->inject || !options->program) {
         options_release(options);
         return error_set(error, ONWARD_ERR_MEMORY, "no memory for the options");
     }
@@ -182,8 +215,9 @@ void options_release(struct onward_options *options)
     free((char *)options->inject);
     free((char *)options->program);
     free((char *)options->hosts);
+    free((char *)options->checkpoint_keep_best);
     options->task = options->directory = options->local_directory = NULL;
-    options->inject = options->program = options->hosts = NULL;
+    options->inject = options->program = options->hosts = options->checkpoint_keep_best = NULL;
 }
 
 struct controller_policy options_policy(const struct onward_options *options)

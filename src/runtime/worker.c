@@ -25,14 +25,19 @@ void worker_send(struct onward *ow, struct message *message)
     send_bytes(ow, message, sizeof *message);
 }
 
+static void add_metrics(const struct onward *ow, struct message *message)
+{
+    if (ow->role.rank != 0)
+        return;
+    message->metric_count = ow->metric_count;
+    memcpy(message->metrics, ow->metrics, sizeof message->metrics);
+}
+
 void worker_report(struct onward *ow)
 {
     struct message report = {.kind = MESSAGE_REPORT, .step = ow->complete_step};
     report.stall_s = ow->stall_s;
-    if (ow->role.rank == 0) {
-        report.metric_count = ow->metric_count;
-        memcpy(report.metrics, ow->metrics, sizeof report.metrics);
-    }
+    add_metrics(ow, &report);
     worker_send(ow, &report);
     ow->stall_s = -1;
     ow->report_ns = clock_ns() + REPORT_NS;
@@ -147,6 +152,7 @@ void worker_checkpoint(struct onward *ow)
     if (ow->checkpoint_step < 0 || ow->checkpoint_step > ow->complete_step)
         return;
     struct message message = {.kind = MESSAGE_MISSED, .step = ow->checkpoint_step};
+    add_metrics(ow, &message);
     if (ow->checkpoint_step == ow->complete_step) {
         struct checkpoint_id id = state_checkpoint_id(ow, ow->role.epoch, ow->complete_step);
         struct error error = {0};

@@ -31,6 +31,11 @@ int checkpoint_master_path(char *path, const char *run, int64_t step, struct err
     return step_path(path, run, step, ".h5", error);
 }
 
+int checkpoint_mark_path(char *path, const char *run, int64_t step, struct error *error)
+{
+    return step_path(path, run, step, ".failed", error);
+}
+
 int checkpoint_shards_path(char *path, const char *run, int64_t step, struct error *error)
 {
     return step_path(path, run, step, ".shards", error);

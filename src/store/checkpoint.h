@@ -4,6 +4,8 @@
  *     RUN/ckpt/step-00000120.shards/r003-of-004.i0002.e0007.h5
  *                                                  what worker 3 of 4 wrote in epoch 7 of
  *                                                  incarnation 2
+ *     RUN/ckpt/step-00000120.failed                it failed to be restored: passed over from now
+ *                                                  on (checkpoint_mark.c)
  *
  * Of a replicated array worker `rank` of `size` writes rows [first, first+count) of dimension 0,
  * split by the rule of lineup_split, in 64 bits (checkpoint_rows); of a sharded one the hyperslabs
@@ -12,12 +14,13 @@
  * checkpoint is there when its master is there; it is whole when every shard has the size and
  * checksum that the master names. The master's attributes are format_version, task, epoch,
  * incarnation, step, time, onward_version; shard_names, shard_bytes, shard_xxh128 (one element a
- * shard, in order of rank); array_count, array_names, and array_shapes (ten numbers an array: enum
- * onward_type, number of dimensions, eight extents); with sharded arrays also slab_table (34
- * numbers a hyperslab: array, shard, then eight of each of start, stride, count, block). A dataset
- * may have DIMENSION_LABELS and units. The master's own length and checksum are in its first 512
- * bytes, a user block that HDF5 readers skip. Shard paths in the master are relative, so that a run
- * directory can be moved. Serial HDF5 only. */
+ * shard, in order of rank); where a metric says which is the best, metric and metric_value;
+ * array_count, array_names, and array_shapes (ten numbers an array: enum onward_type, number of
+ * dimensions, eight extents); with sharded arrays also slab_table (34 numbers a hyperslab: array,
+ * shard, then eight of each of start, stride, count, block). A dataset may have DIMENSION_LABELS
+ * and units. The master's own length and checksum are in its first 512 bytes, a user block that
+ * HDF5 readers skip. Shard paths in the master are relative, so that a run directory can be moved.
+ * Serial HDF5 only. */
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
 
@@ -37,7 +40,8 @@ enum {
     CHECKPOINT_MAX_SHARDS = 65536,
     CHECKPOINT_MAX_SLABS = 1 << 20, /* of all shards */
     CHECKPOINT_SHARD_BYTES = 64,    /* of a shard's file name, with NUL */
-    CHECKPOINT_SUM_BYTES = 33       /* xxHash128 in hexadecimal, with NUL */
+    CHECKPOINT_SUM_BYTES = 33,      /* xxHash128 in hexadecimal, with NUL */
+    CHECKPOINT_METRIC_BYTES = 32    /* of a metric's name, with NUL */
 };
 
 struct checkpoint_array {
@@ -65,6 +69,12 @@ struct checkpoint_id {
     int64_t incarnation, epoch, step;
 };
 
+/* Of the program at the step of a checkpoint, by which the best one is known. */
+struct checkpoint_metric {
+    char name[CHECKPOINT_METRIC_BYTES]; /* "": none */
+    double value;
+};
+
 struct checkpoint_shard {
     char file[CHECKPOINT_SHARD_BYTES];
     uint64_t bytes;
@@ -74,10 +84,12 @@ struct checkpoint_shard {
 struct checkpoint_entry {
     struct checkpoint_id id;
     char time[40];
+    struct checkpoint_metric metric;
     uint32_t shard_count;
     uint64_t bytes; /* of all shards */
-    bool whole;     /* sizes fit (a quick look; checkpoint_verify reads the checksums) */
-    bool readable;  /* the master itself could be read; if not, `problem` says why */
+    bool whole; /* sizes fit (a quick look; checkpoint_verify reads the checksums), and no mark */
+    bool readable; /* the master itself could be read; if not, `problem` says why */
+    bool failed;   /* it is marked: it failed to be restored before; `problem` says why */
     char problem[256];
 };
 
@@ -107,6 +119,14 @@ int checkpoint_commit_slabs(const char *run, const struct checkpoint_id *id,
                             const struct checkpoint_slab *slabs, uint32_t slab_count,
                             struct error *error);
 
+/* The same, with a metric (NULL: none) that goes into the master. */
+int checkpoint_commit_with_metric(const char *run, const struct checkpoint_id *id,
+                                  const struct checkpoint_metric *metric,
+                                  const struct checkpoint_array *arrays, uint32_t array_count,
+                                  const struct checkpoint_shard *shards, uint32_t size,
+                                  const struct checkpoint_slab *slabs, uint32_t slab_count,
+                                  struct error *error);
+
 /* Masters in the run directory, newest step first; *entries is the caller's to free(). */
 int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *count,
                     struct error *error);
@@ -115,11 +135,26 @@ int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *
  * task NULL: of any task. */
 int checkpoint_verify(const char *run, int64_t step, const char *task, struct error *error);
 
-/* The newest step whose checkpoint verifies; -1: none. For each newer one that does not, `warn`
- * (may be NULL) is called with the reason. */
+/* The newest step whose checkpoint verifies and is not marked; -1: none. For each newer one that
+ * is passed over, `warn` (may be NULL) is called with the reason. */
 int checkpoint_newest(const char *run, const char *task, int64_t *step,
                       void (*warn)(void *context, const char *text), void *context,
                       struct error *error);
+
+/* As checkpoint_newest, and marks those that are found damaged, so that they are not read through
+ * at each start. *passed_over: how many there are that cannot be used. For the owner of the task.
+ */
+int checkpoint_find(const char *run, const char *task, int64_t *step, uint32_t *passed_over,
+                    void (*warn)(void *context, const char *text), void *context,
+                    struct error *error);
+
+/* Marks the checkpoint of this step as one that failed to be restored, with the reason. It holds
+ * until another one is committed for the step, or the mark is cleared. */
+int checkpoint_mark_failed(const char *run, int64_t step, const char *text, struct error *error);
+/* text (may hold text_bytes): why. */
+bool checkpoint_is_marked(const char *run, int64_t step, char *text, size_t text_bytes);
+/* None is no error. */
+int checkpoint_clear_mark(const char *run, int64_t step, struct error *error);
 
 /* What arrays it holds (data NULL); *arrays is the caller's to free(). */
 int checkpoint_describe(const char *run, int64_t step, struct checkpoint_array **arrays,
@@ -141,10 +176,31 @@ int checkpoint_sum(const char *run, int64_t step,
                    void (*line)(void *context, const char *sum, const char *name), void *context,
                    struct error *error);
 
-/* Removes one checkpoint: the master first, then its shards. */
+/* Writes the whole of one checkpoint to one plain HDF5 file, atomically. A file that is there is
+ * ONWARD_ERR_INPUT unless it is to be replaced. Needs no memory for the arrays. */
+int checkpoint_export(const char *run, int64_t step, const char *path, bool replace,
+                      struct error *error);
+
+/* Removes one checkpoint: the master first, then its mark and its shards. */
 int checkpoint_remove(const char *run, int64_t step, struct error *error);
-/* Keeps the newest `keep` committed ones, and sweeps shards and temporary files of steps below the
- * newest committed one that no master needs. Never removes the newest. */
-int checkpoint_retain(const char *run, uint32_t keep, struct error *error);
+
+/* Which checkpoint is the best. */
+struct checkpoint_best {
+    char metric[CHECKPOINT_METRIC_BYTES]; /* "": none is */
+    bool highest;                         /* else the lowest value */
+};
+/* From NAME:min or NAME:max; false when it is neither. */
+bool checkpoint_parse_best(const char *text, struct checkpoint_best *best);
+
+/* Which whole checkpoints stay: each that one of these rules names. */
+struct checkpoint_keep {
+    uint32_t newest; /* so many, at least 1 */
+    int64_t every;   /* steps that are a multiple of it; 0: no such rule */
+    struct checkpoint_best best;
+};
+/* Removes the others, and sweeps shards, temporary files and marks of steps below the newest
+ * committed one that no master needs. Never removes the newest whole one, nor, as long as fewer
+ * than keep->newest whole ones are newer, one that is not whole. */
+int checkpoint_retain(const char *run, const struct checkpoint_keep *keep, struct error *error);
 
 #endif

@@ -276,6 +276,14 @@ static int put_id(hid_t file, const struct checkpoint_id *id, struct error *erro
     return code;
 }
 
+static int put_metric(hid_t file, const struct checkpoint_metric *metric, struct error *error)
+{
+    if (!metric || !metric->name[0])
+        return ONWARD_OK;
+    int code = h5_put_text(file, "metric", metric->name, error);
+    return code == ONWARD_OK ? h5_put_double(file, "metric_value", metric->value, error) : code;
+}
+
 /* Each shard must be there, with its size, and be named once. */
 static int check_shards(const char *run, const struct checkpoint_id *id,
                         const struct checkpoint_shard *shards, uint32_t size, struct error *error)
@@ -335,11 +343,12 @@ static int fill_master(struct image *image, const struct contents *contents, str
     return code;
 }
 
-int checkpoint_commit_slabs(const char *run, const struct checkpoint_id *id,
-                            const struct checkpoint_array *arrays, uint32_t array_count,
-                            const struct checkpoint_shard *shards, uint32_t size,
-                            const struct checkpoint_slab *slabs, uint32_t slab_count,
-                            struct error *error)
+int checkpoint_commit_with_metric(const char *run, const struct checkpoint_id *id,
+                                  const struct checkpoint_metric *metric,
+                                  const struct checkpoint_array *arrays, uint32_t array_count,
+                                  const struct checkpoint_shard *shards, uint32_t size,
+                                  const struct checkpoint_slab *slabs, uint32_t slab_count,
+                                  struct error *error)
 {
     H5_QUIET;
     char path[PATH_MAX];
@@ -360,9 +369,21 @@ int checkpoint_commit_slabs(const char *run, const struct checkpoint_id *id,
         return code;
     code = fill_master(&image, &contents, error);
     if (code == ONWARD_OK)
+        code = put_metric(image.file, metric, error);
+    if (code == ONWARD_OK)
         code = image_save(&image, path, NULL, NULL, error);
     image_close(&image);
     return code;
+}
+
+int checkpoint_commit_slabs(const char *run, const struct checkpoint_id *id,
+                            const struct checkpoint_array *arrays, uint32_t array_count,
+                            const struct checkpoint_shard *shards, uint32_t size,
+                            const struct checkpoint_slab *slabs, uint32_t slab_count,
+                            struct error *error)
+{
+    return checkpoint_commit_with_metric(run, id, NULL, arrays, array_count, shards, size, slabs,
+                                         slab_count, error);
 }
 
 int checkpoint_commit(const char *run, const struct checkpoint_id *id,

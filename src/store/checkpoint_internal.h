@@ -12,10 +12,11 @@ enum {
     CHECKPOINT_SLAB_NUMBERS = 2 + 4 * CHECKPOINT_MAX_DIMS
 };
 
-/* RUN/ckpt, RUN/ckpt/step-N.h5, RUN/ckpt/step-N.shards and RUN/ckpt/step-N.shards/FILE; paths have
- * room for PATH_MAX bytes. */
+/* RUN/ckpt, RUN/ckpt/step-N.h5, RUN/ckpt/step-N.failed, RUN/ckpt/step-N.shards and
+ * RUN/ckpt/step-N.shards/FILE; paths have room for PATH_MAX bytes. */
 int checkpoint_directory(char *path, const char *run, struct error *error);
 int checkpoint_master_path(char *path, const char *run, int64_t step, struct error *error);
+int checkpoint_mark_path(char *path, const char *run, int64_t step, struct error *error);
 int checkpoint_shards_path(char *path, const char *run, int64_t step, struct error *error);
 int checkpoint_shard_path(char *path, const char *run, int64_t step, const char *file,
                           struct error *error);
@@ -36,6 +37,7 @@ uint64_t checkpoint_row_bytes(const struct checkpoint_array *array);
 struct checkpoint_master {
     struct checkpoint_id id;
     char time[40];
+    struct checkpoint_metric metric;
     uint32_t shard_count;
     struct checkpoint_shard *shards; /* in order of rank */
     uint32_t array_count;

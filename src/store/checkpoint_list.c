@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,12 +112,15 @@ static void look_at(const char *run, int64_t step, struct checkpoint_entry *entr
     entry->readable = true;
     entry->id = master.id;
     memcpy(entry->time, master.time, sizeof entry->time);
+    entry->metric = master.metric;
     entry->shard_count = master.shard_count;
     for (uint32_t i = 0; i < master.shard_count; i++)
         entry->bytes += master.shards[i].bytes;
     entry->whole = sizes_fit(run, &master);
     if (!entry->whole)
         snprintf(entry->problem, sizeof entry->problem, "a shard is missing or has another size");
+    entry->failed = checkpoint_is_marked(run, step, entry->problem, sizeof entry->problem);
+    entry->whole &= !entry->failed;
     checkpoint_master_clear(&master);
 }
 
@@ -162,18 +166,35 @@ static int warn_unfinished(const char *run, int64_t newest,
     return ONWARD_OK;
 }
 
-int checkpoint_newest(const char *run, const char *task, int64_t *step,
-                      void (*warn)(void *context, const char *text), void *context,
-                      struct error *error)
+/* Whether the checkpoint can be used: OK, or why not. One that is marked is not even read. */
+static int judge(const char *run, int64_t step, const char *task, bool marks, struct error *problem)
+{
+    char path[PATH_MAX], why[ERROR_TEXT_BYTES];
+    int code = checkpoint_master_path(path, run, step, problem);
+    if (code == ONWARD_OK && checkpoint_is_marked(run, step, why, sizeof why))
+        return error_set(problem, ONWARD_ERR_CORRUPT,
+                         "%.300s: %.500s; `onward ckpt verify' clears that if it is whole", path,
+                         why);
+    if (code == ONWARD_OK)
+        code = checkpoint_verify(run, step, task, problem);
+    if (code == ONWARD_ERR_CORRUPT && marks) /* where it cannot be marked it is read again */
+        checkpoint_mark_failed(run, step, problem->text, NULL);
+    return code;
+}
+
+static int find(const char *run, const char *task, bool marks, int64_t *step, uint32_t *passed_over,
+                void (*warn)(void *context, const char *text), void *context, struct error *error)
 {
     struct step_list list;
     int64_t newest = -1;
     int code = scan(run, ".h5", &list, error);
     if (code != ONWARD_OK)
         return code;
+    *passed_over = 0;
     for (size_t i = 0; i < list.count && newest < 0 && code == ONWARD_OK; i++) {
         struct error problem = {0};
-        int found = checkpoint_verify(run, list.steps[i], task, &problem);
+        int found = judge(run, list.steps[i], task, marks, &problem);
+        *passed_over += found != ONWARD_OK;
         if (found == ONWARD_OK)
             newest = list.steps[i];
         else if (found == ONWARD_ERR_MEMORY)
@@ -187,6 +208,21 @@ int checkpoint_newest(const char *run, const char *task, int64_t *step,
     if (code == ONWARD_OK)
         *step = newest;
     return code;
+}
+
+int checkpoint_newest(const char *run, const char *task, int64_t *step,
+                      void (*warn)(void *context, const char *text), void *context,
+                      struct error *error)
+{
+    uint32_t passed_over;
+    return find(run, task, false, step, &passed_over, warn, context, error);
+}
+
+int checkpoint_find(const char *run, const char *task, int64_t *step, uint32_t *passed_over,
+                    void (*warn)(void *context, const char *text), void *context,
+                    struct error *error)
+{
+    return find(run, task, true, step, passed_over, warn, context, error);
 }
 
 static bool is_needed(const struct checkpoint_master *master, const char *file)
@@ -242,6 +278,8 @@ int checkpoint_remove(const char *run, int64_t step, struct error *error)
                                "%s: cannot remove", path);
     code = sync_checkpoints(run, error);
     if (code == ONWARD_OK)
+        code = checkpoint_clear_mark(run, step, error);
+    if (code == ONWARD_OK)
         code = checkpoint_shards_path(path, run, step, error);
     return code != ONWARD_OK ? code : sweep_shards(path, NULL, error);
 }
@@ -263,8 +301,19 @@ static int sweep_step(const char *run, int64_t step, struct error *error)
     return code;
 }
 
-/* Temporary masters of steps below `newest`: their writer is gone. */
-static int sweep_temporaries(const char *run, int64_t newest, struct error *error)
+/* Whether a file of RUN/ckpt serves nobody any more: a temporary file of a step below `newest`,
+ * whose writer is gone, or a mark that means no checkpoint. */
+static bool is_left_over(const char *run, const char *name, int64_t newest)
+{
+    char why[ERROR_TEXT_BYTES];
+    int64_t step = 0;
+    if (parse_name(name, ".failed", &step))
+        return !checkpoint_is_marked(run, step, why, sizeof why);
+    return (strstr(name, ".h5.tmp-") || strstr(name, ".failed.tmp-")) &&
+           parse_name(name, NULL, &step) && step < newest;
+}
+
+static int sweep_left_over(const char *run, int64_t newest, struct error *error)
 {
     char path[PATH_MAX];
     int code = checkpoint_directory(path, run, error);
@@ -275,9 +324,8 @@ static int sweep_temporaries(const char *run, int64_t newest, struct error *erro
         return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
     const struct dirent *entry = NULL;
     while (code == ONWARD_OK && (entry = readdir(directory)) != NULL) {
-        int64_t step = 0;
-        if (strstr(entry->d_name, ".h5.tmp-") && parse_name(entry->d_name, NULL, &step) &&
-            step < newest && unlinkat(dirfd(directory), entry->d_name, 0) != 0 && errno != ENOENT)
+        if (is_left_over(run, entry->d_name, newest) &&
+            unlinkat(dirfd(directory), entry->d_name, 0) != 0 && errno != ENOENT)
             code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s/%s: cannot remove", path,
                                    entry->d_name);
     }
@@ -295,26 +343,61 @@ static int sweep(const char *run, int64_t newest, struct error *error)
         if (list.steps[i] < newest)
             code = sweep_step(run, list.steps[i], error);
     free(list.steps);
-    return code == ONWARD_OK ? sweep_temporaries(run, newest, error) : code;
+    return code == ONWARD_OK ? sweep_left_over(run, newest, error) : code;
 }
 
-int checkpoint_retain(const char *run, uint32_t keep, struct error *error)
+bool checkpoint_parse_best(const char *text, struct checkpoint_best *best)
+{
+    const char *colon = strrchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : 0;
+    if (length == 0 || length >= sizeof best->metric)
+        return false;
+    *best = (struct checkpoint_best){.highest = strcmp(colon, ":max") == 0};
+    memcpy(best->metric, text, length);
+    return best->highest || strcmp(colon, ":min") == 0;
+}
+
+/* NULL when no whole one has the metric. Of equals the newest. */
+static const struct checkpoint_entry *find_best(const struct checkpoint_entry *entries,
+                                                size_t count, const struct checkpoint_best *best)
+{
+    const struct checkpoint_entry *found = NULL;
+    for (size_t i = 0; i < count && best->metric[0]; i++) {
+        double value = entries[i].metric.value;
+        if (!entries[i].whole || !isfinite(value) ||
+            strcmp(entries[i].metric.name, best->metric) != 0)
+            continue;
+        if (!found || (best->highest ? value > found->metric.value : value < found->metric.value))
+            found = &entries[i];
+    }
+    return found;
+}
+
+/* newer: how many whole ones are newer. Only whole ones count: a damaged one must not push out the
+ * last good one. */
+static bool is_kept(const struct checkpoint_entry *entry, const struct checkpoint_keep *keep,
+                    const struct checkpoint_entry *best, uint32_t newer)
+{
+    if (newer == 0 || newer < keep->newest || entry == best)
+        return true;
+    return entry->whole && keep->every > 0 && entry->id.step % keep->every == 0;
+}
+
+int checkpoint_retain(const char *run, const struct checkpoint_keep *keep, struct error *error)
 {
     H5_QUIET;
     struct checkpoint_entry *entries = NULL;
     size_t count = 0;
-    uint32_t kept = 0;
+    uint32_t newer = 0;
     int64_t newest = -1;
     int code = checkpoint_list(run, &entries, &count, error);
     if (code != ONWARD_OK)
         return code;
+    const struct checkpoint_entry *best = find_best(entries, count, &keep->best);
     for (size_t i = 0; i < count && code == ONWARD_OK; i++) {
-        /* Only whole ones count: a damaged one must not push out the last good one. */
-        if (kept > 0 && kept >= keep)
+        if (!is_kept(&entries[i], keep, best, newer))
             code = checkpoint_remove(run, entries[i].id.step, error);
-        else if (entries[i].whole)
-            kept++;
-        if (entries[i].whole && newest < 0)
+        if (entries[i].whole && newer++ == 0)
             newest = entries[i].id.step;
     }
     free(entries);

@@ -31,6 +31,11 @@ static int load_id(hid_t file, const char *path, struct checkpoint_master *maste
         code = h5_get_int(file, "epoch", path, &id->epoch, error);
     if (code == ONWARD_OK)
         code = h5_get_int(file, "incarnation", path, &id->incarnation, error);
+    struct checkpoint_metric *metric = &master->metric;
+    if (code == ONWARD_OK && H5Aexists(file, "metric") > 0)
+        code = h5_get_text(file, "metric", path, metric->name, sizeof metric->name, error);
+    if (code == ONWARD_OK && metric->name[0])
+        code = h5_get_double(file, "metric_value", path, &metric->value, error);
     return code;
 }
 

@@ -45,13 +45,15 @@ struct task_record {
     int64_t step_count;     /* -1 until the program said it */
     char *checkpoint;       /* auto, N or Ts */
     uint32_t checkpoint_keep;
-    char *hosts;     /* NAME[:SLOTS],... ; empty: this machine */
-    char *agent;     /* what runs a command on another host */
-    char *local_dir; /* absolute; where each host keeps its own copies */
-    char *replace;   /* none spare spawn */
-    double wait_s;   /* how long to wait for hosts when there are too few */
-    char *created;   /* RFC 3339 */
-    char *version;   /* of onward */
+    int64_t checkpoint_keep_every;
+    char *checkpoint_keep_best; /* NAME:min or NAME:max; "" or NULL: none */
+    char *hosts;                /* NAME[:SLOTS],... ; empty: this machine */
+    char *agent;                /* what runs a command on another host */
+    char *local_dir;            /* absolute; where each host keeps its own copies */
+    char *replace;              /* none spare spawn */
+    double wait_s;              /* how long to wait for hosts when there are too few */
+    char *created;              /* RFC 3339 */
+    char *version;              /* of onward */
 };
 
 /* Is it a task ID? error says what is wrong and what was expected. */
@@ -106,7 +108,11 @@ struct run_status {
     double eta_s;                 /* below 0: not known */
     double steps_per_s;           /* recent */
     double checkpoint_interval_s; /* 0: not by time */
-    char checkpoint_reason[96];   /* why that interval */
+    char checkpoint_reason[160];  /* why that interval */
+    double checkpoint_cost_s;     /* what one holds up the training; 0: none was measured */
+    uint32_t failures;            /* that changed the lineup, in observed_s, all incarnations */
+    double observed_s;
+    double stop_in_s;             /* until the stop before the job's time is over; below 0: never */
     char host[RUNDIR_HOST_BYTES]; /* of the controller */
     int64_t pid;                  /* of the controller */
     int64_t exit_code;            /* -1 while it runs; else what the launcher is to exit with */

@@ -28,7 +28,7 @@ static json_t *encode_status(const struct run_status *status, const char *time)
 {
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
-        "s:s, "
+        "s:s, s:o, s:I, s:o, s:o, "
         "s:s, s:I, s:I, s:s, s:o}",
         "task", status->task, "state", status->state, "time", time, "incarnation",
         (json_int_t)status->incarnation, "epoch", (json_int_t)status->epoch, "step",
@@ -38,7 +38,10 @@ static json_t *encode_status(const struct run_status *status, const char *time)
         "losses", (int)status->losses, "progress", json_number_or_null(status->progress), "eta_s",
         json_number_or_null(status->eta_s), "steps_per_s", json_number_or_null(status->steps_per_s),
         "checkpoint_interval_s", json_number_or_null(status->checkpoint_interval_s),
-        "checkpoint_reason", status->checkpoint_reason, "host", status->host, "pid",
+        "checkpoint_reason", status->checkpoint_reason, "checkpoint_cost_s",
+        json_number_or_null(status->checkpoint_cost_s), "failures", (json_int_t)status->failures,
+        "observed_s", json_number_or_null(status->observed_s), "stop_in_s",
+        json_number_or_null(status->stop_in_s), "host", status->host, "pid",
         (json_int_t)status->pid, "exit_code", (json_int_t)status->exit_code, "text", status->text,
         "metrics", encode_metrics(status));
 }
@@ -90,13 +93,13 @@ static void decode_texts(const json_t *root, struct run_status *status)
 static int decode_status(json_t *root, struct run_status *status, json_error_t *problem)
 {
     json_int_t incarnation, epoch, step, step_count, checkpoint_step, pid, exit_code;
-    int workers, spares, draining = 0, members, losses;
+    int workers, spares, draining = 0, members, losses, failures = 0;
     if (json_unpack_ex(root, problem, 0,
-                       "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s?i, s:i, s:i}",
+                       "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s?i, s:i, s:i, s?i}",
                        "incarnation", &incarnation, "epoch", &epoch, "step", &step, "step_count",
                        &step_count, "checkpoint_step", &checkpoint_step, "pid", &pid, "exit_code",
                        &exit_code, "workers", &workers, "spares", &spares, "draining", &draining,
-                       "members", &members, "losses", &losses) != 0)
+                       "members", &members, "losses", &losses, "failures", &failures) != 0)
         return -1;
     *status = (struct run_status){
         .incarnation = incarnation,
@@ -111,10 +114,14 @@ static int decode_status(json_t *root, struct run_status *status, json_error_t *
         .draining = (uint32_t)draining,
         .members = (uint32_t)members,
         .losses = (uint32_t)losses,
+        .failures = failures > 0 ? (uint32_t)failures : 0,
         .progress = number_or_nan(json_object_get(root, "progress")),
         .eta_s = number_or_nan(json_object_get(root, "eta_s")),
         .steps_per_s = number_or_nan(json_object_get(root, "steps_per_s")),
         .checkpoint_interval_s = number_or_nan(json_object_get(root, "checkpoint_interval_s")),
+        .checkpoint_cost_s = number_or_nan(json_object_get(root, "checkpoint_cost_s")),
+        .observed_s = number_or_nan(json_object_get(root, "observed_s")),
+        .stop_in_s = number_or_nan(json_object_get(root, "stop_in_s")),
     };
     decode_texts(root, status);
     decode_metrics(json_object_get(root, "metrics"), status);

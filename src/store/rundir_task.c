@@ -35,6 +35,9 @@ static const cyaml_schema_field_t record_fields[] = {
     CYAML_FIELD_INT("step_count", CYAML_FLAG_DEFAULT, struct task_record, step_count),
     TEXT(checkpoint),
     COUNT(checkpoint_keep),
+    CYAML_FIELD_INT("checkpoint_keep_every", CYAML_FLAG_OPTIONAL, struct task_record,
+                    checkpoint_keep_every),
+    LATER_TEXT(checkpoint_keep_best),
     LATER_TEXT(hosts),
     LATER_TEXT(agent),
     LATER_TEXT(local_dir),
@@ -100,9 +103,18 @@ int rundir_save_task(const char *path, const struct task_record *record, struct 
 {
     struct task_record whole = *record;
     char empty[] = "";
-    char **const texts[] = {&whole.task,       &whole.program, &whole.config, &whole.directory,
-                            &whole.checkpoint, &whole.hosts,   &whole.agent,  &whole.local_dir,
-                            &whole.replace,    &whole.created, &whole.version};
+    char **const texts[] = {&whole.checkpoint_keep_best,
+                            &whole.task,
+                            &whole.program,
+                            &whole.config,
+                            &whole.directory,
+                            &whole.checkpoint,
+                            &whole.hosts,
+                            &whole.agent,
+                            &whole.local_dir,
+                            &whole.replace,
+                            &whole.created,
+                            &whole.version};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!*texts[i])
             *texts[i] = empty;
@@ -164,6 +176,7 @@ void task_record_clear(struct task_record *record)
     free(record->config);
     free(record->directory);
     free(record->checkpoint);
+    free(record->checkpoint_keep_best);
     free(record->hosts);
     free(record->agent);
     free(record->local_dir);

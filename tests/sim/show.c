@@ -37,7 +37,7 @@ static const char *const source_names[] = {
 static const char *const reason_names[] = {
     [GIVE_UP_TOO_FEW] = "too-few",         [GIVE_UP_STOPPED] = "stopped",
     [GIVE_UP_NO_PROGRESS] = "no-progress", [GIVE_UP_BUDGET] = "budget",
-    [GIVE_UP_NO_STATE] = "no-state",
+    [GIVE_UP_END_TIME] = "end-time",       [GIVE_UP_NO_STATE] = "no-state",
 };
 
 static const char *const note_names[] = {
@@ -46,6 +46,7 @@ static const char *const note_names[] = {
     [NOTE_CHECKPOINT_MISSED] = "checkpoint-missed",
     [NOTE_SPAWN_FAILED] = "spawn-failed",
     [NOTE_CHECKPOINT_FAILED] = "checkpoint-failed",
+    [NOTE_END_TIME] = "end-time",
     [NOTE_NO_FINAL_CHECKPOINT] = "no-final-checkpoint",
 };
 

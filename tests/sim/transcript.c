@@ -181,6 +181,10 @@ static bool set_event(struct story *story, struct controller_event *event, const
         event->count = (uint32_t)strtoul(value, NULL, 10);
     else if (strcmp(key, "cost-s") == 0)
         event->cost_us = seconds(value);
+    else if (strcmp(key, "end") == 0)
+        event->end_us = seconds(value);
+    else if (strcmp(key, "observed-s") == 0)
+        event->observed_us = seconds(value);
     else if (strcmp(key, "request") == 0)
         event->request = request_of(value);
     else if (strcmp(key, "held") == 0)

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE 1 /* nftw, unshare */
 #endif
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -35,6 +36,14 @@ static __attribute__((unused)) void make_scratch(void)
 {
     snprintf(scratch, sizeof scratch, "/tmp/test-store-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(scratch));
+}
+
+/* For tests that write very often. */
+static __attribute__((unused)) void make_scratch_in_memory(void)
+{
+    snprintf(scratch, sizeof scratch, "/dev/shm/store-XXXXXX");
+    if (!mkdtemp(scratch))
+        make_scratch();
 }
 
 static __attribute__((unused)) int remove_one(const char *path, const struct stat *status, int type,
@@ -84,16 +93,13 @@ static __attribute__((unused)) unsigned char *read_file(const char *path, size_t
 /* How many entries a directory has; 0 when there is none. */
 static __attribute__((unused)) int count_entries(const char *path)
 {
-    int found = 0;
     int count = 0;
-    FILE *list;
-    char command[600];
-    snprintf(command, sizeof command, "ls -A '%s' 2>/dev/null | wc -l", path);
-    list = popen(command, "r");
-    ck_assert_ptr_nonnull(list);
-    found = fscanf(list, "%d", &count);
-    pclose(list);
-    return found == 1 ? count : 0;
+    DIR *directory = opendir(path);
+    for (const struct dirent *entry; directory && (entry = readdir(directory));)
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    if (directory)
+        closedir(directory);
+    return count;
 }
 
 /* A file system of so many KiB on PATH, for this process only; false where that needs rights that

@@ -265,7 +265,7 @@ START_TEST(retain_keeps_the_newest)
     ck_ok(checkpoint_write_shard(scratch, &running, arrays, ALL, 0, 2, &shard, &failure));
     save_checkpoint(scratch, 40, arrays, ALL, 3); /* leaves shards of 2 workers behind */
     write_file(in_scratch("ckpt/step-00000040.h5.tmp-1-00000000"), "x", 1);
-    ck_ok(checkpoint_retain(scratch, 2, &failure));
+    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 2}, &failure));
     ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
     ck_assert_uint_eq(count, 2);
     ck_assert_int_eq(entries[0].id.step, 50);
@@ -275,7 +275,7 @@ START_TEST(retain_keeps_the_newest)
     ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000060.shards")), 1);
     ck_assert_int_eq(count_entries(in_scratch("ckpt")), 5); /* 2 masters, shards of 40, 50, 60 */
     free(entries);
-    ck_ok(checkpoint_retain(scratch, 0, &failure));
+    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 0}, &failure));
     ck_ok(checkpoint_verify(scratch, 50, NULL, &failure));
     ck_ok(checkpoint_remove(scratch, 50, &failure));
     ck_assert_int_eq(checkpoint_remove(scratch, 50, &failure), ONWARD_ERR_NOT_FOUND);

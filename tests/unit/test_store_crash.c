@@ -1,0 +1,291 @@
+/* test_store_crash.c - a writer that dies at any system call loses no committed checkpoint.
+ *
+ * A story (a commit, say) runs in a child under ptrace, which is killed as it enters its k-th
+ * system call, for k = 1, 2, ... until it comes to its end. After each death the newest checkpoint
+ * must be whole and have the right bytes, and a later writer must go on and clear away what was
+ * left. What a crash of the whole machine needs besides is the order of calls: nothing is renamed
+ * before it is synced, and no rename is left without a sync of its directory.
+ *
+ * Exit status 77 (skipped) where a child may not be traced. */
+#include "store_fixture.h"
+
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { COUNT = 2, MAX_CALLS = 4096 };
+
+/* Of step 10, of step 20, and of step 20 as another epoch writes it. */
+static struct checkpoint_array old_arrays[COUNT], new_arrays[COUNT], other_arrays[COUNT];
+
+static void make_arrays(struct checkpoint_array *arrays, uint64_t seed)
+{
+    arrays[0] = (struct checkpoint_array){
+        .name = "layer0/weights", .type = ONWARD_FLOAT, .ndims = 2, .dims = {30, 7}, .data = NULL};
+    arrays[1] = (struct checkpoint_array){
+        .name = "step", .type = ONWARD_INT64, .ndims = 1, .dims = {1}, .data = NULL};
+    for (int i = 0; i < COUNT; i++)
+        fill_array(&arrays[i], &seed);
+}
+
+static void make_all(void)
+{
+    make_arrays(old_arrays, 1);
+    make_arrays(new_arrays, 2);
+    make_arrays(other_arrays, 3);
+}
+
+static void free_all(void)
+{
+    free_arrays(old_arrays, COUNT);
+    free_arrays(new_arrays, COUNT);
+    free_arrays(other_arrays, COUNT);
+}
+
+static int save(int64_t incarnation, int64_t step, const struct checkpoint_array *arrays)
+{
+    struct checkpoint_id id = {"task-1", incarnation, 7, step};
+    struct checkpoint_shard shards[2];
+    int code = ONWARD_OK;
+    for (uint32_t rank = 0; rank < 2 && code == ONWARD_OK; rank++)
+        code = checkpoint_write_shard(scratch, &id, arrays, COUNT, rank, 2, &shards[rank], NULL);
+    return code == ONWARD_OK ? checkpoint_commit(scratch, &id, arrays, COUNT, shards, 2, NULL)
+                             : code;
+}
+
+static int save_and_retain(uint32_t keep)
+{
+    int code = save(3, 20, new_arrays);
+    return code == ONWARD_OK
+               ? checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = keep}, NULL)
+               : code;
+}
+
+static int commit_beside(void)
+{
+    return save_and_retain(2);
+}
+
+static int commit_instead(void)
+{
+    return save_and_retain(1);
+}
+
+static int commit_again(void)
+{
+    int code = save(4, 20, other_arrays);
+    return code == ONWARD_OK
+               ? checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 2}, NULL)
+               : code;
+}
+
+static int remove_newest(void)
+{
+    return checkpoint_remove(scratch, 20, NULL);
+}
+
+struct story {
+    const char *name;
+    int (*run)(void);
+    bool has_20; /* before it begins */
+    bool keeps_20;
+};
+
+static const struct story stories[] = {
+    {"a new step, beside the one before", commit_beside, false, false},
+    {"a new step, instead of the one before", commit_instead, false, false},
+    {"the same step again", commit_again, true, true},
+    {"a removal", remove_newest, true, false}};
+
+static void begin_story(const struct story *story)
+{
+    make_scratch_in_memory();
+    ck_assert_int_eq(save(1, 10, old_arrays), ONWARD_OK);
+    if (story->has_20)
+        ck_assert_int_eq(save(2, 20, new_arrays), ONWARD_OK);
+}
+
+static pid_t start_traced(const struct story *story)
+{
+    int status = 0;
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+            _exit(77);
+        raise(SIGSTOP);
+        _exit(story->run() == ONWARD_OK ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSTOPPED(status));
+    ck_assert_int_eq(
+        ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL), 0);
+    return child;
+}
+
+/* Runs on to where the child enters its next system call, and returns its number; -1 when the child
+ * has ended instead, which must be well. */
+static long next_call(pid_t child)
+{
+    struct __ptrace_syscall_info info = {0};
+    int status = 0;
+    do {
+        ck_assert_int_eq(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        if (!WIFSTOPPED(status)) {
+            ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+            return -1;
+        }
+        ck_assert_int_eq(WSTOPSIG(status), SIGTRAP | 0x80);
+        ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info), 0);
+    } while (info.op != PTRACE_SYSCALL_INFO_ENTRY);
+    return (long)info.entry.nr;
+}
+
+/* False when the story has fewer than k calls. */
+static bool kill_at_call(const struct story *story, int k)
+{
+    pid_t child = start_traced(story);
+    for (int i = 0; i < k; i++)
+        if (next_call(child) < 0)
+            return false;
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    return true;
+}
+
+static bool holds(int64_t step, const struct checkpoint_array *expected)
+{
+    struct checkpoint_array found[COUNT];
+    like_arrays(found, expected, COUNT, 0);
+    ck_ok(checkpoint_read(scratch, step, found, COUNT, &failure));
+    bool same = same_arrays(found, expected, COUNT);
+    free_arrays(found, COUNT);
+    return same;
+}
+
+/* No master is ever without its shards. */
+static void expect_all_whole(const struct story *story, int k)
+{
+    struct checkpoint_entry *entries = NULL;
+    size_t count = 0;
+    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(entries[i].whole, "%s, killed at call %d: step %lld: %s", story->name, k,
+                      (long long)entries[i].id.step, entries[i].problem);
+    free(entries);
+}
+
+static void expect_intact(const struct story *story, int k)
+{
+    int64_t newest = -1;
+    ck_ok(checkpoint_newest(scratch, "task-1", &newest, NULL, NULL, &failure));
+    ck_assert_msg(newest == 20 || (newest == 10 && !story->keeps_20),
+                  "%s, killed at call %d: the newest is %lld", story->name, k, (long long)newest);
+    if (newest == 10)
+        ck_assert(holds(10, old_arrays));
+    else
+        ck_assert(holds(20, new_arrays) || (story->keeps_20 && holds(20, other_arrays)));
+}
+
+/* The task goes on under the next incarnation: nothing of the dead writer is in its way, and
+ * nothing stays of it. */
+static void expect_goes_on(void)
+{
+    ck_assert_int_eq(save(5, 20, new_arrays), ONWARD_OK);
+    ck_assert(holds(20, new_arrays));
+    ck_assert_int_eq(save(5, 30, old_arrays), ONWARD_OK);
+    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 1}, &failure));
+    ck_assert(holds(30, old_arrays));
+    ck_assert_int_eq(count_entries(in_scratch("ckpt")), 2);
+    ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000030.shards")), 2);
+}
+
+START_TEST(killed_at_every_call)
+{
+    const struct story *story = &stories[_i];
+    bool was_killed = true;
+    int k = 1;
+    for (; was_killed; k++) {
+        ck_assert_int_lt(k, MAX_CALLS);
+        begin_story(story);
+        was_killed = kill_at_call(story, k);
+        expect_intact(story, k);
+        expect_all_whole(story, k);
+        expect_goes_on();
+        remove_scratch();
+    }
+    ck_assert_int_gt(k, 5);
+    printf("%s: killed at each of %d system calls\n", story->name, k - 2);
+}
+END_TEST
+
+static bool is_rename(long call)
+{
+#ifdef SYS_rename
+    if (call == SYS_rename)
+        return true;
+#endif
+#ifdef SYS_renameat
+    if (call == SYS_renameat)
+        return true;
+#endif
+    return call == SYS_renameat2;
+}
+
+static bool is_write(long call)
+{
+    return call == SYS_write || call == SYS_pwrite64 || call == SYS_ftruncate;
+}
+
+START_TEST(synced_before_and_after_each_rename)
+{
+    const struct story *story = &stories[0];
+    bool is_synced = false, is_lasting = true;
+    int renames = 0;
+    begin_story(story);
+    pid_t child = start_traced(story);
+    for (long call = next_call(child); call >= 0; call = next_call(child)) {
+        if (is_rename(call)) {
+            ck_assert_msg(is_synced, "a file is renamed before it is synced");
+            ck_assert_msg(is_lasting, "the rename before was not synced");
+            renames++;
+        }
+        is_lasting = is_rename(call) ? false : is_lasting || call == SYS_fsync;
+        is_synced = !is_rename(call) && !is_write(call) && (is_synced || call == SYS_fsync);
+    }
+    ck_assert(is_lasting);
+    ck_assert_int_eq(renames, 3); /* two shards and the master */
+    remove_scratch();
+}
+END_TEST
+
+static bool may_trace(void)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 77);
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+int main(void)
+{
+    if (!may_trace()) {
+        puts("skipped: a process may not trace its child here");
+        return 77;
+    }
+    Suite *suite = suite_create("store crash");
+    TCase *tests = tcase_create("crash");
+    tcase_add_checked_fixture(tests, make_all, free_all);
+    tcase_set_timeout(tests, 240);
+    tcase_add_loop_test(tests, killed_at_every_call, 0, (int)(sizeof stories / sizeof *stories));
+    tcase_add_test(tests, synced_before_and_after_each_rename);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,178 @@
+/* test_store_mark.c - a checkpoint that failed to be restored is passed over, without being read
+ * again, until it is found whole or replaced. */
+#include "store_fixture.h"
+
+static struct checkpoint_array array = {
+    .name = "x", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {7}, .data = NULL};
+
+#define MARK "ckpt/step-00000020.failed"
+
+static void make_two(void)
+{
+    uint64_t seed = 1;
+    make_scratch();
+    fill_array(&array, &seed);
+    save_checkpoint(scratch, 10, &array, 1, 2);
+    save_checkpoint(scratch, 20, &array, 1, 2);
+}
+
+static void remove_two(void)
+{
+    free(array.data);
+    remove_scratch();
+}
+
+static char warning[1024];
+
+static void note_warning(void *context, const char *text)
+{
+    (void)context;
+    snprintf(warning, sizeof warning, "%s", text);
+}
+
+static int64_t newest(void)
+{
+    int64_t step = 99;
+    warning[0] = '\0';
+    ck_ok(checkpoint_newest(scratch, "task-1", &step, note_warning, NULL, &failure));
+    return step;
+}
+
+static void damage_20(void)
+{
+    size_t size = 0;
+    const char *path = in_scratch("ckpt/step-00000020.shards/r001-of-002.i0002.e0007.h5");
+    unsigned char *bytes = read_file(path, &size);
+    bytes[size / 2] ^= 1;
+    write_file(path, bytes, size);
+    free(bytes);
+}
+
+START_TEST(a_marked_one_is_passed_over)
+{
+    char why[200];
+    ck_assert_int_eq(newest(), 20);
+    ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
+    ck_assert(checkpoint_is_marked(scratch, 20, why, sizeof why));
+    ck_assert_str_eq(why, "failed to be restored before: no good");
+    ck_assert(!checkpoint_is_marked(scratch, 10, why, sizeof why));
+    ck_assert_int_eq(newest(), 10);
+    ck_assert_msg(strstr(warning, "step-00000020.h5: failed to be restored before: no good"), "%s",
+                  warning);
+    ck_ok(checkpoint_clear_mark(scratch, 20, &failure));
+    ck_ok(checkpoint_clear_mark(scratch, 20, &failure));
+    ck_assert_int_eq(newest(), 20);
+}
+END_TEST
+
+START_TEST(the_list_shows_it)
+{
+    struct checkpoint_entry *entries = NULL;
+    size_t count = 0;
+    ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
+    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    ck_assert_uint_eq(count, 2);
+    ck_assert(entries[0].failed && !entries[0].whole && entries[0].readable);
+    ck_assert_str_eq(entries[0].problem, "failed to be restored before: no good");
+    ck_assert(!entries[1].failed && entries[1].whole);
+    free(entries);
+}
+END_TEST
+
+START_TEST(the_owner_marks_what_is_damaged)
+{
+    uint32_t passed_over = 0;
+    int64_t step = 99;
+    char why[300];
+    damage_20();
+    ck_assert_int_eq(newest(), 10);
+    ck_assert(!checkpoint_is_marked(scratch, 20, why, sizeof why)); /* who only looks does not */
+    ck_ok(checkpoint_find(scratch, "task-1", &step, &passed_over, note_warning, NULL, &failure));
+    ck_assert_int_eq(step, 10);
+    ck_assert_uint_eq(passed_over, 1);
+    ck_assert(checkpoint_is_marked(scratch, 20, why, sizeof why));
+    ck_assert_msg(strstr(why, "is damaged"), "%s", why);
+}
+END_TEST
+
+START_TEST(another_task_is_no_reason_for_a_mark)
+{
+    uint32_t passed_over = 0;
+    int64_t step = 99;
+    ck_ok(checkpoint_find(scratch, "task-2", &step, &passed_over, NULL, NULL, &failure));
+    ck_assert_int_eq(step, -1);
+    ck_assert_uint_eq(passed_over, 2);
+    ck_assert_int_eq(count_entries(in_scratch("ckpt")), 4);
+}
+END_TEST
+
+START_TEST(the_next_one_of_the_step_is_another)
+{
+    ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
+    save_checkpoint(scratch, 20, &array, 1, 3);
+    ck_assert_int_eq(newest(), 20);
+    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 2},
+                            &failure)); /* the mark means nobody any more */
+    ck_assert_int_eq(access(in_scratch(MARK), F_OK), -1);
+}
+END_TEST
+
+START_TEST(a_marked_one_never_pushes_out_a_good_one)
+{
+    ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
+    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 1}, &failure));
+    ck_assert_int_eq(newest(), 10);
+    ck_assert_int_eq(access(in_scratch(MARK), F_OK), 0);
+    save_checkpoint(scratch, 30, &array, 1, 2);
+    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 1}, &failure));
+    ck_assert_int_eq(count_entries(in_scratch("ckpt")), 2); /* the mark went with its checkpoint */
+}
+END_TEST
+
+START_TEST(nothing_to_mark)
+{
+    ck_ok(checkpoint_mark_failed(scratch, 30, "no good", &failure));
+    ck_assert_int_eq(count_entries(in_scratch("ckpt")), 4);
+}
+END_TEST
+
+static const char *const no_marks[] = {"", "x", "{}", "{\"head\": 7}", "{\"head\": \"0\"}", "[1"};
+
+START_TEST(what_is_no_mark_means_nothing)
+{
+    write_file(in_scratch(MARK), no_marks[_i], strlen(no_marks[_i]));
+    ck_assert_int_eq(newest(), 20);
+}
+END_TEST
+
+START_TEST(any_text_can_be_the_reason)
+{
+    char why[200];
+    ck_ok(checkpoint_mark_failed(scratch, 20, "\xff\xfe", &failure));
+    ck_assert(checkpoint_is_marked(scratch, 20, why, sizeof why));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store mark");
+    TCase *tests = tcase_create("mark");
+    tcase_add_checked_fixture(tests, make_two, remove_two);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_marked_one_is_passed_over);
+    tcase_add_test(tests, the_list_shows_it);
+    tcase_add_test(tests, the_owner_marks_what_is_damaged);
+    tcase_add_test(tests, another_task_is_no_reason_for_a_mark);
+    tcase_add_test(tests, the_next_one_of_the_step_is_another);
+    tcase_add_test(tests, a_marked_one_never_pushes_out_a_good_one);
+    tcase_add_test(tests, nothing_to_mark);
+    tcase_add_loop_test(tests, what_is_no_mark_means_nothing, 0,
+                        (int)(sizeof no_marks / sizeof *no_marks));
+    tcase_add_test(tests, any_text_can_be_the_reason);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
