@@ -176,15 +176,27 @@ static int export_arrays(const char *run, int64_t step, struct checkpoint_array 
     return code;
 }
 
+static int check_place(const char *path, bool replace, struct error *error)
+{
+    char directory[PATH_MAX];
+    if (!replace && access(path, F_OK) == 0)
+        return error_set(error, ONWARD_ERR_INPUT, "%s: is there already", path);
+    int code = file_parent(directory, sizeof directory, path, error);
+    if (code == ONWARD_OK && access(directory, W_OK | X_OK) != 0)
+        code = error_set(error, ONWARD_ERR_INPUT, "%s: expected a directory that can be written",
+                         directory);
+    return code;
+}
+
 int checkpoint_export(const char *run, int64_t step, const char *path, bool replace,
                       struct error *error)
 {
     H5_QUIET;
     struct checkpoint_array *arrays = NULL;
     uint32_t array_count = 0;
-    if (!replace && access(path, F_OK) == 0)
-        return error_set(error, ONWARD_ERR_INPUT, "%s: is there already", path);
-    int code = checkpoint_describe(run, step, &arrays, &array_count, error);
+    int code = check_place(path, replace, error);
+    if (code == ONWARD_OK)
+        code = checkpoint_describe(run, step, &arrays, &array_count, error);
     if (code == ONWARD_OK)
         code = export_arrays(run, step, arrays, array_count, path, error);
     free(arrays);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "end_time.h"
 #include "launch_options.h"
 #include "places.h"
 #include "rundir.h"
@@ -95,6 +96,58 @@ START_TEST(reads_places)
 }
 END_TEST
 
+START_TEST(reads_which_checkpoints_stay)
+{
+    struct launch_options options;
+    parse("--keep-every 100 --keep-best accuracy:max --end-time @1800000000", &options);
+    ck_assert_int_eq(options.checkpoint_keep_every, 100);
+    ck_assert_str_eq(options.checkpoint_keep_best, "accuracy:max");
+    ck_assert(options.end_time_s == 1800000000);
+    parse("", &options);
+    ck_assert_int_eq(options.checkpoint_keep_every, -1);
+    ck_assert(options.end_time_s == 0);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    double seconds; /* below 0: refused */
+} end_times[] = {{"1970-01-01T00:00:00Z", 0},
+                 {"2026-11-25T18:00:00Z", 1795629600},
+                 {"2026-11-25t18:00:00.25z", 1795629600.25},
+                 {"2026-11-25 19:30:00+01:30", 1795629600},
+                 {"2026-11-25T13:00:00-05:00", 1795629600},
+                 {"@1795629600", 1795629600},
+                 {"+90", 1090},
+                 {"+0.5", 1000.5},
+                 {"", -1},
+                 {"+", -1},
+                 {"+-5", -1},
+                 {"+inf", -1},
+                 {"@", -1},
+                 {"@x", -1},
+                 {"1795629600", -1},
+                 {"2026-11-25T18:00:00", -1},
+                 {"2026-11-25T18:00Z", -1},
+                 {"2026-04-31T18:00:00Z", -1},
+                 {"2026-13-01T18:00:00Z", -1},
+                 {"2026-11-25T25:00:00Z", -1},
+                 {"2026-11-25T18:00:00Zx", -1},
+                 {"2026-11-25T18:00:00+1:00", -1},
+                 {"2026-11-25T18:00:00+01:0x", -1},
+                 {"26-11-25T18:00:00Z", -1},
+                 {"1960-01-01T00:00:00Z", -1}};
+
+START_TEST(reads_end_times)
+{
+    double seconds = -1;
+    bool good = end_time_parse(end_times[_i].text, 1000, &seconds);
+    ck_assert_msg(good == (end_times[_i].seconds >= 0), "%s", end_times[_i].text);
+    if (good)
+        ck_assert_msg(seconds == end_times[_i].seconds, "%s: %.3f", end_times[_i].text, seconds);
+}
+END_TEST
+
 static const char *const bad_options[] = {
     "-n 0",
     "-n -1",
@@ -112,6 +165,13 @@ static const char *const bad_options[] = {
     "--checkpoint -3s",
     "--checkpoint inf",
     "--keep 0",
+    "--keep-every -1",
+    "--keep-best loss",
+    "--keep-best loss:best",
+    "--keep-best :min",
+    "--end-time soon",
+    "--end-time 2026-11-25",
+    "--end-time +1h",
     "--max-restarts -1",
     "--detect 0",
     "--detect nan",
@@ -277,6 +337,8 @@ int main(void)
     tcase_add_test(tests, reads_more_options);
     tcase_add_test(tests, leaves_what_is_not_given);
     tcase_add_test(tests, reads_places);
+    tcase_add_test(tests, reads_which_checkpoints_stay);
+    LOOP(tests, reads_end_times, end_times);
     tcase_add_loop_exit_test(tests, refuses_with_status_2, 2, 0,
                              (int)(sizeof bad_options / sizeof *bad_options));
     LOOP(tests, makes_task_ids, programs);

@@ -1,0 +1,147 @@
+/* test_store_retain.c - which checkpoints stay: the newest, those of every so many steps, the best
+ * by a metric; and what is no whole checkpoint never pushes one out. */
+#include "store_fixture.h"
+
+#include <math.h>
+
+static struct checkpoint_array array = {
+    .name = "x", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {3}, .data = NULL};
+
+static void save(int64_t step, const char *metric, double value)
+{
+    struct checkpoint_id id = {"task-1", 2, 7, step};
+    struct checkpoint_metric with = {.value = value};
+    struct checkpoint_shard shard;
+    snprintf(with.name, sizeof with.name, "%s", metric);
+    ck_ok(checkpoint_write_shard(scratch, &id, &array, 1, 0, 1, &shard, &failure));
+    ck_ok(checkpoint_commit_with_metric(scratch, &id, &with, &array, 1, &shard, 1, NULL, 0,
+                                        &failure));
+}
+
+/* Losses fall until step 30, and rise again. */
+static void make_six(void)
+{
+    static const double losses[] = {6, 5, 3, 3, 4, 9};
+    uint64_t seed = 1;
+    make_scratch();
+    fill_array(&array, &seed);
+    for (int i = 0; i < 6; i++)
+        save(10 * (i + 1), "loss", losses[i]);
+}
+
+static void remove_six(void)
+{
+    free(array.data);
+    remove_scratch();
+}
+
+/* "60 50 " */
+static const char *left(void)
+{
+    static char text[200];
+    struct checkpoint_entry *entries = NULL;
+    size_t count = 0, used = 0;
+    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%lld ",
+                                 (long long)entries[i].id.step);
+    free(entries);
+    return text;
+}
+
+static const struct {
+    struct checkpoint_keep keep;
+    const char *left;
+} cases[] = {
+    {{.newest = 1}, "60 "},
+    {{.newest = 3}, "60 50 40 "},
+    {{.newest = 99}, "60 50 40 30 20 10 "},
+    {{.newest = 1, .every = 20}, "60 40 20 "},
+    {{.newest = 2, .every = 40}, "60 50 40 "},
+    {{.newest = 1, .every = 7}, "60 "},
+    {{.newest = 1, .best = {"loss", false}}, "60 40 "}, /* of equals the newest */
+    {{.newest = 1, .best = {"loss", true}}, "60 "},
+    {{.newest = 2, .every = 30, .best = {"loss", false}}, "60 50 40 30 "},
+    {{.newest = 1, .best = {"accuracy", true}}, "60 "}, /* none has it */
+};
+
+START_TEST(what_stays)
+{
+    ck_ok(checkpoint_retain(scratch, &cases[_i].keep, &failure));
+    ck_assert_str_eq(left(), cases[_i].left);
+    ck_ok(checkpoint_retain(scratch, &cases[_i].keep, &failure));
+    ck_assert_str_eq(left(), cases[_i].left);
+    ck_ok(checkpoint_verify(scratch, 60, "task-1", &failure));
+}
+END_TEST
+
+START_TEST(a_value_that_is_no_number_is_not_the_best)
+{
+    struct checkpoint_keep keep = {.newest = 1, .best = {"loss", true}};
+    save(50, "loss", NAN);
+    save(40, "loss", INFINITY);
+    save(60, "loss", 1);
+    ck_ok(checkpoint_retain(scratch, &keep, &failure));
+    ck_assert_str_eq(left(), "60 10 ");
+}
+END_TEST
+
+START_TEST(the_best_that_is_not_whole_is_not_kept)
+{
+    struct checkpoint_keep keep = {.newest = 1, .best = {"loss", false}};
+    ck_assert_int_eq(unlink(in_scratch("ckpt/step-00000040.shards/r000-of-001.i0002.e0007.h5")), 0);
+    ck_ok(checkpoint_mark_failed(scratch, 30, "no good", &failure));
+    ck_ok(checkpoint_retain(scratch, &keep, &failure));
+    ck_assert_str_eq(left(), "60 50 ");
+}
+END_TEST
+
+START_TEST(the_list_has_the_metric)
+{
+    struct checkpoint_entry *entries = NULL;
+    size_t count = 0;
+    save_checkpoint(scratch, 70, &array, 1, 1);
+    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    ck_assert_str_eq(entries[0].metric.name, "");
+    ck_assert_str_eq(entries[1].metric.name, "loss");
+    ck_assert(entries[1].metric.value == 9);
+    free(entries);
+}
+END_TEST
+
+START_TEST(rules_for_the_best)
+{
+    struct checkpoint_best best;
+    ck_assert(checkpoint_parse_best("loss:min", &best));
+    ck_assert_str_eq(best.metric, "loss");
+    ck_assert(!best.highest);
+    ck_assert(checkpoint_parse_best("a:b:max", &best));
+    ck_assert_str_eq(best.metric, "a:b");
+    ck_assert(best.highest);
+    ck_assert(!checkpoint_parse_best("", &best));
+    ck_assert(!checkpoint_parse_best("loss", &best));
+    ck_assert(!checkpoint_parse_best(":min", &best));
+    ck_assert(!checkpoint_parse_best("loss:mi", &best));
+    ck_assert(!checkpoint_parse_best("loss-of-a-name-that-has-32-letters:min", &best));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store retain");
+    TCase *tests = tcase_create("retain");
+    tcase_add_checked_fixture(tests, make_six, remove_six);
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, what_stays, 0, (int)(sizeof cases / sizeof *cases));
+    tcase_add_test(tests, a_value_that_is_no_number_is_not_the_best);
+    tcase_add_test(tests, the_best_that_is_not_whole_is_not_kept);
+    tcase_add_test(tests, the_list_has_the_metric);
+    tcase_add_test(tests, rules_for_the_best);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
