@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "farm.h"
@@ -25,45 +24,14 @@ struct farm_commands {
     char text[COMMANDS_MAX_BYTES + 1], copy[COMMANDS_MAX_BYTES + 1];
 };
 
-/* What MPI gave the worker would make an MPI program among the commands take itself for the worker;
- * what onward gave it is the worker's too, but for what marks the processes of the task. */
-static bool is_handed_on(const char *variable)
-{
-    static const char *const ours[] = {"OMPI_", "PMIX_", "PRTE_", "PMI_", "ONWARD_"};
-    static const char *const marks[] = {"ONWARD_TASK=", "ONWARD_DIR=", "ONWARD_INCARNATION="};
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-        if (strncmp(variable, marks[i], strlen(marks[i])) == 0)
-            return true;
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (strncmp(variable, ours[i], strlen(ours[i])) == 0)
-            return false;
-    return true;
-}
-
-static char **make_environment(struct farm_commands *commands)
-{
-    size_t count = 0, kept = 0;
-    while (environ[count])
-        count++;
-    char **environment = malloc((count + 3) * sizeof *environment);
-    for (size_t i = 0; environment && i < count; i++)
-        if (is_handed_on(environ[i]))
-            environment[kept++] = environ[i];
-    if (environment) {
-        environment[kept++] = commands->subtask;
-        environment[kept++] = commands->attempt;
-        environment[kept] = NULL;
-    }
-    return environment;
-}
-
 struct farm_commands *farm_commands_create(void)
 {
     static char shell[] = "/bin/sh", option[] = "-c";
     struct farm_commands *commands = calloc(1, sizeof *commands);
     if (!commands)
         return NULL;
-    commands->environment = make_environment(commands);
+    char *const own[] = {commands->subtask, commands->attempt};
+    commands->environment = keeper_environment(own, 2);
     commands->shell[0] = shell;
     commands->shell[1] = option;
     commands->shell[2] = commands->text;

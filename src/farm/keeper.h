@@ -64,6 +64,10 @@ struct keeper_settings {
                    struct error *error);
 };
 
+/* This process's environment without what is the worker's alone, and then own_count variables,
+ * which are the caller's, as the array is to free(). NULL: out of memory. */
+char **keeper_environment(char *const *own, size_t own_count);
+
 struct keeper;
 
 /* Forks it. Before threads and MPI. */

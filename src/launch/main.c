@@ -11,6 +11,7 @@ static const struct verb verbs[] = {
     {"run", "run a program under supervision until its task is complete", verb_run},
     {"train", "train a model that a configuration file describes", verb_train},
     {"farm", "run independent commands, each exactly once, on all workers", verb_farm},
+    {"gang", "run a command once a rank, as torchrun does", verb_gang},
     {"resume", "go on with a task that was stopped or died", verb_resume},
     {"status", "show how a task stands, or list tasks", verb_status},
     {"stop", "ask a task to stop, resumable", verb_stop},

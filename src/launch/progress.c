@@ -50,8 +50,12 @@ static void add_rate(struct words *words, const struct run_status *status)
 void progress_status(const struct run_status *status, char *text, size_t text_bytes)
 {
     struct words words = words_start(text, text_bytes);
-    words_add(&words, "step %lld", (long long)status->step);
-    if (status->step_count > 0)
+    bool has_steps = status->step_count < RUNDIR_ENDLESS_STEPS;
+    if (has_steps)
+        words_add(&words, "step %lld", (long long)status->step);
+    else
+        words_add(&words, "running for %lld s", (long long)status->step);
+    if (has_steps && status->step_count > 0)
         words_add(&words, "/%lld", (long long)status->step_count);
     for (uint32_t i = 0; i < status->metric_count && i < RUNDIR_METRICS; i++)
         if (strcmp(status->metrics[i].name, "samples_per_step") != 0)
@@ -60,8 +64,9 @@ void progress_status(const struct run_status *status, char *text, size_t text_by
     if (status->spares)
         words_add(&words, " + %u spare", status->spares);
     words_add(&words, "  epoch %lld", (long long)status->epoch);
-    add_rate(&words, status);
-    if (status->eta_s >= 0) {
+    if (has_steps)
+        add_rate(&words, status);
+    if (has_steps && status->eta_s >= 0) {
         char left[32];
         progress_duration(status->eta_s, left, sizeof left);
         words_add(&words, "  %s left", left);
@@ -189,6 +194,9 @@ bool progress_event(struct progress_events *events, const json_t *event, char *t
 
 static void add_steps(struct words *words, const struct progress_end *end)
 {
+    if (end->step_count >= RUNDIR_ENDLESS_STEPS)
+        return;
+    words_add(words, " after ");
     if (end->step_count > 0 && end->step != end->step_count)
         words_add(words, "%lld of %lld steps", (long long)end->step, (long long)end->step_count);
     else
@@ -200,7 +208,7 @@ void progress_end_line(const struct progress_end *end, char *text, size_t text_b
     struct words words = words_start(text, text_bytes);
     char duration[32];
     progress_duration(end->seconds, duration, sizeof duration);
-    words_add(&words, "task %s %s after ", end->task, end->state);
+    words_add(&words, "task %s %s", end->task, end->state);
     add_steps(&words, end);
     words_add(&words, ", %s, %u member%s lost", duration, end->losses, plural(end->losses));
     if (end->restarts)

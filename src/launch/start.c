@@ -456,6 +456,8 @@ int start_task(const struct launch_options *options, struct task_record *record,
         return start_own(options, record, again, "onward-train", "ONWARD_TRAIN");
     if (!strcmp(record->program, "farm"))
         return start_own(options, record, again, "onward-farm", "ONWARD_FARM");
+    if (!strcmp(record->program, "gang"))
+        return start_own(options, record, again, "onward-gang", "ONWARD_GANG");
     return start_program(options, record, again, (const char *const *)record->arguments,
                          record->argument_count);
 }

@@ -18,6 +18,7 @@ struct verb {
 int verb_run(int argc, char **argv);
 int verb_train(int argc, char **argv);
 int verb_farm(int argc, char **argv);
+int verb_gang(int argc, char **argv);
 int verb_resume(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_status(int argc, char **argv);

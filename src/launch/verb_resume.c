@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "farm_conclude.h"
+#include "gang_conclude.h"
 #include "say.h"
 #include "start.h"
 #include "verb.h"
@@ -58,6 +59,7 @@ static int resume_recorded(struct launch_options *options, const char *base,
 {
     struct task_record again = *record;
     bool is_ours = !strcmp(record->program, "train") || !strcmp(record->program, "farm") ||
+                   !strcmp(record->program, "gang") ||
                    (!strcmp(record->program, "run") && record->argument_count > 0);
     if (!is_ours) {
         say("task %s was not started by onward: start it again in the way it was started",
@@ -72,7 +74,9 @@ static int resume_recorded(struct launch_options *options, const char *base,
     }
     start_override(options, &again);
     int exit_code = start_task(options, &again, true);
-    return !strcmp(record->program, "farm") ? farm_conclude(options, &again, exit_code) : exit_code;
+    if (!strcmp(record->program, "farm"))
+        return farm_conclude(options, &again, exit_code);
+    return !strcmp(record->program, "gang") ? gang_conclude(options, &again, exit_code) : exit_code;
 }
 
 int verb_resume(int argc, char **argv)

@@ -24,6 +24,7 @@
 enum {
     RUNDIR_TASK_BYTES =
         64, /* task ID with its NUL: letters, digits, . _ - ; not starting with . or - */
+    RUNDIR_ENDLESS_STEPS = 1000000000, /* or more: the steps are seconds of a task without steps */
     RUNDIR_METRICS = 8,
     RUNDIR_METRIC_NAME_BYTES = 32,
     RUNDIR_HOST_BYTES = 256,
