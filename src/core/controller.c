@@ -229,6 +229,12 @@ uint32_t controller_next_member_id(const struct controller *state)
     return state->roster.next_id;
 }
 
+void controller_stop_spawns(struct controller *state)
+{
+    state->plain.policy.can_spawn = false;
+    state->plain.spawn_free = 0;
+}
+
 const struct controller_policy *controller_get_policy(const struct controller *state)
 {
     return &state->plain.policy;

@@ -81,7 +81,7 @@ struct core_member {
     struct held_copy held[CONTROLLER_MAX_HELD];
 };
 
-/* Fixed for the task. */
+/* Fixed for the task, but for can_spawn (controller_stop_spawns). */
 struct controller_policy {
     uint32_t subtask_count; /* >= 1 */
     int64_t step_count;     /* >= 0 */
@@ -247,6 +247,8 @@ const struct core_member *controller_member(const struct controller *state, uint
 const struct core_member *controller_find(const struct controller *state, uint32_t id);
 uint32_t controller_next_member_id(const struct controller *state);
 const struct controller_policy *controller_get_policy(const struct controller *state);
+/* From now on no ACTION_SPAWN is given: MPI can do no more of them. */
+void controller_stop_spawns(struct controller *state);
 int64_t controller_epoch(const struct controller *state);           /* newest opened; 0: none */
 int64_t controller_best_step(const struct controller *state);       /* newest reported complete */
 int64_t controller_checkpoint_step(const struct controller *state); /* newest committed; -1 none */

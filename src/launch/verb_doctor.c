@@ -1,7 +1,6 @@
 /* verb_doctor.c - onward doctor: does training with recovery work here? Each check is one line: ok
- * or no, what was found, and for a no what to do about it. That ULFM works is not taken from a
- * version but tried: a short program loses a process under mpirun. All of it is bounded. */
-#include <limits.h>
+ * or no, what was found, and for a no what to do about it. What MPI can do is tried (doctor_mpi.c),
+ * and so are hosts where some are named (doctor_hosts.c). All of it is bounded. */
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,33 +9,25 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "doctor.h"
 #include "find.h"
-#include "quick.h"
+#include "hosts.h"
 #include "rundir.h"
 #include "say.h"
 #include "start.h"
 #include "verb.h"
 
-enum { MAX_CHECKS = 24, PROBE_RANKS = 3 };
+enum { KEY_HOSTS = 256, KEY_AGENT };
 
-static const double version_limit_s = 4, probe_limit_s = 20;
-
-struct check {
-    const char *name;
-    bool ok;
-    bool needed; /* without it training with recovery does not work here */
-    char found[256];
-    const char *advice;
-};
-
-struct doctor {
-    const char *directory;
-    bool json;
-    uint32_t count;
-    struct check checks[MAX_CHECKS];
-    char mpirun[PATH_MAX];
-};
+static void check_hosts_given(const struct doctor *doctor)
+{
+    struct hosts hosts = {.list = NULL};
+    struct error error;
+    if (doctor->host_list &&
+        hosts_parse_list(doctor->host_list, "--hosts", &hosts, &error) != ONWARD_OK)
+        options_refuse("doctor: %s", error.text);
+    hosts_clear(&hosts);
+}
 
 static error_t parse_doctor(int key, char *text, struct argp_state *state)
 {
@@ -47,6 +38,13 @@ static error_t parse_doctor(int key, char *text, struct argp_state *state)
         return 0;
     case 'j':
         doctor->json = true;
+        return 0;
+    case KEY_HOSTS:
+        doctor->host_list = text;
+        check_hosts_given(doctor);
+        return 0;
+    case KEY_AGENT:
+        doctor->agent = text;
         return 0;
     case ARGP_KEY_ARG:
         options_refuse("doctor: %s: expected no argument", text);
@@ -59,126 +57,28 @@ static const struct argp_option table[] = {
     {"dir", 'd', "DIR", 0, "where run directories will be (default $ONWARD_DIR or ./onward-runs)",
      0},
     {"json", 'j', NULL, 0, "print JSON", 0},
+    {"hosts", KEY_HOSTS, "LIST", 0, "try these hosts too: NAME,... as onward run has them", 0},
+    {"agent", KEY_AGENT, "CMD", 0, "what reaches another host (default ssh)", 0},
     {NULL, 0, NULL, 0, NULL, 0}};
 
 static const struct argp doctor_argp = {
     .options = table,
     .parser = parse_doctor,
-    .doc = "Checks whether training with recovery works here. Exit status 0 if it does, else 1.",
+    .doc = "Checks whether training with recovery works here, by short trials. Exit status 0 if it "
+           "does, else 1.",
 };
 
-__attribute__((format(printf, 5, 6))) static struct check *add_check(struct doctor *doctor,
-                                                                     const char *name, bool ok,
-                                                                     const char *advice,
-                                                                     const char *format, ...)
+void doctor_check(struct doctor *doctor, const char *name, bool needed, bool ok, const char *advice,
+                  const char *format, ...)
 {
-    if (doctor->count == MAX_CHECKS)
-        return NULL;
+    if (doctor->count == DOCTOR_MAX_CHECKS)
+        return;
     struct check *check = &doctor->checks[doctor->count++];
-    *check = (struct check){.name = name, .ok = ok, .needed = true, .advice = advice};
+    *check = (struct check){.name = name, .ok = ok, .needed = needed, .advice = advice};
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(check->found, sizeof check->found, format, arguments);
     va_end(arguments);
-    return check;
-}
-
-static void not_needed(struct check *check)
-{
-    if (check)
-        check->needed = false;
-}
-
-/* The first line that a program prints about its version. */
-static bool version_of(const char *program, char *line, size_t line_bytes)
-{
-    static struct quick_result result;
-    char *const command[] = {(char *)program, (char *)"--version", NULL};
-    if (quick_run(command, version_limit_s, &result, NULL) != ONWARD_OK ||
-        result.exit_status != 0 || !result.output[0])
-        return false;
-    snprintf(line, line_bytes, "%.*s", (int)strcspn(result.output, "\n"), result.output);
-    return true;
-}
-
-static bool check_mpirun(struct doctor *doctor)
-{
-    struct error error;
-    char version[128];
-    const char *advice = "install Open MPI 5 (openmpi-bin), or name its mpirun in $ONWARD_MPIRUN";
-    if (find_mpirun(NULL, doctor->mpirun, sizeof doctor->mpirun, &error) != ONWARD_OK) {
-        add_check(doctor, "mpirun", false, advice, "%.200s", error.text);
-        return false;
-    }
-    bool works = version_of(doctor->mpirun, version, sizeof version);
-    add_check(doctor, "mpirun", works, advice, "%.120s, %s", doctor->mpirun,
-              works ? version : "which does not say its version");
-    works = version_of("prterun", version, sizeof version);
-    not_needed(add_check(doctor, "prrte", works, "put prterun in PATH to see its version", "%s",
-                         works ? version : "prterun does not say its version"));
-    return true;
-}
-
-/* "NAME yes DETAIL" in the probe's output. */
-static bool probe_says(const char *output, const char *name, char *detail, size_t detail_bytes)
-{
-    size_t length = strlen(name);
-    for (const char *line = output; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, length) != 0 || line[length] != ' ')
-            continue;
-        const char *answer = line + length + 1;
-        const char *space = strchr(answer, ' ');
-        size_t bytes = space ? strcspn(space + 1, "\n") : 0;
-        snprintf(detail, detail_bytes, "%.*s", (int)bytes, space ? space + 1 : "");
-        return !strncmp(answer, "yes", 3);
-    }
-    snprintf(detail, detail_bytes, "the probe did not get that far");
-    return false;
-}
-
-/* Runs the probe; its output is "" when it did not end well. */
-static void run_probe(const struct doctor *doctor, struct quick_result *result, struct error *error)
-{
-    char probe[PATH_MAX];
-    char **command = NULL;
-    const char *program[] = {probe, NULL};
-    struct command_settings settings = {.mpirun = doctor->mpirun,
-                                        .rank_count = PROBE_RANKS,
-                                        .core_count = start_core_count(),
-                                        .is_root = geteuid() == 0,
-                                        .program = program,
-                                        .program_count = 1};
-    int code = find_own("onward-probe", "ONWARD_PROBE", probe, sizeof probe, error);
-    if (code == ONWARD_OK)
-        code = command_build(&settings, &command, error);
-    if (code == ONWARD_OK)
-        code = quick_run(command, probe_limit_s, result, error);
-    free(command);
-    if (code == ONWARD_OK && result->timed_out)
-        error_set(error, ONWARD_ERR_TIMEOUT, "the probe did not end in %g s", probe_limit_s);
-    else if (code == ONWARD_OK)
-        error_set(error, ONWARD_OK, "%s", result->error_line);
-}
-
-static bool check_recovery(struct doctor *doctor)
-{
-    static struct quick_result result;
-    struct error error = {0, ""};
-    char detail[160];
-    result.output[0] = '\0';
-    run_probe(doctor, &result, &error);
-    if (!result.output[0]) {
-        add_check(doctor, "ulfm", false, "see that `mpirun --with-ft ulfm -n 3 true' works",
-                  "the probe said nothing: %.200s", error.text);
-        return false;
-    }
-    bool has_ulfm = probe_says(result.output, "ulfm", detail, sizeof detail);
-    add_check(doctor, "ulfm", has_ulfm, "use an Open MPI 5 that is built with ULFM", "%s", detail);
-    bool recovers = probe_says(result.output, "recovery", detail, sizeof detail);
-    add_check(doctor, "recovery", recovers, "without it only relaunch and resume work",
-              recovers ? "a killed process was survived in %s ms" : "%s", detail);
-    return has_ulfm && recovers;
 }
 
 static void check_directory(struct doctor *doctor, const char *name, const char *path,
@@ -186,24 +86,25 @@ static void check_directory(struct doctor *doctor, const char *name, const char 
 {
     struct statvfs space;
     if (statvfs(path, &space) != 0 || access(path, W_OK | X_OK) != 0) {
-        add_check(doctor, name, false, advice, "%.200s cannot be written to", path);
+        doctor_check(doctor, name, true, false, advice, "%.200s cannot be written to", path);
         return;
     }
     double free_gib = (double)space.f_bavail * (double)space.f_frsize / (1024.0 * 1024 * 1024);
-    add_check(doctor, name, free_gib >= 0.1, "free some space there", "%.200s, %.1f GiB free", path,
-              free_gib);
+    doctor_check(doctor, name, true, free_gib >= 0.1, "free some space there",
+                 "%.200s, %.1f GiB free", path, free_gib);
 }
 
 /* The run directory's place may not be there yet: its nearest ancestor counts. */
 static void check_run_directory(struct doctor *doctor)
 {
-    char base[PATH_MAX];
+    char *base = doctor->base, *slash;
     struct error error;
-    if (rundir_base(doctor->directory, base, sizeof base, &error) != ONWARD_OK) {
-        add_check(doctor, "runs", false, "name another directory by --dir", "%.200s", error.text);
+    if (rundir_base(doctor->directory, base, sizeof doctor->base, &error) != ONWARD_OK) {
+        base[0] = '\0';
+        doctor_check(doctor, "runs", true, false, "name another directory by --dir", "%.200s",
+                     error.text);
         return;
     }
-    char *slash;
     while (access(base, F_OK) != 0 && (slash = strrchr(base, '/')) != NULL && slash != base)
         *slash = '\0';
     check_directory(doctor, "runs", base, "name another directory by --dir or $ONWARD_DIR");
@@ -213,28 +114,29 @@ static void check_machine(struct doctor *doctor)
 {
     char path[PATH_MAX];
     struct error error;
-    add_check(doctor, "cores", true, "", "%u", start_core_count());
+    doctor_check(doctor, "cores", true, true, "", "%u", start_core_count());
     bool has_loopback = if_nametoindex("lo") != 0;
-    add_check(doctor, "interface", has_loopback, "bring up the loopback interface",
-              has_loopback ? "lo, for tasks on this host" : "there is no lo");
+    doctor_check(doctor, "interface", true, has_loopback, "bring up the loopback interface",
+                 has_loopback ? "lo, for tasks on this host" : "there is no lo");
     bool has_train =
         find_own("onward-train", "ONWARD_TRAIN", path, sizeof path, &error) == ONWARD_OK;
-    not_needed(add_check(doctor, "train", has_train, "build with BLAS to have onward train",
-                         "%.200s", has_train ? path : error.text));
+    doctor_check(doctor, "train", false, has_train, "build with BLAS to have onward train",
+                 "%.200s", has_train ? path : error.text);
     check_directory(doctor, "local", "/dev/shm", "mount a tmpfs on /dev/shm");
     check_run_directory(doctor);
 }
 
-static void check_rungs(struct doctor *doctor, bool has_mpirun, bool recovers)
+static void check_rungs(struct doctor *doctor, bool has_mpirun, bool recovers, bool spawns)
 {
-    not_needed(add_check(doctor, "rung 1", recovers, "see ulfm and recovery above",
-                         "go on with the workers that are left"));
-    not_needed(add_check(doctor, "rung 2", recovers, "see ulfm and recovery above",
-                         "a spare takes the place of a lost worker"));
-    not_needed(add_check(doctor, "rung 3", has_mpirun, "see mpirun above",
-                         "start mpirun again from the newest checkpoint"));
-    not_needed(add_check(doctor, "rung 4", has_mpirun, "see mpirun above",
-                         "resume later from the newest checkpoint"));
+    doctor_check(doctor, "rung 1", false, recovers, "see ulfm and recovery above",
+                 "go on with the workers that are left");
+    doctor_check(doctor, "rung 2", false, recovers, "see ulfm and recovery above",
+                 recovers && spawns ? "a spare or a new process takes the place of a lost worker"
+                                    : "a spare takes the place of a lost worker");
+    doctor_check(doctor, "rung 3", false, has_mpirun, "see mpirun above",
+                 "start mpirun again from the newest local copy or checkpoint");
+    doctor_check(doctor, "rung 4", false, has_mpirun, "see mpirun above",
+                 "resume later from the newest checkpoint");
 }
 
 static int report(const struct doctor *doctor)
@@ -264,11 +166,14 @@ static int report(const struct doctor *doctor)
 
 int verb_doctor(int argc, char **argv)
 {
-    static struct doctor doctor;
+    static struct doctor doctor = {.agent = "ssh"};
     options_parse(&doctor_argp, "onward doctor", argc, argv, &doctor);
-    bool has_mpirun = check_mpirun(&doctor);
-    bool recovers = has_mpirun && check_recovery(&doctor);
+    bool has_mpirun = doctor_check_mpirun(&doctor);
+    bool recovers = has_mpirun && doctor_check_recovery(&doctor);
+    bool spawns = recovers && doctor_check_spawn(&doctor);
     check_machine(&doctor);
-    check_rungs(&doctor, has_mpirun, recovers);
+    if (doctor.host_list && has_mpirun)
+        doctor_check_hosts(&doctor);
+    check_rungs(&doctor, has_mpirun, recovers, spawns);
     return report(&doctor);
 }

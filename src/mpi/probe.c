@@ -4,9 +4,16 @@
  * the others notice, revoke, shrink, agree, and one of them says how it went on standard output:
  *     ulfm yes|no DETAIL
  *     recovery yes MILLISECONDS
- * It leaves by _exit, since MPI_Finalize may hang after a failure. */
+ * It leaves by _exit, since MPI_Finalize may hang after a failure.
+ *
+ * Two more trials have an argument, each its own start, since what hangs hangs for good:
+ *     start          the ranks meet once, and end:  start yes SIZE
+ *     spawn [HOST]   rank 0 spawns this program (on HOST, which is new to the job then), and
+ * merges: spawn yes MILLISECONDS | spawn no REASON
+ */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,12 +47,9 @@ static int recover(int expected)
     return ulfm_agree(shrunk, &flag) == MPI_SUCCESS && flag == 1 && size == expected;
 }
 
-int main(int argc, char **argv)
+static int lose_one(void)
 {
     int rank, size;
-    if (MPI_Init(&argc, &argv) != MPI_SUCCESS)
-        return 1;
-    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     if (!ulfm_is_on() || size < 3) {
@@ -70,4 +74,91 @@ int main(int argc, char **argv)
     }
     usleep(200000); /* the others leave the agreement before this process is gone */
     _exit(0);
+}
+
+static int meet(void)
+{
+    int rank, size;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    int code = MPI_Barrier(MPI_COMM_WORLD);
+    if (rank == 0 && code == MPI_SUCCESS)
+        printf("start yes %d\n", size);
+    MPI_Finalize();
+    return 0;
+}
+
+/* Both sides of a spawn: they merge, and meet in what they merged to. */
+static int join(MPI_Comm inter, int high)
+{
+    MPI_Comm both = MPI_COMM_NULL;
+    MPI_Comm_set_errhandler(inter, MPI_ERRORS_RETURN);
+    int code = MPI_Intercomm_merge(inter, high, &both);
+    if (code != MPI_SUCCESS)
+        return code;
+    MPI_Comm_set_errhandler(both, MPI_ERRORS_RETURN);
+    return MPI_Barrier(both);
+}
+
+static int spawn(const char *program, const char *host)
+{
+    char child[] = "child", *arguments[] = {child, NULL}, reason[MPI_MAX_ERROR_STRING] = "";
+    MPI_Comm inter = MPI_COMM_NULL;
+    MPI_Info info;
+    int launched = 0, length = 0;
+    MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+    MPI_Info_create(&info);
+    if (host) {
+        MPI_Info_set(info, "host", host);
+        MPI_Info_set(info, "PMIX_ADD_HOST", host);
+    }
+    double begin_s = now_s();
+    int code = MPI_Comm_spawn(program, arguments, 1, info, 0, MPI_COMM_SELF, &inter, &launched);
+    if (code == MPI_SUCCESS)
+        code = join(inter, 0);
+    if (code == MPI_SUCCESS) {
+        printf("spawn yes %.0f\n", (now_s() - begin_s) * 1e3);
+    } else {
+        MPI_Error_string(code, reason, &length);
+        printf("spawn no %s\n", reason);
+    }
+    fflush(stdout);
+    return code;
+}
+
+/* The ranks but the first wait for the end, since a job is over when its processes are. */
+static int spawn_one(const char *program, const char *host)
+{
+    int rank;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (rank == 0)
+        spawn(program, host);
+    MPI_Barrier(MPI_COMM_WORLD);
+    usleep(200000);
+    _exit(0);
+}
+
+static int be_spawned(void)
+{
+    MPI_Comm parent = MPI_COMM_NULL;
+    MPI_Comm_get_parent(&parent);
+    if (parent != MPI_COMM_NULL)
+        join(parent, 1);
+    usleep(200000);
+    _exit(0);
+}
+
+int main(int argc, char **argv)
+{
+    if (MPI_Init(&argc, &argv) != MPI_SUCCESS)
+        return 1;
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    const char *trial = argc > 1 ? argv[1] : "";
+    if (!strcmp(trial, "start"))
+        return meet();
+    if (!strcmp(trial, "spawn"))
+        return spawn_one(argv[0], argc > 2 ? argv[2] : NULL);
+    if (!strcmp(trial, "child"))
+        return be_spawned();
+    return lose_one();
 }

@@ -2,9 +2,12 @@
  *
  * A host that was not part of the job when mpirun started is new to it: the first spawn there has
  * to say so, which makes mpirun start its daemon on it, and needs no mixing with hosts that it has.
- * If that fails, the host is given up. It can be done once: with Open MPI 5.0.7 a second such spawn
- * never returns. What comes later is for the next start. Once hosts have changed, each opening of
- * an epoch carries them to all, so that a member that takes over as the controller knows them. */
+ * If that fails, the host is given up. It can be done once, and is the last spawn of all: with Open
+ * MPI 5.0.7 a second such spawn never returns, and most of any others after it hang, on whatever
+ * host, since members cannot find out where the new ones are. From then on lost workers are
+ * replaced by spares, or by the next start, which can use all hosts as any other. Once hosts have
+ * changed, each opening of an epoch carries them to all, so that a member that takes over as the
+ * controller knows them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +126,11 @@ void control_host_result(struct onward *ow, const struct placement *place, bool 
             free(control->known_hosts);
             control->known_hosts = known;
         }
+        controller_stop_spawns(control->core);
+        control_warn(ow,
+                     "mpirun took in %s, and can spawn nobody from now on: lost workers are "
+                     "replaced by spares, or when it starts again",
+                     place->hosts);
     } else {
         control_warn(ow, "no member could be spawned on the new hosts %s: they are not used",
                      place->hosts);

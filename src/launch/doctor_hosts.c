@@ -1,0 +1,182 @@
+/* doctor_hosts.c - what onward can do over the hosts of --hosts: which of them answer through the
+ * agent and see the place of the run directories, how long a bare start of mpirun over those takes,
+ * and whether a running job can take in one that it was not started on.
+ *
+ * They are asked just as the launcher asks them, by the name of a directory that stands in for a
+ * run directory; what is started carries that name, and is swept in the end. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "allot.h"
+#include "doctor.h"
+#include "find.h"
+#include "say.h"
+#include "start.h"
+#include "verb.h"
+#include "words.h"
+
+static const double answer_limit_s = 10, start_limit_s = 60, add_limit_s = 30;
+
+struct trip {
+    struct doctor *doctor;
+    struct allotment allotment;
+    char helper[PATH_MAX], directory[PATH_MAX + 32];
+    const char *program[3];
+};
+
+static int open_directory(struct trip *trip, struct error *error)
+{
+    if (!trip->doctor->base[0])
+        return error_set(error, ONWARD_ERR_INPUT, "there is no place for run directories");
+    snprintf(trip->directory, sizeof trip->directory, "%s/onward-doctor.XXXXXX",
+             trip->doctor->base);
+    if (!mkdtemp(trip->directory)) {
+        trip->directory[0] = '\0';
+        return error_set(error, ONWARD_ERR_IO, "no directory can be made in %.200s",
+                         trip->doctor->base);
+    }
+    return ONWARD_OK;
+}
+
+static int open_trip(struct trip *trip, struct error *error)
+{
+    const struct doctor *doctor = trip->doctor;
+    struct hosts hosts = {.list = NULL};
+    int code = find_own("onward-host", "ONWARD_HOST", trip->helper, sizeof trip->helper, error);
+    if (code == ONWARD_OK)
+        code = open_directory(trip, error);
+    if (code == ONWARD_OK) /* parsed once before: good */
+        code = hosts_parse_list(doctor->host_list, "--hosts", &hosts, error);
+    if (code != ONWARD_OK)
+        return code;
+    for (uint32_t i = 0; i < hosts.count; i++)
+        hosts.list[i].slots = 1;
+    trip->allotment = (struct allotment){
+        .places = {.agent = doctor->agent,
+                   .program = trip->helper,
+                   .task = strrchr(trip->directory, '/') + 1,
+                   .base = doctor->base,
+                   .local_directory = "/dev/shm",
+                   .limit_s = answer_limit_s},
+        .command = {.mpirun = doctor->mpirun, .is_root = geteuid() == 0, .program = trip->program},
+        .member_count = hosts.count,
+        .most_members = hosts.count,
+        .min_workers = 1,
+        .core_count = start_core_count(),
+        .detect_s = 5};
+    command_keepalive_prefix(doctor->mpirun, trip->allotment.keepalive,
+                             sizeof trip->allotment.keepalive);
+    code = places_open(&trip->allotment.places, &hosts, error);
+    hosts_clear(&hosts);
+    return code;
+}
+
+/* What is left anywhere, and the directory. */
+static void close_trip(struct trip *trip)
+{
+    char names[256];
+    if (trip->allotment.argv)
+        places_sweep(&trip->allotment.places, names, sizeof names);
+    allot_clear(&trip->allotment);
+    if (trip->directory[0])
+        rmdir(trip->directory);
+}
+
+/* Returns how many hosts can be used. */
+static uint32_t ask_hosts(struct trip *trip)
+{
+    const struct places *places = &trip->allotment.places;
+    double begin_s = clock_now_s();
+    uint32_t usable = allot_probe(&trip->allotment, 1, true), told = 0;
+    doctor_check(trip->doctor, "hosts", usable == 0, usable == places->count,
+                 "see the lines below; the others are used",
+                 "%u of %u answer and see the run directory in %.80s, asked in %.2g s", usable,
+                 places->count, places->base, clock_now_s() - begin_s);
+    for (uint32_t i = 0; i < places->count && told < DOCTOR_MAX_HOSTS_TOLD; i++)
+        if (!places->list[i].usable) {
+            doctor_check(trip->doctor, "host", false, false, "", "%s", places->list[i].reason);
+            told++;
+        }
+    return usable;
+}
+
+/* The probe in this mode, with an argument or NULL, over the hosts that are usable now. */
+static double run_over(struct trip *trip, const char *mode, const char *argument, double limit_s,
+                       struct quick_result *result, struct error *error)
+{
+    double begin_s = clock_now_s();
+    trip->program[0] = trip->doctor->probe;
+    trip->program[1] = mode;
+    trip->program[2] = argument;
+    trip->allotment.command.program_count = argument ? 3 : 2;
+    result->output[0] = '\0';
+    if (allot_command(&trip->allotment, 1, error) == ONWARD_OK)
+        doctor_run_probe(trip->allotment.argv, limit_s, result, error);
+    return clock_now_s() - begin_s;
+}
+
+static bool check_start(struct trip *trip, uint32_t usable)
+{
+    static struct quick_result result;
+    struct error error = {0, ""};
+    char detail[160];
+    double seconds = run_over(trip, "start", NULL, start_limit_s, &result, &error);
+    bool starts = doctor_probe_says(result.output, "start", detail, sizeof detail);
+    if (starts)
+        snprintf(detail, sizeof detail,
+                 "mpirun starts a program on %u host%s and ends it in %.2g s", usable,
+                 usable == 1 ? "" : "s", seconds);
+    else if (!result.output[0])
+        snprintf(detail, sizeof detail, "%.150s", error.text);
+    doctor_check(trip->doctor, "start", true, starts,
+                 "see that each host reaches the others and this one by its name", "%s", detail);
+    return starts;
+}
+
+/* Started on the first host, the job is to take in the second one. */
+static void check_add_host(struct trip *trip)
+{
+    static struct quick_result result;
+    struct error error = {0, ""};
+    char detail[160], host[HOSTS_NAME_BYTES + 8] = "";
+    struct places *places = &trip->allotment.places;
+    bool has_first = false;
+    for (uint32_t i = 0; i < places->count; i++) {
+        struct place *place = &places->list[i];
+        if (place->usable && has_first && !host[0])
+            snprintf(host, sizeof host, "%s:1", place->host.name);
+        place->usable = place->usable && !has_first;
+        has_first = has_first || place->usable;
+    }
+    run_over(trip, "spawn", host, add_limit_s, &result, &error);
+    bool adds = doctor_probe_says(result.output, "spawn", detail, sizeof detail);
+    if (!result.output[0])
+        snprintf(detail, sizeof detail, "%.150s", error.text);
+    doctor_check(trip->doctor, "add host", false, adds,
+                 "hosts that come while a task runs are used at its next start",
+                 adds ? "a running job took in another host, and a process there, in %s ms" : "%s",
+                 detail);
+}
+
+void doctor_check_hosts(struct doctor *doctor)
+{
+    struct trip *trip = calloc(1, sizeof *trip);
+    struct error error;
+    if (!trip) {
+        doctor_check(doctor, "hosts", true, false, "", "out of memory");
+        return;
+    }
+    trip->doctor = doctor;
+    if (open_trip(trip, &error) != ONWARD_OK) {
+        doctor_check(doctor, "hosts", true, false, "", "%.240s", error.text);
+    } else {
+        uint32_t usable = ask_hosts(trip);
+        if (usable > 0 && doctor->probe[0] && check_start(trip, usable) && usable > 1)
+            check_add_host(trip);
+    }
+    close_trip(trip);
+    free(trip);
+}
