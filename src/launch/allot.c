@@ -44,6 +44,18 @@ static int set_hosts(struct allotment *allotment, struct error *error)
     return code;
 }
 
+/* With fewer members than were asked for, spares take the place of the workers that are missing. */
+static int set_spares(const struct allotment *allotment, uint32_t members, struct error *error)
+{
+    char text[16];
+    uint32_t missing = allotment->member_count - members;
+    uint32_t spares = allotment->spare_count > missing ? allotment->spare_count - missing : 0;
+    snprintf(text, sizeof text, "%u", spares);
+    if (spares ? setenv("ONWARD_SPARES", text, 1) : unsetenv("ONWARD_SPARES"))
+        return error_set(error, ONWARD_ERR_MEMORY, "spares: out of memory");
+    return ONWARD_OK;
+}
+
 int allot_command(struct allotment *allotment, int64_t incarnation, struct error *error)
 {
     char subnets[PLACES_SUBNETS_BYTES];
@@ -74,6 +86,9 @@ int allot_command(struct allotment *allotment, int64_t incarnation, struct error
         settings.core_count = is_crowded(places) ? 0 : members + 1;
     }
     settings.rank_count = members + 1;
+    code = set_spares(allotment, members, error);
+    if (code != ONWARD_OK)
+        return code;
     free(allotment->argv);
     allotment->argv = NULL;
     return command_build(&settings, &allotment->argv, error);

@@ -11,6 +11,7 @@ struct allotment {
     struct places places;            /* none: this machine alone */
     struct command_settings command; /* but for rank_count, core_count and over */
     uint32_t member_count;           /* workers and spares that were asked for */
+    uint32_t spare_count;            /* of these */
     uint32_t most_members;           /* more never come, whatever hosts come */
     uint32_t min_workers;
     uint32_t core_count; /* of this machine */

@@ -178,6 +178,8 @@ int command_build(const struct command_settings *settings, char ***command, stru
         add(&list, "prte_local_tmpdir_base");
         add(&list, settings->session);
     }
+    if (settings->in_allocation)
+        add_parameter(&list, "ras", "^slurm");
     add_place(&list, settings->over);
     if (settings->rank_count > settings->core_count)
         add_all(&list, yielding, 3);

@@ -163,3 +163,13 @@ void host_changes_event(struct supervisor *s, const json_t *event)
     else if (host && *host && (!strcmp(verb, "drain") || !strcmp(verb, "undrain")))
         places_drain(places, host, !strcmp(verb, "drain"));
 }
+
+void host_changes_slurm(struct supervisor *s)
+{
+    struct slurm_news_item item;
+    while (slurm_news_take(&s->slurm_news, &item))
+        if (item.signal)
+            supervise_take_signal(s, item.signal, false);
+        else
+            put(s, item.drains ? "drain" : "undrain", item.host, "");
+}

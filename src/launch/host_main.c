@@ -18,6 +18,8 @@
 
 #include "leftovers.h"
 #include "say.h"
+#include "slurm.h"
+#include "slurm_news.h"
 #include "start.h"
 #include "verb.h"
 
@@ -74,9 +76,12 @@ static const struct argp_option table[] = {
 static const struct argp host_argp = {
     .options = table,
     .parser = parse_input,
-    .args_doc = "probe TASK DIR LOCALDIR\nlist TASK DIR\nkill TASK DIR",
-    .doc = "Tells about this host, or about the processes of a task on it, in one line of JSON. A "
-           "probe with --before kills what older incarnations left.",
+    .args_doc =
+        "probe TASK DIR LOCALDIR\nlist TASK DIR\nkill TASK DIR\nreach HOST COMMAND...\nhear\nwatch",
+    .doc =
+        "Tells about this host, or about the processes of a task on it, in one line of JSON. A "
+        "probe with --before kills what older incarnations left. Inside of a job of Slurm, reach "
+        "runs COMMAND on a host of the job, by srun.",
 };
 
 /* In one line, which the launcher finds whatever a shell says before it. */
@@ -187,6 +192,12 @@ int main(int argc, char **argv)
         int (*run)(const struct input *input);
     } verbs[] = {{"probe", 4, probe}, {"list", 3, list}, {"kill", 3, signal_them}};
     struct input input = {.signal = SIGKILL};
+    if (argc > 1 && !strcmp(argv[1], "reach"))
+        return slurm_reach(argc - 2, argv + 2);
+    if (argc == 2 && !strcmp(argv[1], "hear"))
+        return slurm_hear();
+    if (argc == 2 && !strcmp(argv[1], "watch"))
+        return slurm_watch();
     options_parse(&host_argp, "onward-host", argc, argv, &input);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (input.count == verbs[i].arguments && !strcmp(input.arguments[0], verbs[i].name)) {

@@ -37,7 +37,8 @@ enum {
     KEY_AGENT,
     KEY_LOCAL_DIRECTORY,
     KEY_REPLACE,
-    KEY_WAIT
+    KEY_WAIT,
+    KEY_REQUEUE
 };
 
 static const double default_detect_s = 5, max_detect_s = 86400, max_wait_s = 30 * 86400;
@@ -177,6 +178,9 @@ static bool parse_place(int key, const char *text, struct launch_options *option
         return true;
     case KEY_REPLACE:
         options->replace = check_replace(text);
+        return true;
+    case KEY_REQUEUE:
+        options->requeue = true;
         return true;
     case KEY_WAIT:
         options->wait_s = !strcmp(text, "0") ? 0 : options_seconds("--wait", text, max_wait_s);
@@ -332,6 +336,8 @@ static const struct argp_option table[] = {
      0},
     {"hang", KEY_HANG, "SECONDS", 0,
      "kill a worker whose step the others wait for so long; 0: never (default 60, or 20 steps)", 0},
+    {"requeue", KEY_REQUEUE, NULL, 0,
+     "in a job of Slurm: put it back into the queue when it was stopped or has too few hosts", 0},
     {"inject", KEY_INJECT, "FAULTS", 0, "rehearse faults, such as kill:worker=2@step=300", 0},
     {"mpirun", KEY_MPIRUN, "PATH", 0, "the mpirun to use (default $ONWARD_MPIRUN)", 0},
     {"mpirun-arg", KEY_MPIRUN_ARGUMENT, "A", 0, "hand A to mpirun; may be given several times", 0},

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "say.h"
+#include "slurm_task.h"
 #include "verb.h"
 
 enum { KEY_WAIT = 1000 }; /* of no verb */
@@ -89,6 +90,7 @@ void options_parse(const struct argp *argp, const char *name, int argc, char **a
 
 static error_t parse_task(int key, char *text, struct argp_state *state)
 {
+    static char found[RUNDIR_TASK_BYTES];
     struct task_options *options = state->input;
     switch (key) {
     case 'd':
@@ -101,6 +103,10 @@ static error_t parse_task(int key, char *text, struct argp_state *state)
         if (options->task)
             return ARGP_ERR_UNKNOWN;
         options->task = text;
+        return 0;
+    case ARGP_KEY_SUCCESS:
+        if (options->task && slurm_task_find(options->directory, options->task, found))
+            options->task = found;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -18,7 +18,8 @@ enum { NUMBER_BYTES = 24, MAX_BITS = 32, NOT_EXECUTED = 127 };
 bool places_is_local(const char *host)
 {
     char own[HOSTS_NAME_BYTES] = "";
-    if (!strcmp(host, "localhost") || !strncmp(host, "127.", 4))
+    const char *node = getenv("SLURMD_NODENAME"); /* Slurm may have a name of its own for it */
+    if (!strcmp(host, "localhost") || !strncmp(host, "127.", 4) || (node && !strcmp(node, host)))
         return true;
     gethostname(own, sizeof own - 1);
     size_t shorter = strcspn(own, "."), given = strcspn(host, ".");

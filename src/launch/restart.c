@@ -152,7 +152,7 @@ static void fail(struct supervisor *s, const char *cause, const char *why)
 static void pause_before_restart(struct supervisor *s, double pause_s)
 {
     double deadline_s = clock_now_s() + pause_s;
-    while (clock_now_s() < deadline_s && !s->signal_count)
+    while (clock_now_s() < deadline_s && !supervise_must_end(s))
         supervise_turn(s);
 }
 
@@ -166,7 +166,7 @@ static uint32_t wait_for_hosts(struct supervisor *s, uint32_t members)
              "only %u worker%s fit on the hosts that answer, expected at least %u: waiting %g s",
              members, members == 1 ? "" : "s", allotment->min_workers, s->settings->wait_s);
     display_line(s->settings->display, text);
-    for (double pause_s = 1; members < allotment->min_workers && !s->signal_count; pause_s *= 2) {
+    for (double pause_s = 1; members < allotment->min_workers && !s->signal; pause_s *= 2) {
         double left_s = deadline_s - clock_now_s();
         if (left_s <= 0)
             break;
@@ -257,7 +257,9 @@ static void expect_answers(struct supervisor *s)
 }
 
 /* A new start is allowed: finds hosts for it and takes the next incarnation. False in *again when
- * there are none or a signal came. */
+ * there are none or no time is left. A task that was to stop when mpirun went down is started again
+ * to write the checkpoint that it was asked for: its newest steps are in the hosts' memory alone.
+ */
 static int prepare_restart(struct supervisor *s, char *cause, bool *again, struct error *error)
 {
     struct allotment *allotment = s->settings->allotment;
@@ -272,11 +274,11 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
     json_t *lost = add_lost_hosts(s, &before, cause, CAUSE_BYTES);
     hosts_clear(&before);
     is_early = is_early && early_settle(s, members >= allotment->min_workers);
-    if (members < allotment->min_workers && s->settings->wait_s > 0 && !s->signal_count)
+    if (members < allotment->min_workers && s->settings->wait_s > 0 && !s->signal)
         members = wait_for_hosts(s, members);
     int code = ONWARD_OK;
     *again = false;
-    if (s->signal_count) {
+    if (supervise_must_end(s)) {
         end_by_signal(s);
     } else if (members < allotment->min_workers) {
         end_too_few(s, cause, members);
@@ -287,6 +289,8 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
         if (code != ONWARD_OK && is_early)
             early_settle(s, false);
         *again = code == ONWARD_OK;
+        if (*again && s->signal)
+            supervise_ask_to_stop(s);
     }
     json_decref(lost);
     return code;
@@ -312,7 +316,7 @@ static bool has_ended(struct supervisor *s, enum outcome outcome)
         end_result(s, 0, "complete", "");
     else if (outcome == OUTCOME_ENDED && (s->signal || !are_too_few(s, outcome)))
         end_as_said(s);
-    else if (s->signal)
+    else if (outcome == OUTCOME_SIGNAL || supervise_must_end(s))
         end_by_signal(s);
     else
         return false;
@@ -335,6 +339,8 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
         return prepare_restart(s, cause, again, error);
     if (outcome == OUTCOME_ENDED)
         end_as_said(s);
+    else if (s->signal)
+        end_by_signal(s);
     else
         fail(s, cause, why);
     return ONWARD_OK;

@@ -16,15 +16,19 @@
 #include "display.h"
 #include "find.h"
 #include "say.h"
+#include "slurm.h"
+#include "slurm_task.h"
 #include "supervise.h"
 
 enum { MAX_STALE_REQUESTS = 1000, NAME_BYTES = 32 };
 
 static const double answer_limit_s = 5;
 
-/* Programs that a start needs. */
+/* Programs that a start needs, and what it takes from the allocation that it runs in. */
 struct start_paths {
     char mpirun[PATH_MAX], helper[PATH_MAX]; /* helper: onward-host, where there are hosts */
+    char *hosts, *agent;                     /* of the allocation; NULL: there is none */
+    uint32_t recorded_workers;               /* the record has these: 0, as many as fit */
 };
 
 uint32_t start_core_count(void)
@@ -51,7 +55,10 @@ void start_make_task(const char *program, char *task, size_t task_bytes)
         snprintf(name, sizeof name, "task");
     localtime_r(&now, &parts);
     strftime(moment, sizeof moment, "%Y%m%d-%H%M%S", &parts);
-    snprintf(task, task_bytes, "%s-%s-%ld", name, moment, (long)getpid());
+    if (slurm_job()) /* a job that is started again goes on with its task */
+        snprintf(task, task_bytes, "%s-%s", name, slurm_job());
+    else
+        snprintf(task, task_bytes, "%s-%s-%ld", name, moment, (long)getpid());
 }
 
 /* What was given, else what is recorded, else the default. */
@@ -146,7 +153,6 @@ static void export_settings(const struct launch_options *options, const char *ba
     export_text("ONWARD_DIR", base);
     export_number("ONWARD_MIN_WORKERS", record->min_workers, true);
     export_number("ONWARD_MAX_WORKERS", record->max_workers, record->max_workers > 0);
-    export_number("ONWARD_SPARES", record->spares, record->spares > 0);
     export_text("ONWARD_CHECKPOINT", record->checkpoint);
     export_number("ONWARD_CHECKPOINT_KEEP", record->checkpoint_keep, true);
     export_number("ONWARD_CHECKPOINT_KEEP_EVERY", record->checkpoint_keep_every,
@@ -262,9 +268,11 @@ static int open_allotment(const struct launch_options *options, const struct tas
     *allotment = (struct allotment){
         .command = {.mpirun = paths->mpirun,
                     .is_root = geteuid() == 0,
+                    .in_allocation = slurm_is_inside(),
                     .mpirun_arguments = options->mpirun_arguments,
                     .mpirun_argument_count = options->mpirun_argument_count},
         .member_count = record->workers + record->spares,
+        .spare_count = record->spares,
         .most_members =
             (record->max_workers ? record->max_workers : LAUNCH_MAX_WORKERS) + record->spares,
         .min_workers = record->min_workers,
@@ -296,7 +304,11 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     int code = supervise(&settings, &result, error);
     if (code != ONWARD_OK)
         return say_error(error);
-    return report_result(options, &result, rundir, record->task);
+    int exit_code = report_result(options, &result, rundir, record->task);
+    bool was_stopped = result.signal ? exit_code != 0 : exit_code == EXIT_TOO_FEW;
+    if (options->requeue && was_stopped)
+        slurm_requeue();
+    return exit_code;
 }
 
 /* True when there is nothing left to do, after saying so. */
@@ -341,6 +353,7 @@ static int run_opened(const struct launch_options *options, struct rundir *rundi
     if (rundir_claim(rundir, &incarnation, &error) != ONWARD_OK)
         return say_error(&error);
     drop_stale_requests(rundir);
+    slurm_task_record(rundir);
     if (options->step_count >= 0 &&
         rundir_update_task(rundir, record->subtask_count, record->step_count, &error) != ONWARD_OK)
         return say_error(&error);
@@ -351,12 +364,21 @@ static int run_opened(const struct launch_options *options, struct rundir *rundi
     return supervise_claimed(options, rundir, incarnation, record, allotment, &error);
 }
 
-/* Opens the run directory; a task that is there must be the same. */
+/* Opens the run directory; a task that is there must be the same. What came from an allocation is
+ * not recorded: the next start has another one. */
 static int open_task(const struct launch_options *options, struct task_record *record,
-                     const char *base, bool again, struct rundir **rundir, struct error *error)
+                     const struct start_paths *paths, const char *base, bool again,
+                     struct rundir **rundir, struct error *error)
 {
     int64_t step_count = -1;
-    int code = rundir_open(base, record->task, again ? NULL : record, rundir, error);
+    struct task_record kept = *record;
+    if (paths->hosts) {
+        kept.hosts = (char *)"";
+        kept.workers = paths->recorded_workers;
+    }
+    if (paths->agent)
+        kept.agent = (char *)"ssh";
+    int code = rundir_open(base, record->task, again ? NULL : &kept, rundir, error);
     if (code == ONWARD_OK && !again)
         code = check_same_start(*rundir, record, &step_count, error);
     if (code == ONWARD_OK && options->prepare)
@@ -367,26 +389,24 @@ static int open_task(const struct launch_options *options, struct task_record *r
 }
 
 static int start_program(const struct launch_options *options, struct task_record *record,
-                         bool again, const char *const *program, uint32_t program_count)
+                         bool again, struct start_paths *paths, const char *const *program,
+                         uint32_t program_count)
 {
-    struct start_paths paths;
     char path[PATH_MAX], base[PATH_MAX];
     struct rundir *rundir = NULL;
     struct allotment allotment = {.argv = NULL};
     struct error error;
-    int code = find_mpirun(options->mpirun, paths.mpirun, sizeof paths.mpirun, &error);
-    if (code == ONWARD_OK && *record->hosts)
-        code = find_own("onward-host", "ONWARD_HOST", paths.helper, sizeof paths.helper, &error);
+    int code = find_mpirun(options->mpirun, paths->mpirun, sizeof paths->mpirun, &error);
     if (code == ONWARD_OK)
         code = find_program(program[0], path, sizeof path, &error);
     if (code == ONWARD_OK)
         code = rundir_base(options->directory, base, sizeof base, &error);
     if (code == ONWARD_OK)
-        code = open_allotment(options, record, base, &paths, &allotment, &error);
+        code = open_allotment(options, record, base, paths, &allotment, &error);
     allotment.command.program = program;
     allotment.command.program_count = program_count;
     if (code == ONWARD_OK)
-        code = open_task(options, record, base, again, &rundir, &error);
+        code = open_task(options, record, paths, base, again, &rundir, &error);
     int exit_code = code == ONWARD_OK ? run_opened(options, rundir, base, record, &allotment)
                                       : say_error(&error);
     rundir_close(rundir);
@@ -420,7 +440,7 @@ static int default_workers(struct task_record *record, struct error *error)
 
 /* A program of onward's own, and how it is started: with the config, or with arguments. */
 static int start_own(const struct launch_options *options, struct task_record *record, bool again,
-                     const char *name, const char *variable)
+                     struct start_paths *paths, const char *name, const char *variable)
 {
     char path[PATH_MAX];
     struct error error;
@@ -436,28 +456,74 @@ static int start_own(const struct launch_options *options, struct task_record *r
     program[0] = path;
     for (uint32_t i = 1; i < count; i++)
         program[i] = has_config ? record->config : record->arguments[i - 1];
-    int exit_code = start_program(options, record, again, program, count);
+    int exit_code = start_program(options, record, again, paths, program, count);
     free(program);
     return exit_code;
 }
 
-int start_task(const struct launch_options *options, struct task_record *record, bool again)
+/* Inside of a job of Slurm the hosts are those of the job, unless others were named. */
+static int take_allocation(const struct launch_options *options, struct task_record *record,
+                           struct start_paths *paths, struct error *error)
 {
-    struct error error;
-    int code = default_workers(record, &error);
+    struct hosts hosts;
+    if (*record->hosts || !slurm_is_inside())
+        return ONWARD_OK;
+    int code = slurm_hosts(&hosts, error);
+    if (code == ONWARD_OK)
+        code = slurm_check_job(error);
     if (code != ONWARD_OK)
-        return say_error(&error);
+        return code;
+    paths->hosts = hosts_text(&hosts);
+    hosts_clear(&hosts);
+    if (!options->agent && !strcmp(record->agent, "ssh"))
+        paths->agent = slurm_agent(paths->helper);
+    if (!paths->hosts || (!options->agent && !paths->agent && !strcmp(record->agent, "ssh")))
+        return error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
+    record->hosts = paths->hosts;
+    record->agent = paths->agent ? paths->agent : record->agent;
+    return ONWARD_OK;
+}
+
+/* Where the task is to run and how many workers that makes. */
+static int find_place(const struct launch_options *options, struct task_record *record,
+                      struct start_paths *paths, struct error *error)
+{
+    int code = ONWARD_OK;
+    paths->recorded_workers = record->workers;
+    if (*record->hosts || slurm_is_inside())
+        code = find_own("onward-host", "ONWARD_HOST", paths->helper, sizeof paths->helper, error);
+    if (code == ONWARD_OK)
+        code = take_allocation(options, record, paths, error);
+    return code == ONWARD_OK ? default_workers(record, error) : code;
+}
+
+static int start_placed(const struct launch_options *options, struct task_record *record,
+                        bool again, struct start_paths *paths)
+{
     if (record->min_workers > record->workers) {
         say("at least %u workers (--min) but only %u are to be started (-n)", record->min_workers,
             record->workers);
         return EXIT_USAGE;
     }
     if (!strcmp(record->program, "train"))
-        return start_own(options, record, again, "onward-train", "ONWARD_TRAIN");
+        return start_own(options, record, again, paths, "onward-train", "ONWARD_TRAIN");
     if (!strcmp(record->program, "farm"))
-        return start_own(options, record, again, "onward-farm", "ONWARD_FARM");
+        return start_own(options, record, again, paths, "onward-farm", "ONWARD_FARM");
     if (!strcmp(record->program, "gang"))
-        return start_own(options, record, again, "onward-gang", "ONWARD_GANG");
-    return start_program(options, record, again, (const char *const *)record->arguments,
+        return start_own(options, record, again, paths, "onward-gang", "ONWARD_GANG");
+    return start_program(options, record, again, paths, (const char *const *)record->arguments,
                          record->argument_count);
+}
+
+int start_task(const struct launch_options *options, struct task_record *record, bool again)
+{
+    struct start_paths paths = {.hosts = NULL};
+    struct task_record placed = *record; /* the caller's is as it was */
+    struct error error;
+    int code = find_place(options, &placed, &paths, &error);
+    int exit_code =
+        code == ONWARD_OK ? start_placed(options, &placed, again, &paths) : say_error(&error);
+    free(paths.hosts);
+    free(paths.agent);
+    return exit_code;
 }

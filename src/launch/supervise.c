@@ -61,24 +61,34 @@ static void show_event(void *context, const json_t *event)
         display_line(s->settings->display, text);
 }
 
-/* The first signal asks the task to stop; a further one ends it. */
-static void take_signal(struct supervisor *s, int number)
+void supervise_ask_to_stop(struct supervisor *s)
 {
     struct run_request request = {.request = "stop"};
     struct error error;
-    if (s->signal_count++ > 0)
+    if (rundir_put_request(s->settings->rundir, &request, &error) == ONWARD_OK)
+        return;
+    display_clear(s->settings->display);
+    say("the task cannot be asked to stop: %s", error.text);
+    s->stop_deadline_s = 0;
+}
+
+void supervise_take_signal(struct supervisor *s, int number, bool is_own)
+{
+    s->signal_count += is_own ? 1 : 0;
+    if (s->signal)
         return;
     s->signal = number;
     s->stop_deadline_s = clock_now_s() + s->settings->stop_s;
-    if (rundir_put_request(s->settings->rundir, &request, &error) != ONWARD_OK) {
-        display_clear(s->settings->display);
-        say("the task cannot be asked to stop: %s", error.text);
-        s->stop_deadline_s = 0;
-        return;
-    }
+    supervise_ask_to_stop(s);
     display_clear(s->settings->display);
-    say("SIG%s: asked the task to stop; it has %.0f s; a second signal kills it",
-        sigabbrev_np(number), s->settings->stop_s);
+    if (s->stop_deadline_s > 0)
+        say("SIG%s: asked the task to stop; it has %.0f s; a second signal kills it",
+            sigabbrev_np(number), s->settings->stop_s);
+}
+
+bool supervise_must_end(const struct supervisor *s)
+{
+    return s->signal_count > 1 || (s->signal && clock_now_s() > s->stop_deadline_s);
 }
 
 static void take_signals(struct supervisor *s)
@@ -86,7 +96,7 @@ static void take_signals(struct supervisor *s)
     struct signalfd_siginfo info;
     while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
         if (info.ssi_signo != SIGCHLD)
-            take_signal(s, (int)info.ssi_signo);
+            supervise_take_signal(s, (int)info.ssi_signo, true);
     child_reap(&s->child);
 }
 
@@ -101,6 +111,7 @@ void supervise_turn(struct supervisor *s)
     take_signals(s);
     output_pump(&s->output, &s->child.output);
     output_pump(&s->error_output, &s->child.error_output);
+    host_changes_slurm(s);
 }
 
 static void look(struct supervisor *s)
@@ -156,7 +167,7 @@ static enum outcome watch_task(struct supervisor *s)
             return OUTCOME_ENDED;
         if (gone)
             return OUTCOME_GONE;
-        if (s->signal_count > 1 || (s->signal && clock_now_s() > s->stop_deadline_s))
+        if (supervise_must_end(s))
             return OUTCOME_SIGNAL;
         if (cut_off)
             return OUTCOME_CUT_OFF;
@@ -218,6 +229,7 @@ static enum outcome run_incarnation(struct supervisor *s, struct error *error, i
     s->events.restart_s = 0;
     s->events.step_before = s->best_step;
     detector_begin(&s->detector, s->incarnation);
+    slurm_news_start(&s->slurm_news, &s->settings->allotment->places);
     *code = s->is_started ? ONWARD_OK : supervise_start(s, s->incarnation, error);
     s->is_started = false;
     enum outcome outcome = OUTCOME_GONE;
@@ -226,6 +238,7 @@ static enum outcome run_incarnation(struct supervisor *s, struct error *error, i
         s->down_s = clock_now_s();
         settle(s, outcome);
     }
+    slurm_news_stop(&s->slurm_news);
     watch_end(&s->watch);
     if (s->watch.complete) /* it may have come while mpirun was settling */
         return OUTCOME_COMPLETE;
@@ -312,6 +325,7 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
         sweep(s);
     result->seconds = clock_now_s() - begin_s;
     result->status = s->watch.status;
+    result->signal = s->signal;
     if (s->signal_fd >= 0)
         close(s->signal_fd);
     sigprocmask(SIG_SETMASK, &before, NULL);

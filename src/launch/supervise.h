@@ -27,6 +27,7 @@ struct supervise_result {
     char state[16];           /* complete stopped failed */
     char text[512];           /* why, when it is not complete */
     struct run_status status; /* the newest */
+    int signal;               /* that asked it to stop; 0: none */
     double seconds;           /* since the first start */
     int restarts;
 };

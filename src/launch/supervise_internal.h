@@ -9,6 +9,7 @@
 #include "host_watch.h"
 #include "output.h"
 #include "progress.h"
+#include "slurm_news.h"
 #include "supervise.h"
 #include "watch.h"
 #include "words.h"
@@ -41,6 +42,7 @@ struct supervisor {
     char cut_off[192]; /* OUTCOME_CUT_OFF: what is silent */
     struct budget budget;
     struct host_watch host_watch;
+    struct slurm_news slurm_news;
     struct loss_streak losses;
     double turned_s; /* when the loop last came round */
     double begun_s;  /* when this incarnation was started */
@@ -52,13 +54,20 @@ struct supervisor {
     bool is_started; /* mpirun of the next incarnation, see early.c */
     int64_t incarnation;
     int signal;       /* the first that asked us to end; 0: none */
-    int signal_count; /* how many did */
+    int signal_count; /* how many this process itself got */
     double stop_deadline_s;
     int64_t best_step, best_checkpoint; /* of the incarnations before */
 };
 
 /* Waits for a signal, output, or a short time. */
 void supervise_turn(struct supervisor *s);
+/* The first signal asks the task to stop. Of those that this process got itself, `is_own`, a second
+ * one ends it. */
+void supervise_take_signal(struct supervisor *s, int number, bool is_own);
+/* Asks the task (again, after a new start) to stop. */
+void supervise_ask_to_stop(struct supervisor *s);
+/* A signal, and no time is left to stop well. */
+bool supervise_must_end(const struct supervisor *s);
 
 /* How long a controller may say nothing. */
 double supervise_silent_limit_s(const struct supervisor *s);
@@ -82,6 +91,8 @@ void restart_note_event(struct supervisor *s, const json_t *event);
 /* host_changes.c: hosts that come and go, by the file or by an operator's request. */
 void host_changes_look(struct supervisor *s);
 void host_changes_event(struct supervisor *s, const json_t *event);
+/* What Slurm says: signals to the job's steps, nodes that are to be drained. */
+void host_changes_slurm(struct supervisor *s);
 
 /* Before the first start: asks the hosts, says which cannot be used, makes the command.
  * ONWARD_ERR_INPUT when fewer workers than the minimum fit. */

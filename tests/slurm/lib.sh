@@ -1,0 +1,55 @@
+# shellcheck shell=sh
+# lib.sh - what the scenarios of tests/slurm share, on top of tests/lab/lib.sh: a real Slurm on the
+# lab's hosts. Each scenario is a shell script NAME.slurm that sources this file, says `start_slurm N'
+# and submits jobs. Compute nodes are n0 to n(N-1); the last host, $login, is where users submit and
+# where slurmctld runs. Verdicts come from Slurm's own record of the job, the event log and the sums.
+# shellcheck source=tests/lab/lib.sh
+. "${srcdir:-.}/tests/lab/lib.sh"
+slurm=$srcdir/tests/slurm/slurm
+export SLURM_LAB="$work/slurm"
+job_path=$builddir:/usr/local/bin:/usr/bin:/bin # onward is found as an installed one would be
+
+# start_slurm N: N compute nodes that are idle, and $login
+start_slurm() {
+    start_lab $(($1 + 1))
+    login=n$1
+    nodes=$(seq -f 'n%.0f' 0 $(($1 - 1)))
+    code=0
+    "$slurm" start 2>"$work/slurm-start.log" || code=$?
+    [ $code != 77 ] || { cat "$work/slurm-start.log"; exit 77; }
+    [ $code = 0 ] || fail "Slurm does not start: $(cat "$work/slurm-start.log")"
+}
+
+# at_login COMMAND: as a user types it there, in $work
+at_login() { on "$login" "cd '$work' && PATH='$job_path' ONWARD_DIR='$work' $*"; }
+
+# submit NAME OPTION... <SCRIPT: a job of that name, whose ID goes to $job; output in $work/NAME.log
+submit() {
+    job_name=$1
+    shift
+    { echo '#!/bin/sh'; cat; } >"$work/$job_name.sh"
+    job=$(at_login sbatch --parsable -J "$job_name" -o "$work/$job_name.log" "$@" "$work/$job_name.sh") ||
+        fail "sbatch of $job_name: $job"
+}
+
+# record JOB KEY: what Slurm says of a job, such as JobState, ExitCode, NodeList, Restarts
+record() { at_login scontrol -o show job "$1" | tr ' ' '\n' | sed -n "s/^$2=//p" | head -n 1; }
+has_state() { [ "$(record "$1" JobState)" = "$2" ]; } # JOB STATE
+await_state() { await "$1" has_state "$2" "$3"; }     # SECONDS JOB STATE
+is_over() { case $(record "$1" JobState) in PENDING | RUNNING | COMPLETING | SUSPENDED) return 1 ;; *:* | '') return 1 ;; esac }
+
+# job_ends SECONDS JOB STATE EXITCODE: Slurm's record of it in the end
+job_ends() {
+    await "$1" is_over "$2"
+    state=$(record "$2" JobState) exit_code=$(record "$2" ExitCode)
+    [ "$state $exit_code" = "$3 $4" ] || fail "job $2 ended $state $exit_code, expected $3 $4"
+}
+
+# nothing_runs: no process of a job on any compute node; Slurm's own daemons stay
+nothing_runs() {
+    for host in ${*:-$nodes}; do
+        await 20 no_job_on "$host"
+    done
+}
+no_job_on() { ! on "$1" "pgrep -x 'slurmstepd|prted|prterun|mpirun|trial|onward|onward-host|srun'" >/dev/null; }
+node_is() { [ "$(at_login sinfo -h -p main -n "$1" -o %T)" = "$2" ]; } # NODE STATE
