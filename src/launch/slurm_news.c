@@ -73,7 +73,7 @@ void slurm_news_start(struct slurm_news *news, const struct places *places)
         return;
     size_t length = strlen(places->agent);
     bool by_step = length > 6 && !strcmp(places->agent + length - 6, " reach");
-    snprintf(command, sizeof command, "'%.4000s' hear", places->program);
+    snprintf(command, sizeof command, "exec '%.4000s' hear", places->program);
     if (by_step)
         start(&news->sources[0], places->agent, host, command);
     start(&news->sources[1], places->program, "", "watch");
@@ -125,6 +125,11 @@ bool slurm_news_take(struct slurm_news *news, struct slurm_news_item *item)
             if (read_item(line, item))
                 return true;
     return false;
+}
+
+bool slurm_news_may_come(const struct slurm_news *news)
+{
+    return news->sources[0].fd > 0;
 }
 
 void slurm_news_stop(struct slurm_news *news)

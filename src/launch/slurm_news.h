@@ -34,6 +34,9 @@ void slurm_news_start(struct slurm_news *news, const struct places *places);
 /* The next item; false: nothing new. Never blocks. */
 bool slurm_news_take(struct slurm_news *news, struct slurm_news_item *item);
 
+/* Is a signal to the job's steps listened for? */
+bool slurm_news_may_come(const struct slurm_news *news);
+
 /* Stops to listen; the processes are the caller's to end (child_kill_all). */
 void slurm_news_stop(struct slurm_news *news);
 

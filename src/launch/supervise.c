@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -25,6 +26,7 @@
 
 enum { TURN_MS = 50, PAUSE_S = 2 };
 
+static const double told_s = 3, untold_s = 0.3;
 static const double kill_s = 5, again_limit_s = 20, again_factor = 5;
 /* The controller writes no status while the lineup changes, which may take a while. */
 static const double silent_detections = 12;
@@ -176,6 +178,16 @@ static enum outcome watch_task(struct supervisor *s)
     }
 }
 
+/* A signal of Slurm's to the steps of the job ends the daemons, and mpirun after them; that it was
+ * no accident is known a moment later. */
+static void await_news(struct supervisor *s)
+{
+    bool by_signal = WIFEXITED(s->child.status) && WEXITSTATUS(s->child.status) == 128 + SIGTERM;
+    double deadline_s = clock_now_s() + (by_signal ? told_s : untold_s);
+    while (slurm_news_may_come(&s->slurm_news) && !s->signal && clock_now_s() < deadline_s)
+        supervise_turn(s);
+}
+
 /* Gives mpirun its time to end, then ends whatever is left, and shows the last of its output. */
 static void settle(struct supervisor *s, enum outcome outcome)
 {
@@ -184,6 +196,8 @@ static void settle(struct supervisor *s, enum outcome outcome)
     int signals = s->signal_count;
     while (!s->child.ended && clock_now_s() < deadline_s && s->signal_count == signals)
         supervise_turn(s);
+    if (outcome == OUTCOME_GONE)
+        await_news(s);
     supervise_kill(s);
     watch_look(&s->watch, show_event, s);
 }

@@ -53,3 +53,15 @@ nothing_runs() {
 }
 no_job_on() { ! on "$1" "pgrep -x 'slurmstepd|prted|prterun|mpirun|trial|onward|onward-host|srun'" >/dev/null; }
 node_is() { [ "$(at_login sinfo -h -p main -n "$1" -o %T)" = "$2" ]; } # NODE STATE
+is_pending() { [ "$(record "$1" JobState)" = PENDING ]; }
+# at_once JOB: one that was put back into the queue starts now; Slurm would hold it back for two minutes
+at_once() { await 60 is_pending "$1"; at_login scontrol update "JobId=$1" StartTime=now; }
+# stopped_well TASK: it stopped with a checkpoint of its last step, which goes to $stopped_at
+stopped_well() {
+    await_event 60 "$1" stopped "${2:-1}"
+    stopped_at=$(grep '"event": *"stopped"' "$work/$1/events.jsonl" | tail -n 1 | field step)
+    [ -e "$work/$1/ckpt/$(printf 'step-%08d.h5' "$stopped_at")" ] || fail "$1: no checkpoint of step $stopped_at"
+}
+# last_opening TASK: the event of the newest start
+last_opening() { grep '"event": *"epoch"' "$work/$1/events.jsonl" | grep '"cause": *"start"' | tail -n 1; }
+goes_on_from() { [ "$(last_opening "$1" | field resume_step)" = "$2" ]; } # TASK STEP
