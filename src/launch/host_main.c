@@ -76,12 +76,14 @@ static const struct argp_option table[] = {
 static const struct argp host_argp = {
     .options = table,
     .parser = parse_input,
-    .args_doc =
-        "probe TASK DIR LOCALDIR\nlist TASK DIR\nkill TASK DIR\nreach HOST COMMAND...\nhear\nwatch",
+    .args_doc = "probe TASK DIR LOCALDIR\nlist TASK DIR\nkill TASK DIR\nreach HOST "
+                "COMMAND...\nhear\nwatch\ndeputize",
     .doc =
         "Tells about this host, or about the processes of a task on it, in one line of JSON. A "
         "probe with --before kills what older incarnations left. Inside of a job of Slurm, reach "
-        "runs COMMAND on a host of the job, by srun.",
+        "runs COMMAND on a host of the job by srun, hear waits for a signal to the job's steps, "
+        "watch tells which nodes are drained, and deputize puts a job back into the queue that has "
+        "lost the node of its script.",
 };
 
 /* In one line, which the launcher finds whatever a shell says before it. */
@@ -198,6 +200,8 @@ int main(int argc, char **argv)
         return slurm_hear();
     if (argc == 2 && !strcmp(argv[1], "watch"))
         return slurm_watch();
+    if (argc == 2 && !strcmp(argv[1], "deputize"))
+        return slurm_deputize();
     options_parse(&host_argp, "onward-host", argc, argv, &input);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (input.count == verbs[i].arguments && !strcmp(input.arguments[0], verbs[i].name)) {

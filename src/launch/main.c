@@ -13,6 +13,7 @@ static const struct verb verbs[] = {
     {"farm", "run independent commands, each exactly once, on all workers", verb_farm},
     {"gang", "run a command once a rank, as torchrun does", verb_gang},
     {"resume", "go on with a task that was stopped or died", verb_resume},
+    {"submit", "write and submit a job script for Slurm", verb_submit},
     {"status", "show how a task stands, or list tasks", verb_status},
     {"stop", "ask a task to stop, resumable", verb_stop},
     {"checkpoint", "ask a task for a checkpoint now", verb_checkpoint},

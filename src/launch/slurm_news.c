@@ -1,4 +1,4 @@
-/* slurm_news.c - listens to Slurm by two children that say a line when there is something to say.
+/* slurm_news.c - listens to Slurm by children that say a line when there is something to say.
  *
  * `onward-host hear' is a job step: what Slurm sends to the steps of the job reaches it as it
  * reaches mpirun's daemons, which die of it; so the launcher learns that it was no accident.
@@ -61,22 +61,37 @@ static void start(struct slurm_news_source *source, const char *program, const c
     }
 }
 
+/* The host of that number among those that can be used, or NULL. */
+static const char *usable_host(const struct places *places, uint32_t number)
+{
+    for (uint32_t i = 0; i < places->count; i++)
+        if (places->list[i].usable && number-- == 0)
+            return places->list[i].host.name;
+    return NULL;
+}
+
+/* A job step, by the agent, that does `what` of onward-host. */
+static void start_step(struct slurm_news_source *source, const struct places *places,
+                       const char *host, const char *what)
+{
+    char command[4200];
+    snprintf(command, sizeof command, "exec '%.4000s' %s", places->program, what);
+    start(source, places->agent, host, command);
+}
+
 void slurm_news_start(struct slurm_news *news, const struct places *places)
 {
-    const char *host = NULL;
-    char command[4200];
     *news = (struct slurm_news){.sources = {{.fd = 0}}};
-    for (uint32_t i = 0; i < places->count && !host; i++)
-        if (places->list[i].usable)
-            host = places->list[i].host.name;
-    if (!host || !slurm_is_inside())
+    const char *first = usable_host(places, 0), *second = usable_host(places, 1);
+    if (!first || !slurm_is_inside())
         return;
     size_t length = strlen(places->agent);
     bool by_step = length > 6 && !strcmp(places->agent + length - 6, " reach");
-    snprintf(command, sizeof command, "exec '%.4000s' hear", places->program);
     if (by_step)
-        start(&news->sources[0], places->agent, host, command);
+        start_step(&news->sources[0], places, first, "hear");
     start(&news->sources[1], places->program, "", "watch");
+    if (by_step && second && places_is_local(first))
+        start_step(&news->sources[2], places, second, "deputize");
 }
 
 /* The first whole line of the source, into text. */
@@ -179,6 +194,18 @@ static void compare(const char *output, const struct hosts *hosts, bool *drains)
     }
 }
 
+/* Asks; *pause_s until it is time to ask again: the later the answer, the longer. */
+static bool ask(char *const *command, struct quick_result *result, double *pause_s)
+{
+    double begin_s = clock_now_s();
+    bool answered = quick_run(command, query_limit_s, result, NULL) == ONWARD_OK &&
+                    !result->timed_out && result->exit_status == 0;
+    *pause_s = slow_factor * (clock_now_s() - begin_s);
+    *pause_s = *pause_s < interval_s ? interval_s : *pause_s;
+    *pause_s = *pause_s < longest_interval_s ? *pause_s : longest_interval_s;
+    return answered;
+}
+
 int slurm_watch(void)
 {
     static struct quick_result result;
@@ -192,16 +219,50 @@ int slurm_watch(void)
                              (char *)"-o",    (char *)"%N",  NULL};
     int code = drains ? 0 : 1;
     while (code == 0) {
-        double begin_s = clock_now_s();
-        if (quick_run(command, query_limit_s, &result, NULL) == ONWARD_OK &&
-            result.exit_status == 0)
+        double pause_s;
+        if (ask(command, &result, &pause_s))
             compare(result.output, &hosts, drains);
         code = finish_output(0);
-        double pause_s = slow_factor * (clock_now_s() - begin_s);
-        pause_s = pause_s < interval_s ? interval_s : pause_s;
-        sleep_s(pause_s < longest_interval_s ? pause_s : longest_interval_s);
+        sleep_s(pause_s);
     }
     free(drains);
     hosts_clear(&hosts);
     return code;
+}
+
+/* "RUNNING n0 n[1-3]": is the node of the script, the second, none of the job's, the third? */
+static bool has_lost_script(char *line)
+{
+    char state[32], node[HOSTS_NAME_BYTES];
+    struct hosts hosts = {.list = NULL};
+    int list = 0;
+    line[strcspn(line, "\n")] = '\0';
+    if (sscanf(line, "%31s %255s %n", state, node, &list) != 2 || list == 0 ||
+        strcmp(state, "RUNNING") != 0 ||
+        hosts_parse_list(line + list, "nodes", &hosts, NULL) != ONWARD_OK)
+        return false;
+    bool lost = true;
+    for (uint32_t i = 0; i < hosts.count; i++)
+        lost = lost && strcmp(hosts.list[i].name, node) != 0;
+    hosts_clear(&hosts);
+    return lost;
+}
+
+int slurm_deputize(void)
+{
+    static struct quick_result result;
+    char *const command[] = {
+        (char *)"squeue", (char *)"-h",       (char *)"-j", (char *)slurm_job(),
+        (char *)"-o",     (char *)"%T %B %N", NULL};
+    if (!slurm_job())
+        return EXIT_USAGE;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+        double pause_s;
+        if (ask(command, &result, &pause_s) && has_lost_script(result.output)) {
+            slurm_requeue();
+            return 0;
+        }
+        sleep_s(pause_s);
+    }
 }

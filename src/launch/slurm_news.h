@@ -8,7 +8,7 @@
 
 #include "places.h"
 
-enum { SLURM_NEWS_SOURCES = 2, SLURM_NEWS_LINE_BYTES = 512 };
+enum { SLURM_NEWS_SOURCES = 3, SLURM_NEWS_LINE_BYTES = 512 };
 
 /* Zeroed: nothing is listened to. */
 struct slurm_news {
@@ -46,5 +46,10 @@ void slurm_news_stop(struct slurm_news *news);
  * pipe. */
 int slurm_hear(void);
 int slurm_watch(void);
+
+/* The deputy of the launcher on another node: asks Slurm again and again whether the job still has
+ * the node that its script runs on. Once it has not, puts the job back into the queue and returns:
+ * with --no-kill Slurm would let the rest of the job run on, with nobody to lead it. */
+int slurm_deputize(void);
 
 #endif

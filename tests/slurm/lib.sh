@@ -55,7 +55,7 @@ no_job_on() { ! on "$1" "pgrep -x 'slurmstepd|prted|prterun|mpirun|trial|onward|
 node_is() { [ "$(at_login sinfo -h -p main -n "$1" -o %T)" = "$2" ]; } # NODE STATE
 is_pending() { [ "$(record "$1" JobState)" = PENDING ]; }
 # at_once JOB: one that was put back into the queue starts now; Slurm would hold it back for two minutes
-at_once() { await 60 is_pending "$1"; at_login scontrol update "JobId=$1" StartTime=now; }
+at_once() { await 100 is_pending "$1"; at_login scontrol update "JobId=$1" StartTime=now; }
 # stopped_well TASK: it stopped with a checkpoint of its last step, which goes to $stopped_at
 stopped_well() {
     await_event 60 "$1" stopped "${2:-1}"
