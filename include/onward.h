@@ -170,6 +170,8 @@ struct onward_options {
     int64_t checkpoint_steps;      /* a checkpoint every so many steps; 0: none by steps */
     double checkpoint_s;           /* a checkpoint every so many seconds; 0: none by time */
     bool checkpoint_auto;          /* the interval follows cost and failures (Young, Daly) */
+    int64_t local_steps;           /* of a task with sharded state: a copy on the host every so many
+                                      steps; 0: as often as it costs 1 % of the time */
     int checkpoint_keep;           /* committed checkpoints to keep, at least 1 */
     int64_t checkpoint_keep_every; /* besides them those of every so many steps; 0: none */
     const char
@@ -261,7 +263,7 @@ ONWARD_API void *onward_write(struct onward *ow, int array);
  * which ends the task. The parts of all ranks must cover the array and not overlap. It is called
  * inside of onward_next for each rank of a lineup, also for lineups that do not come about in the
  * end: it must follow from rank and size (and what is the same in every process) alone, call
- * neither MPI nor onward, and keep nothing. role has only rank, size, first, count, step, epoch. */
+ * neither MPI nor onward's handle, and keep nothing. Of role only rank and size are set. */
 typedef int onward_layout(void *context, const struct onward_role *role, struct onward_slab *slabs);
 
 /* Protects sharded state: a global array of `ndims` extents of which each worker holds one part,

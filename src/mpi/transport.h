@@ -53,6 +53,9 @@ bool transport_change_due(struct transport *transport);
 /* Makes every member notice: revokes team and control. */
 void transport_interrupt(struct transport *transport);
 
+/* The largest of each value over the team, on all of it. Collective over the team. */
+int transport_max(struct transport *transport, int64_t *values, int count);
+
 /* Messages on control. send copies and does not wait; ONWARD_ERR_LIMIT when too many are under way.
  */
 int transport_send(struct transport *transport, int rank, const void *bytes, size_t size);
@@ -63,6 +66,12 @@ bool transport_receive(struct transport *transport, void *bytes, size_t *size, i
 /* The epoch change. first: begin takes control as the candidate; later ones shrink. */
 int transport_candidate(struct transport *transport, bool first, int *rank, int *size);
 int transport_gather(struct transport *transport, const void *mine, size_t bytes, void *all);
+/* Of each rank so many bytes, to rank 0, one behind the other; sizes: there, of all. */
+int transport_gather_lists(struct transport *transport, const void *mine, size_t bytes, void *all,
+                           const size_t *sizes);
+/* Bytes from one rank of the candidate to another; both wait. */
+int transport_put(struct transport *transport, int rank, const void *bytes, size_t size);
+int transport_take(struct transport *transport, int rank, void *bytes, size_t size);
 int transport_broadcast(struct transport *transport, void *bytes, size_t size);
 int transport_split(struct transport *transport, int lineup_rank); /* -1: not in the lineup */
 /* Sends bytes from root to all of the new team, or of the candidate (over_control). */

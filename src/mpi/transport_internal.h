@@ -4,7 +4,7 @@
 
 #include "transport.h"
 
-enum { CONTROL_TAG = 1 };
+enum { CONTROL_TAG = 1, STATE_TAG };
 
 struct send_slot {
     MPI_Request request;

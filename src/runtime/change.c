@@ -10,35 +10,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "change_pass.h"
+#include "copies.h"
 #include "local.h"
 #include "shards.h"
 #include "slots.h"
 #include "watchdog.h"
 
-enum {
-    MAX_PASSES = 64,
-    FLAG_PASS = 1,
-    FLAG_STATE = 2,
-    FLAG_INPUT = 4,
-    AWAIT_LIMIT_S = 600,
-    JOIN_LIMIT_S = 10
-};
-
-struct pass {
-    int rank, size;
-    struct opening opening;
-    struct seat *seats;
-    void *core_bytes, *host_bytes;
-    int32_t lineup_rank;
-    int flags; /* what this member says in the agreement */
-};
+enum { MAX_PASSES = 64, AWAIT_LIMIT_S = 600, JOIN_LIMIT_S = 10 };
 
 static void pass_clear(struct pass *pass)
 {
     free(pass->seats);
     free(pass->core_bytes);
     free(pass->host_bytes);
+    free(pass->holders);
     memset(pass, 0, sizeof *pass);
 }
 
@@ -78,24 +64,60 @@ static int decide(struct onward *ow, struct pass *pass, const struct change_repo
     size_t host_size;
     pass->host_bytes = control_save_hosts(ow, &host_size);
     pass->opening.host_size = host_size;
-    return ONWARD_OK;
+    pass->holders = control_copy_holders(ow);
+    return pass->holders ? ONWARD_OK : ONWARD_ERR_MEMORY;
+}
+
+/* The lists of all members, one behind the other, at the controller. */
+static int gather_copies(struct onward *ow, struct pass *pass, const struct change_report *all,
+                         const struct copy_id *mine, uint32_t count)
+{
+    uint32_t total = 0;
+    size_t *sizes = NULL;
+    struct copy_id *lists = NULL;
+    if (pass->rank == 0) {
+        sizes = calloc((size_t)pass->size, sizeof *sizes);
+        for (int i = 0; i < pass->size && sizes; i++) {
+            sizes[i] = all[i].copy_count * sizeof *lists;
+            total += all[i].copy_count;
+        }
+        lists = calloc((size_t)total + 1, sizeof *lists);
+        if (!sizes || !lists) {
+            free(sizes);
+            free(lists);
+            return ONWARD_ERR_MEMORY;
+        }
+    }
+    int code = transport_gather_lists(ow->transport, mine, count * sizeof *mine, lists, sizes);
+    if (code == ONWARD_OK && pass->rank == 0)
+        code = control_take_copies(ow, all, pass->size, lists, total);
+    free(sizes);
+    free(lists);
+    return code;
 }
 
 static int gather_and_decide(struct onward *ow, struct pass *pass)
 {
     struct change_report mine = report_of(ow), *all = NULL;
+    struct copy_id *copies = NULL;
+    copies_listen(ow, &mine.partner);
+    copies_find(ow, &copies, &mine.copy_count);
+    int code = ONWARD_OK;
     if (pass->rank == 0) {
         all = calloc((size_t)pass->size, sizeof *all);
-        if (!all)
-            return ONWARD_ERR_MEMORY;
+        code = all ? ONWARD_OK : ONWARD_ERR_MEMORY;
     }
-    int code = transport_gather(ow->transport, &mine, sizeof mine, all);
+    if (code == ONWARD_OK)
+        code = transport_gather(ow->transport, &mine, sizeof mine, all);
     fault_at_phase(ow, INJECT_PHASE_REFORM);
+    if (code == ONWARD_OK)
+        code = gather_copies(ow, pass, all, copies, mine.copy_count);
     if (code == ONWARD_OK && pass->rank == 0) {
         control_lead_service(ow, all, pass->size);
         code = decide(ow, pass, all);
     }
     free(all);
+    free(copies);
     return code;
 }
 
@@ -108,7 +130,9 @@ static int make_room(struct pass *pass)
     pass->seats = calloc(pass->opening.seat_count, sizeof *pass->seats);
     pass->core_bytes = malloc(pass->opening.core_size);
     pass->host_bytes = malloc(pass->opening.host_size + 1); /* never of 0 bytes */
-    return pass->seats && pass->core_bytes && pass->host_bytes ? ONWARD_OK : ONWARD_ERR_MEMORY;
+    pass->holders = calloc((size_t)pass->opening.copy.shard_count + 1, sizeof *pass->holders);
+    return pass->seats && pass->core_bytes && pass->host_bytes && pass->holders ? ONWARD_OK
+                                                                                : ONWARD_ERR_MEMORY;
 }
 
 static int share_opening(struct onward *ow, struct pass *pass)
@@ -124,103 +148,14 @@ static int share_opening(struct onward *ow, struct pass *pass)
         code = transport_broadcast(transport, pass->core_bytes, pass->opening.core_size);
     if (code == ONWARD_OK && pass->opening.host_size > 0)
         code = transport_broadcast(transport, pass->host_bytes, pass->opening.host_size);
+    if (code == ONWARD_OK)
+        code = transport_broadcast(transport, pass->holders,
+                                   pass->opening.copy.shard_count * sizeof *pass->holders);
     if (pass->opening.epoch > ow->seen_epoch)
         ow->seen_epoch = pass->opening.epoch;
     if (code == ONWARD_OK)
         pass->lineup_rank = pass->seats[pass->rank].rank;
     return code;
-}
-
-/* Bits come in, and may be cut in the middle: until the agreement an ONWARD_ATOMIC array is neither
- * the state after complete_step nor as it was at the start. */
-static void expose(struct onward *ow, uint8_t source)
-{
-    if (slots_have_all(ow))
-        return;
-    ow->clean = false;
-    if (shards_any(ow)) /* initial values were kept */
-        return;
-    ow->dirty = ow->dirty || source != SOURCE_FRESH;
-}
-
-static bool is_source(const struct pass *pass)
-{
-    int own = pass->opening.move_over_control ? pass->rank : pass->lineup_rank;
-    return pass->opening.move_state && own == pass->opening.source_rank;
-}
-
-/* Every array from the source to the others. Members outside of the lineup take part only when the
- * source is one of them; they take the bits too, and are as good as any worker then. */
-static int move_state(struct onward *ow, struct pass *pass)
-{
-    bool over_control = pass->opening.move_over_control;
-    uint8_t source = pass->opening.source;
-    bool from_memory = is_source(pass) && source != SOURCE_HELD &&
-                       !(source == SOURCE_FRESH && shards_any(ow)); /* put to where bits come in */
-    if (!pass->opening.move_state || (!over_control && pass->lineup_rank < 0))
-        return ONWARD_OK;
-    if (!is_source(pass))
-        expose(ow, pass->opening.source);
-    int code = ONWARD_OK;
-    for (uint32_t i = 0; i < ow->array_count && code == ONWARD_OK; i++)
-        if (!ow->arrays[i].sharded)
-            code = transport_move(ow->transport, over_control, pass->opening.source_rank,
-                                  from_memory ? ow->arrays[i].data : slots_incoming(ow, i),
-                                  ow->protected[i].bytes);
-    return code;
-}
-
-static void read_checkpoint(struct onward *ow, struct pass *pass)
-{
-    struct checkpoint_array incoming[ONWARD_MAX_ARRAYS];
-    if (pass->lineup_rank < 0)
-        return;
-    expose(ow, SOURCE_CHECKPOINT);
-    for (uint32_t i = 0; i < ow->array_count; i++) {
-        incoming[i] = ow->arrays[i];
-        incoming[i].data = slots_incoming(ow, i);
-        if (ow->arrays[i].sharded)
-            shards_want(ow, i, &incoming[i]);
-    }
-    int code = checkpoint_read(ow->run, pass->opening.step, incoming, ow->array_count, &ow->error);
-    if (code == ONWARD_ERR_INPUT)
-        pass->flags &= ~FLAG_INPUT;
-    else if (code != ONWARD_OK) {
-        pass->flags &= ~FLAG_STATE;
-        snprintf(ow->warning, sizeof ow->warning, "%.255s", ow->error.text);
-    }
-}
-
-/* Each has a role, or none: now the state of opening.step comes to all who need it. */
-static int bring_state(struct onward *ow, struct pass *pass)
-{
-    if (pass->opening.source == SOURCE_CHECKPOINT) {
-        read_checkpoint(ow, pass);
-        return ONWARD_OK;
-    }
-    /* Where the holder cannot load it, it sends what it has and says so in the agreement. */
-    if (pass->opening.source == SOURCE_HELD && is_source(pass) && slots_load_held(ow) != ONWARD_OK)
-        pass->flags &= ~FLAG_STATE;
-    if (pass->opening.source == SOURCE_FRESH)
-        shards_put_initial(ow);
-    if (pass->opening.source == SOURCE_FRESH && ow->dirty) {
-        error_set(&ow->error, ONWARD_ERR_INPUT,
-                  "task %s: no checkpoint could be read whole, and the initial values are "
-                  "overwritten; start it again",
-                  ow->options.task);
-        pass->flags &= ~FLAG_INPUT;
-    }
-    return move_state(ow, pass);
-}
-
-/* A layout that cannot be is bad input, and all others learn it from the agreement. */
-static int lay_out(struct onward *ow, struct pass *pass)
-{
-    int code = shards_lay_out(ow, pass->lineup_rank, (int)pass->opening.size, pass->opening.epoch,
-                              pass->opening.step);
-    if (code == ONWARD_ERR_INPUT)
-        pass->flags &= ~FLAG_INPUT;
-    return code == ONWARD_ERR_INPUT ? ONWARD_OK : code;
 }
 
 static int pass_body(struct onward *ow, struct pass *pass)
@@ -240,8 +175,8 @@ static int pass_body(struct onward *ow, struct pass *pass)
     if (code == ONWARD_OK && !ow->dedicated)
         code = shards_keep_initial(ow);
     if (code == ONWARD_OK && pass->lineup_rank >= 0)
-        code = lay_out(ow, pass);
-    return code == ONWARD_OK ? bring_state(ow, pass) : code;
+        code = change_lay_out(ow, pass);
+    return code == ONWARD_OK ? change_bring_state(ow, pass) : code;
 }
 
 static void take_role(struct onward *ow, const struct pass *pass)
@@ -302,6 +237,7 @@ static void commit(struct onward *ow, struct pass *pass)
     ow->changing = false;
     forget_orders(ow);
     take_role(ow, pass);
+    copies_opened(ow);
     mark_place(ow, BEAT_INSIDE);
     ow->stall_s = !first        ? (double)(clock_ns() - ow->step_end_ns) / 1e9
                   : ow->spawned ? -1 /* it has no step before */
@@ -345,28 +281,6 @@ static int end_bad_input(struct onward *ow)
     return ONWARD_OK;
 }
 
-/* The state could not be had from where the opening said: the next pass goes without it. All who
- * share the host of a local copy forget it, since it is the same one. */
-static void rule_out_source(struct onward *ow, const struct pass *pass)
-{
-    const struct opening *opening = &pass->opening;
-    uint32_t source = 0;
-    if (opening->source != SOURCE_HELD) {
-        if (ow->control)
-            control_checkpoint_bad(ow, opening->step);
-        return;
-    }
-    for (uint32_t i = 0; i < opening->seat_count; i++)
-        if (opening->move_over_control ? (int32_t)i == opening->source_rank
-                                       : pass->seats[i].rank == opening->source_rank)
-            source = i;
-    if (strcmp(pass->seats[source].host, ow->host) == 0)
-        slots_forget_held(ow);
-    if (ow->control)
-        control_warn(ow, "the local copy of step %lld on host %s could not be loaded",
-                     (long long)opening->step, pass->seats[source].host);
-}
-
 /* ONWARD_ERR_LOST: another pass. */
 static int settle(struct onward *ow, struct pass *pass, int agreed)
 {
@@ -377,7 +291,7 @@ static int settle(struct onward *ow, struct pass *pass, int agreed)
     if (!(agreed & FLAG_INPUT))
         return end_bad_input(ow);
     if (!(agreed & FLAG_STATE)) {
-        rule_out_source(ow, pass);
+        change_rule_out_source(ow, pass);
         return ONWARD_ERR_LOST;
     }
     commit(ow, pass);

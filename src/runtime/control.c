@@ -186,6 +186,7 @@ static void identify(const struct control *control, const struct change_report *
         seats[i].member = known_member(control, &reports[i]);
         seats[i].pid = reports[i].pid;
         memcpy(seats[i].host, reports[i].host, sizeof seats[i].host);
+        seats[i].partner = reports[i].partner;
     }
 }
 
@@ -291,6 +292,12 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
     opening->source_rank = 0;
     opening->move_state = action->source == SOURCE_FRESH;
     bool is_held = action->source == SOURCE_HELD;
+    const struct copyset_entry *copy = ow->control->copyset;
+    if (is_held && ow->control->copyset_size > 0) {
+        opening->copy =
+            (struct copy_id){copy->incarnation, copy->epoch, copy->step, 0, copy->shard_count};
+        return;
+    }
     for (int i = 0; i < count && (is_held || action->source == SOURCE_MEMBER); i++) {
         bool behind = is_held || !reports[i].clean || reports[i].complete_step != action->step;
         if (seats[i].rank >= 0 && behind)
@@ -327,17 +334,18 @@ static void report_all(struct onward *ow, const struct change_report *reports, i
     int64_t held = control_held_incarnation(ow, reports, count);
     for (int i = 0; i < count; i++) {
         const struct change_report *report = &reports[i];
-        bool is_held = held > 0 && report->held_step >= 0 && report->held_incarnation == held;
-        control_feed(ow,
-                     (struct controller_event){.type = EVENT_REPORT,
-                                               .member = seats[i].member,
-                                               .step = report->complete_step,
-                                               .clean = report->clean,
-                                               .epoch = report->seen_epoch,
-                                               .in_change = true,
-                                               .sharded = report->sharded,
-                                               .held_count = is_held ? 1 : 0,
-                                               .held = {{report->held_step, 0, 1, LEVEL_LOCAL}}});
+        int64_t held_step = report->held_step;
+        bool is_held = held > 0 && held_step >= 0 && report->held_incarnation == held;
+        is_held = control_copies_held(ow, i, &held_step) || is_held;
+        control_feed(ow, (struct controller_event){.type = EVENT_REPORT,
+                                                   .member = seats[i].member,
+                                                   .step = report->complete_step,
+                                                   .clean = report->clean,
+                                                   .epoch = report->seen_epoch,
+                                                   .in_change = true,
+                                                   .sharded = report->sharded,
+                                                   .held_count = is_held ? 1 : 0,
+                                                   .held = {{held_step, 0, 1, LEVEL_LOCAL}}});
     }
 }
 
@@ -351,6 +359,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
         control->knows_checkpoints = true;
         control_find_checkpoint(ow);
     }
+    control_choose_copies(ow);
     identify(control, reports, count, seats);
     lose_missing(ow, count, seats);
     register_unknown(ow, reports, count, seats);

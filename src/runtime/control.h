@@ -6,6 +6,8 @@
 #ifndef RUNTIME_CONTROL_H
 #define RUNTIME_CONTROL_H
 
+#include "copy.h"
+#include "copyset.h"
 #include "handle.h"
 #include "place.h"
 
@@ -19,8 +21,10 @@ struct change_report {
     int64_t seen_epoch;
     uint64_t signature;                  /* of the protected arrays; 0 for a dedicated controller */
     int64_t held_step, held_incarnation; /* of a local copy on its host; step -1: none */
+    uint32_t copy_count; /* of shards, on its host; their list comes behind the reports */
     bool clean, dedicated, sharded;
     char host[HOST_BYTES];
+    struct partner_address partner;
 };
 
 /* What the controller sends to all in an epoch change; seats, the core's bytes and, where hosts
@@ -38,6 +42,7 @@ struct opening {
     uint32_t size, seat_count;
     int64_t epoch, step, incarnation;
     uint64_t core_size, host_size, run_number;
+    struct copy_id copy; /* SOURCE_HELD of sharded state: shard_count shards; the holders behind */
     char text[REPORT_TEXT_BYTES];
 };
 
@@ -58,8 +63,10 @@ struct control {
     struct run_metric shard_metrics[RUNDIR_METRICS]; /* that came with the one of rank 0 */
     uint32_t shard_metric_count;
     int64_t shard_epoch;
-    bool started;                   /* the core has had EVENT_START */
-    bool knows_checkpoints;         /* the core was told what the run directory holds */
+    struct copyset_entry *copyset; /* of all copies; once chosen the newest whole state, by shard */
+    uint32_t copyset_size;         /* 0: there is none */
+    bool started;                  /* the core has had EVENT_START */
+    bool knows_checkpoints;        /* the core was told what the run directory holds */
     int64_t checkpoint_incarnation; /* of the newest one then; 0: none */
     uint32_t unusable_checkpoints;  /* that are there and failed to be read */
     struct run_status before;       /* the last of the incarnation before; "" for its task: none */
@@ -171,6 +178,16 @@ int64_t control_held_incarnation(const struct onward *ow, const struct change_re
 /* The incarnation that committed the checkpoint of this step; 0: unknown. */
 int64_t control_checkpoint_incarnation(const struct onward *ow, int64_t step);
 const char *control_source_name(uint8_t source); /* enum state_source, for the event log */
+
+/* control_copies.c: the lists of all members, one behind the other, before control_decide. */
+int control_take_copies(struct onward *ow, const struct change_report *reports, int count,
+                        const struct copy_id *lists, uint32_t list_count);
+/* Which state can be put together from them. */
+void control_choose_copies(struct onward *ow);
+/* Whether the member at that rank of the candidate speaks for the whole set. */
+bool control_copies_held(const struct onward *ow, int rank, int64_t *step);
+/* By shard, ranks of the candidate; the caller's to free. NULL: memory is short. */
+int32_t *control_copy_holders(const struct onward *ow);
 
 /* control_commit.c */
 /* Room for the shards of an epoch of so many workers; those of the one before are forgotten. */

@@ -136,6 +136,7 @@ void control_commit(struct onward *ow, int64_t step)
         control_warn(ow, "checkpoint of step %lld: %s", (long long)step, error.text);
         event.type = EVENT_CHECKPOINT_FAILED;
     } else {
+        ow->control->checkpoint_incarnation = ow->incarnation;
         control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
         remove_old_checkpoints(ow);
     }

@@ -16,6 +16,7 @@
 #include "inject.h"
 #include "lineup.h"
 #include "onward.h"
+#include "partner.h"
 #include "rundir.h"
 #include "sum_exchange.h"
 #include "transport.h"
@@ -61,6 +62,7 @@ struct seat {
     bool dedicated; /* as the controller */
     int64_t epoch;  /* since which it is a member */
     char host[HOST_BYTES];
+    struct partner_address partner;
 };
 
 /* What a member learns when it opens. */
@@ -83,6 +85,24 @@ struct protected_array {
     struct array_part *held, *incoming; /* what this worker holds, and what a change lays out */
 };
 
+/* The local level of sharded state, see copies.h. */
+struct copies {
+    int64_t next_step;   /* when to write next */
+    int64_t whole_step;  /* of this epoch, all workers have it; -1: none */
+    int64_t newest_step; /* written here, of the others it is not known; -1: none */
+    bool has_failed;     /* the newest could not be written here */
+    bool is_swept;       /* copies of epochs before are removed */
+    int64_t interval;    /* steps to the next */
+    int64_t flight_step; /* on its way to the partners; -1: none */
+    int64_t sent_step;   /* all partners have it; -1: none */
+    bool flight_failed;  /* here */
+    bool has_partner;    /* there is another host */
+    struct partner_address to;
+    int64_t begin_ns, begin_step; /* of the steps since the newest was written */
+    int64_t cost_ns;
+    uint64_t bytes; /* of one copy */
+};
+
 struct control; /* control.h */
 struct local;   /* local.h */
 struct local_copy;
@@ -101,8 +121,10 @@ struct onward {
     bool outlives;           /* they are in a file, and hold the whole state */
     struct local_copy *held; /* what an earlier incarnation left on this host; NULL: nothing */
     bool held_sought;
-    uint64_t run_number; /* of the run directory, the same in each incarnation */
-    char warning[256];   /* for the event log, after the next opening; "": none */
+    struct copies copies;
+    struct partner *partner; /* NULL: not listening */
+    uint64_t run_number;     /* of the run directory, the same in each incarnation */
+    char warning[256];       /* for the event log, after the next opening; "": none */
 
     uint32_t member; /* 0 until registered */
     struct onward_role role;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "copies.h"
 #include "slots.h"
 
 /* A spare sleeps under 1 % of a core; a worker at the end of its steps waits for a short while. */
@@ -68,6 +69,9 @@ static int begin_step(struct onward *ow, struct onward_role *role)
 static int decide(struct onward *ow, struct onward_role *role)
 {
     if (!ow->in_lineup)
+        return ONWARD_DONE;
+    copies_step(ow);
+    if (transport_loss_seen(ow->transport))
         return ONWARD_DONE;
     worker_checkpoint(ow);
     if (ow->complete_step < ow->options.step_count)

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "control.h"
+#include "copies.h"
 #include "handle.h"
 #include "options.h"
 #include "shards.h"
@@ -192,6 +193,7 @@ void control_destroy(struct onward *ow)
     rundir_close(ow->control->rundir);
     controller_destroy(ow->control->core);
     control_free_shards(ow->control);
+    free(ow->control->copyset);
     free(ow->control->given);
     free(ow->control->known_hosts);
     free(ow->control->new_hosts);
@@ -282,6 +284,7 @@ static void release(struct onward *ow)
     heart_stop(ow->heart); /* only now: to end MPI may take a while */
     watchdog_destroy(ow->watchdog);
     sum_destroy(ow->sum);
+    partner_stop(ow->partner);
     slots_release(ow);
     shards_release(ow);
     free(ow->seats);
@@ -320,6 +323,12 @@ int onward_open(MPI_Comm base, const struct onward_options *options, struct onwa
     return ONWARD_OK;
 }
 
+static void remove_copies(struct onward *ow)
+{
+    copies_remove_all(ow);
+    slots_remove_all(ow);
+}
+
 int onward_close(struct onward *ow)
 {
     if (!ow)
@@ -332,7 +341,7 @@ int onward_close(struct onward *ow)
     if (ow->ended)
         transport_leave_together(ow->transport);
     if (ow->ended && (ow->end_code == ONWARD_OK || ow->saved))
-        slots_remove_all(ow);
+        remove_copies(ow);
     release(ow);
     return code;
 }

@@ -102,6 +102,7 @@ static const char *read_environment(struct onward_options *options)
     int_from("ONWARD_MIN_WORKERS", &options->min_workers, &bad);
     int_from("ONWARD_MAX_WORKERS", &options->max_workers, &bad);
     int_from("ONWARD_SPARES", &options->spare_count, &bad);
+    number_from("ONWARD_LOCAL_STEPS", &options->local_steps, &bad);
     int_from("ONWARD_CHECKPOINT_KEEP", &options->checkpoint_keep, &bad);
     number_from("ONWARD_CHECKPOINT_KEEP_EVERY", &options->checkpoint_keep_every, &bad);
     if (!read_end_time(getenv("ONWARD_END_TIME"), &options->end_time_s))

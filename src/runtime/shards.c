@@ -40,28 +40,28 @@ void shards_put_initial(struct onward *ow)
             memcpy(slots_incoming(ow, i), ow->protected[i].initial, ow->protected[i].bytes);
 }
 
-/* The part of one rank, as the program's layout says, without data. */
-static int ask(struct onward *ow, uint32_t index, const struct onward_role *role,
-               struct array_part *part)
+int shards_ask(struct onward *ow, uint32_t index, int rank, int size, struct array_part *part)
 {
     const struct checkpoint_array *array = &ow->arrays[index];
     const struct onward_slab whole = slab_whole(array->ndims, array->dims);
+    const struct onward_role role = {
+        .comm = MPI_COMM_NULL, .rank = rank, .size = size, .changed = true};
     struct onward_slab slabs[ONWARD_MAX_SLABS];
     for (int i = 0; i < ONWARD_MAX_SLABS; i++)
         slabs[i] = whole;
-    int count = ow->protected[index].layout(ow->protected[index].context, role, slabs);
+    int count = ow->protected[index].layout(ow->protected[index].context, &role, slabs);
     if (count < 0 || count > ONWARD_MAX_SLABS)
         return error_set(&ow->error, ONWARD_ERR_INPUT,
                          "array '%s': the layout of rank %d of %d returned %d, expected 0 to %d "
                          "hyperslabs",
-                         array->name, role->rank, role->size, count, ONWARD_MAX_SLABS);
+                         array->name, rank, size, count, ONWARD_MAX_SLABS);
     *part = (struct array_part){0};
     for (int i = 0; i < count; i++) {
         if (!slab_normalise(&slabs[i], array->ndims, array->dims))
             return error_set(&ow->error, ONWARD_ERR_INPUT,
                              "array '%s': hyperslab %d of rank %d of %d has blocks that overlap: "
                              "expected a stride of at least the block",
-                             array->name, i, role->rank, role->size);
+                             array->name, i, rank, size);
         uint64_t elements = slab_elements(&slabs[i], array->ndims, array->dims);
         if (elements == 0)
             continue;
@@ -91,23 +91,23 @@ static int shared_elements(const struct checkpoint_array *array, const struct ar
 /* Every worker compares its own part with those of all others, so that together they compare all
  * pairs; with the right number of elements in all, each is in one part. */
 static int check_cover(struct onward *ow, uint32_t index, const struct array_part *own,
-                       struct onward_role role)
+                       int own_rank, int size)
 {
     const struct checkpoint_array *array = &ow->arrays[index];
     uint64_t total = 0, expected = 1, shared = 0;
-    int own_rank = role.rank, code = ONWARD_OK;
+    int code = ONWARD_OK;
     struct array_part other;
-    for (role.rank = 0; role.rank < role.size && code == ONWARD_OK; role.rank++) {
-        code = ask(ow, index, &role, &other);
+    for (int rank = 0; rank < size && code == ONWARD_OK; rank++) {
+        code = shards_ask(ow, index, rank, size, &other);
         if (code == ONWARD_OK)
-            code = shared_elements(array, own, role.rank == own_rank ? own : &other, &shared,
-                                   &ow->error);
+            code =
+                shared_elements(array, own, rank == own_rank ? own : &other, &shared, &ow->error);
         total += other.elements;
         if (code == ONWARD_OK && shared > 0)
             code = error_set(&ow->error, ONWARD_ERR_INPUT,
                              "array '%s': the parts of ranks %d and %d of %d share %" PRIu64
                              " elements, expected none",
-                             array->name, own_rank, role.rank, role.size, shared);
+                             array->name, own_rank, rank, size, shared);
     }
     for (int d = 0; d < array->ndims; d++)
         expected *= array->dims[d];
@@ -115,11 +115,11 @@ static int check_cover(struct onward *ow, uint32_t index, const struct array_par
         code = error_set(&ow->error, ONWARD_ERR_INPUT,
                          "array '%s': the parts of %d workers have %" PRIu64 " of %" PRIu64
                          " elements, expected all",
-                         array->name, role.size, total, expected);
+                         array->name, size, total, expected);
     return code;
 }
 
-static int lay_out(struct onward *ow, uint32_t index, const struct onward_role *role)
+static int lay_out(struct onward *ow, uint32_t index, int rank, int size)
 {
     const struct checkpoint_array *array = &ow->arrays[index];
     struct array_part *part = calloc(1, sizeof *part);
@@ -127,9 +127,9 @@ static int lay_out(struct onward *ow, uint32_t index, const struct onward_role *
     if (!part)
         return error_set(&ow->error, ONWARD_ERR_MEMORY, "no memory for a part of '%s'",
                          array->name);
-    int code = ask(ow, index, role, part);
+    int code = shards_ask(ow, index, rank, size, part);
     if (code == ONWARD_OK)
-        code = check_cover(ow, index, part, *role);
+        code = check_cover(ow, index, part, rank, size);
     if (code != ONWARD_OK)
         return code;
     uint64_t bytes = part->elements * state_type_bytes(array->type);
@@ -156,23 +156,19 @@ static int check_entries(struct onward *ow)
                      count, SHARDS_MAX_ENTRIES);
 }
 
-int shards_lay_out(struct onward *ow, int rank, int size, int64_t epoch, int64_t step)
+int shards_lay_out(struct onward *ow, int rank, int size)
 {
-    struct lineup_range range =
-        lineup_split(ow->options.subtask_count, (uint32_t)size, (uint32_t)rank);
-    struct onward_role role = {.comm = MPI_COMM_NULL,
-                               .rank = rank,
-                               .size = size,
-                               .first = range.first,
-                               .count = range.count,
-                               .epoch = epoch,
-                               .step = step,
-                               .changed = true};
     int code = ONWARD_OK;
     for (uint32_t i = 0; i < ow->array_count && code == ONWARD_OK; i++)
         if (ow->arrays[i].sharded)
-            code = lay_out(ow, i, &role);
+            code = lay_out(ow, i, rank, size);
     return code == ONWARD_OK ? check_entries(ow) : code;
+}
+
+uint64_t shards_incoming_elements(const struct onward *ow, uint32_t index)
+{
+    const struct array_part *part = ow->protected[index].incoming;
+    return part ? part->elements : 0;
 }
 
 void shards_want(const struct onward *ow, uint32_t index, struct checkpoint_array *array)

@@ -23,7 +23,11 @@ void shards_put_initial(struct onward *ow);
 
 /* Asks the layouts of all sharded arrays for this rank of a lineup, and makes room. ERR_INPUT when
  * the parts of all ranks are not each element of the array once; ERR_MEMORY. */
-int shards_lay_out(struct onward *ow, int rank, int size, int64_t epoch, int64_t step);
+int shards_lay_out(struct onward *ow, int rank, int size);
+/* The part of one rank of a lineup, as the program's layout says, without data; and how many
+ * elements of an array were laid out here. */
+int shards_ask(struct onward *ow, uint32_t index, int rank, int size, struct array_part *part);
+uint64_t shards_incoming_elements(const struct onward *ow, uint32_t index);
 /* Where the bits of what was laid out go, for a read of these slabs. */
 void shards_want(const struct onward *ow, uint32_t index, struct checkpoint_array *array);
 /* What was laid out takes the place of what was held; or is dropped. Nothing was laid out: what was

@@ -207,9 +207,9 @@ static int add_part(struct image *image, const struct checkpoint_array *array, u
     return code;
 }
 
-static int fill_shard(struct image *image, const struct checkpoint_id *id,
-                      const struct checkpoint_array *arrays, uint32_t array_count, uint32_t rank,
-                      uint32_t size, struct error *error)
+int checkpoint_fill_shard(struct image *image, const struct checkpoint_id *id,
+                          const struct checkpoint_array *arrays, uint32_t array_count,
+                          uint32_t rank, uint32_t size, struct error *error)
 {
     const struct {
         const char *name;
@@ -264,7 +264,7 @@ int checkpoint_write_shard(const char *run, const struct checkpoint_id *id,
     snprintf(written.file, sizeof written.file,
              "r%03" PRIu32 "-of-%03" PRIu32 ".i%04" PRId64 ".e%04" PRId64 ".h5", rank, size,
              id->incarnation, id->epoch);
-    code = fill_shard(&image, id, arrays, array_count, rank, size, error);
+    code = checkpoint_fill_shard(&image, id, arrays, array_count, rank, size, error);
     if (code == ONWARD_OK)
         code = save_shard(&image, run, id, &written, error);
     image_close(&image);

@@ -27,6 +27,12 @@ int checkpoint_check_arrays(const struct checkpoint_array *arrays, uint32_t arra
                             struct error *error);
 int checkpoint_check_id(const struct checkpoint_id *id, struct error *error);
 
+/* Puts this worker's parts into an image, with what they are. */
+struct image;
+int checkpoint_fill_shard(struct image *image, const struct checkpoint_id *id,
+                          const struct checkpoint_array *arrays, uint32_t array_count,
+                          uint32_t rank, uint32_t size, struct error *error);
+
 /* "784 x 256" */
 void checkpoint_shape_text(char *text, size_t text_bytes, const struct checkpoint_array *array);
 

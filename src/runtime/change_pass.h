@@ -1,0 +1,29 @@
+/* change_pass.h - one pass of an epoch change, for the files that make it up. */
+#ifndef RUNTIME_CHANGE_PASS_H
+#define RUNTIME_CHANGE_PASS_H
+
+#include "control.h"
+
+/* What a member says in the agreement: the pass went well, the state could be had, and what the
+ * program gave fits. */
+enum { FLAG_PASS = 1, FLAG_STATE = 2, FLAG_INPUT = 4 };
+
+struct pass {
+    int rank, size;
+    struct opening opening;
+    struct seat *seats;
+    void *core_bytes, *host_bytes;
+    int32_t *holders; /* of the shards of opening.copy */
+    int32_t lineup_rank;
+    int flags; /* what this member says in the agreement */
+};
+
+/* change_state.c */
+/* Asks the program's layouts for the new lineup. */
+int change_lay_out(struct onward *ow, struct pass *pass);
+/* Each has a role, or none: now the state of opening.step comes to all who need it. */
+int change_bring_state(struct onward *ow, struct pass *pass);
+/* The state could not be had from where the opening said: the next pass goes without it. */
+void change_rule_out_source(struct onward *ow, const struct pass *pass);
+
+#endif

@@ -1,0 +1,149 @@
+/* change_state.c - how the state comes to the workers of a new lineup: from the memory of a member,
+ * from copies on the hosts, or from a checkpoint. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "change_pass.h"
+#include "copies.h"
+#include "shards.h"
+#include "slots.h"
+
+/* Bits come in, and may be cut in the middle: until the agreement an ONWARD_ATOMIC array is neither
+ * the state after complete_step nor as it was at the start. */
+static void expose(struct onward *ow, uint8_t source)
+{
+    if (slots_have_all(ow))
+        return;
+    ow->clean = false;
+    if (shards_any(ow)) /* initial values were kept */
+        return;
+    ow->dirty = ow->dirty || source != SOURCE_FRESH;
+}
+
+static bool is_source(const struct pass *pass)
+{
+    int own = pass->opening.move_over_control ? pass->rank : pass->lineup_rank;
+    return pass->opening.move_state && own == pass->opening.source_rank;
+}
+
+/* Every array from the source to the others. Members outside of the lineup take part only when the
+ * source is one of them; they take the bits too, and are as good as any worker then. */
+static int move_state(struct onward *ow, struct pass *pass)
+{
+    bool over_control = pass->opening.move_over_control;
+    uint8_t source = pass->opening.source;
+    bool from_memory = is_source(pass) && source != SOURCE_HELD &&
+                       !(source == SOURCE_FRESH && shards_any(ow)); /* put to where bits come in */
+    if (!pass->opening.move_state || (!over_control && pass->lineup_rank < 0))
+        return ONWARD_OK;
+    if (!is_source(pass))
+        expose(ow, pass->opening.source);
+    int code = ONWARD_OK;
+    for (uint32_t i = 0; i < ow->array_count && code == ONWARD_OK; i++)
+        if (!ow->arrays[i].sharded)
+            code = transport_move(ow->transport, over_control, pass->opening.source_rank,
+                                  from_memory ? ow->arrays[i].data : slots_incoming(ow, i),
+                                  ow->protected[i].bytes);
+    return code;
+}
+
+static void read_checkpoint(struct onward *ow, struct pass *pass)
+{
+    struct checkpoint_array incoming[ONWARD_MAX_ARRAYS];
+    if (pass->lineup_rank < 0)
+        return;
+    expose(ow, SOURCE_CHECKPOINT);
+    for (uint32_t i = 0; i < ow->array_count; i++) {
+        incoming[i] = ow->arrays[i];
+        incoming[i].data = slots_incoming(ow, i);
+        if (ow->arrays[i].sharded)
+            shards_want(ow, i, &incoming[i]);
+    }
+    int code = checkpoint_read(ow->run, pass->opening.step, incoming, ow->array_count, &ow->error);
+    if (code == ONWARD_ERR_INPUT)
+        pass->flags &= ~FLAG_INPUT;
+    else if (code != ONWARD_OK) {
+        pass->flags &= ~FLAG_STATE;
+        snprintf(ow->warning, sizeof ow->warning, "%.255s", ow->error.text);
+    }
+}
+
+static int bring_copies(struct onward *ow, struct pass *pass)
+{
+    struct copies_plan plan = {.state = pass->opening.copy,
+                               .holders = pass->holders,
+                               .seats = pass->seats,
+                               .seat_count = pass->opening.seat_count,
+                               .rank = pass->rank,
+                               .lineup_rank = pass->lineup_rank,
+                               .size = pass->opening.size};
+    if (ow->dedicated)
+        return ONWARD_OK;
+    expose(ow, SOURCE_HELD);
+    int code = copies_bring(ow, &plan);
+    if (code == ONWARD_OK || code == ONWARD_ERR_LOST)
+        return code;
+    pass->flags &= ~FLAG_STATE;
+    return ONWARD_OK;
+}
+
+int change_bring_state(struct onward *ow, struct pass *pass)
+{
+    if (pass->opening.source == SOURCE_CHECKPOINT) {
+        read_checkpoint(ow, pass);
+        return ONWARD_OK;
+    }
+    if (pass->opening.source == SOURCE_HELD && pass->opening.copy.shard_count > 0)
+        return bring_copies(ow, pass);
+    /* Where the holder cannot load it, it sends what it has and says so in the agreement. */
+    if (pass->opening.source == SOURCE_HELD && is_source(pass) && slots_load_held(ow) != ONWARD_OK)
+        pass->flags &= ~FLAG_STATE;
+    if (pass->opening.source == SOURCE_FRESH)
+        shards_put_initial(ow);
+    if (pass->opening.source == SOURCE_FRESH && ow->dirty) {
+        error_set(&ow->error, ONWARD_ERR_INPUT,
+                  "task %s: no checkpoint could be read whole, and the initial values are "
+                  "overwritten; start it again",
+                  ow->options.task);
+        pass->flags &= ~FLAG_INPUT;
+    }
+    return move_state(ow, pass);
+}
+
+/* A layout that cannot be is bad input, and all others learn it from the agreement. */
+int change_lay_out(struct onward *ow, struct pass *pass)
+{
+    int code = shards_lay_out(ow, pass->lineup_rank, (int)pass->opening.size);
+    if (code == ONWARD_ERR_INPUT)
+        pass->flags &= ~FLAG_INPUT;
+    return code == ONWARD_ERR_INPUT ? ONWARD_OK : code;
+}
+
+/* The state could not be had from where the opening said: the next pass goes without it. All who
+ * share the host of a local copy forget it, since it is the same one. */
+void change_rule_out_source(struct onward *ow, const struct pass *pass)
+{
+    const struct opening *opening = &pass->opening;
+    uint32_t source = 0;
+    if (opening->source != SOURCE_HELD) {
+        if (ow->control)
+            control_checkpoint_bad(ow, opening->step);
+        return;
+    }
+    if (opening->copy.shard_count > 0) { /* whoever could not use a copy has removed it */
+        if (ow->control)
+            control_warn(ow, "the local copies of step %lld could not all be used",
+                         (long long)opening->step);
+        return;
+    }
+    for (uint32_t i = 0; i < opening->seat_count; i++)
+        if (opening->move_over_control ? (int32_t)i == opening->source_rank
+                                       : pass->seats[i].rank == opening->source_rank)
+            source = i;
+    if (strcmp(pass->seats[source].host, ow->host) == 0)
+        slots_forget_held(ow);
+    if (ow->control)
+        control_warn(ow, "the local copy of step %lld on host %s could not be loaded",
+                     (long long)opening->step, pass->seats[source].host);
+}

@@ -1,0 +1,79 @@
+/* control_copies.c - what the controller makes of the copies of shards that all hosts hold: which
+ * state can be put together from them, and who is to give which shard. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+#include "copy.h"
+
+/* Every member of a host lists the same files: the first of each host speaks for it. */
+static bool speaks_for_host(const struct change_report *reports, int rank)
+{
+    for (int i = 0; i < rank; i++)
+        if (reports[i].copy_count > 0 && strcmp(reports[i].host, reports[rank].host) == 0)
+            return false;
+    return true;
+}
+
+static uint32_t collect(const struct change_report *reports, int count, const struct copy_id *lists,
+                        struct copyset_entry *entries)
+{
+    uint32_t total = 0;
+    for (int i = 0; i < count; i++) {
+        bool speaks = speaks_for_host(reports, i);
+        for (uint32_t k = 0; k < reports[i].copy_count; k++, lists++)
+            if (speaks)
+                entries[total++] = (struct copyset_entry){.incarnation = lists->incarnation,
+                                                          .epoch = lists->epoch,
+                                                          .step = lists->step,
+                                                          .shard = lists->shard,
+                                                          .shard_count = lists->shard_count,
+                                                          .holder = (uint32_t)i};
+    }
+    return total;
+}
+
+int control_take_copies(struct onward *ow, const struct change_report *reports, int count,
+                        const struct copy_id *lists, uint32_t list_count)
+{
+    struct control *control = ow->control;
+    free(control->copyset);
+    control->copyset_size = 0;
+    control->copyset = calloc((size_t)list_count + 1, sizeof *control->copyset);
+    if (!control->copyset)
+        return ONWARD_ERR_MEMORY;
+    control->copyset_size = collect(reports, count, lists, control->copyset);
+    return ONWARD_OK;
+}
+
+void control_choose_copies(struct onward *ow)
+{
+    struct control *control = ow->control;
+    uint32_t first = 0, count = control->copyset_size;
+    control->copyset_size = 0;
+    if (!copyset_choose(control->copyset, count, control->checkpoint_incarnation, &first))
+        return;
+    control->copyset_size = control->copyset[first].shard_count;
+    memmove(control->copyset, control->copyset + first,
+            control->copyset_size * sizeof *control->copyset);
+}
+
+/* The set as one copy of the whole state that the holder of its first shard has. */
+bool control_copies_held(const struct onward *ow, int rank, int64_t *step)
+{
+    const struct control *control = ow->control;
+    if (control->copyset_size == 0 || control->copyset[0].holder != (uint32_t)rank)
+        return false;
+    *step = control->copyset[0].step;
+    return true;
+}
+
+/* NULL: memory is short. */
+int32_t *control_copy_holders(const struct onward *ow)
+{
+    const struct control *control = ow->control;
+    int32_t *holders = calloc((size_t)control->copyset_size + 1, sizeof *holders);
+    for (uint32_t i = 0; i < control->copyset_size && holders; i++)
+        holders[i] = (int32_t)control->copyset[i].holder;
+    return holders;
+}

@@ -1,0 +1,239 @@
+/* copies.c - the local level of a task with sharded state; see copies.h. */
+#include "copies.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shards.h"
+
+/* The share of the time that copies may take, as one in so many. */
+enum { COST_DIVISOR = 100, MAX_INTERVAL = 1000000 };
+
+struct copy_place copies_place(const struct onward *ow)
+{
+    return (struct copy_place){
+        .directory = ow->options.local_directory, .task = ow->options.task, .run = ow->run_number};
+}
+
+static struct copy_id own_id(const struct onward *ow, int64_t step)
+{
+    return (struct copy_id){.incarnation = ow->incarnation,
+                            .epoch = ow->role.epoch,
+                            .step = step,
+                            .shard = (uint32_t)ow->role.rank,
+                            .shard_count = (uint32_t)ow->role.size};
+}
+
+static void plan_next(struct onward *ow)
+{
+    struct copies *copies = &ow->copies;
+    int64_t fixed = ow->options.local_steps;
+    copies->next_step =
+        fixed > 0 ? (ow->complete_step / fixed + 1) * fixed : ow->complete_step + copies->interval;
+    copies->begin_ns = clock_ns();
+    copies->begin_step = ow->complete_step;
+}
+
+static bool takes_copies(const struct seat *seat)
+{
+    return !seat->dedicated && !seat->draining;
+}
+
+/* The host behind `host` in the order of the seats, and behind the last the first; or NULL where
+ * there is no other. */
+static const char *next_host(const struct onward *ow, const char *host)
+{
+    const char *first = NULL;
+    bool is_behind = false;
+    for (uint32_t i = 0; i < ow->seat_count; i++) {
+        const char *other = ow->seats[i].host;
+        bool is_new = true;
+        for (uint32_t k = 0; k < i && is_new; k++)
+            is_new = !takes_copies(&ow->seats[k]) || strcmp(ow->seats[k].host, other) != 0;
+        if (!takes_copies(&ow->seats[i]) || !is_new)
+            continue;
+        if (strcmp(other, host) == 0)
+            is_behind = true;
+        else if (is_behind)
+            return other;
+        else if (!first)
+            first = other;
+    }
+    return first;
+}
+
+/* The workers of a host are dealt out over the members of the next one. */
+static void choose_partner(struct onward *ow)
+{
+    const char *host = next_host(ow, ow->host);
+    uint32_t place = 0, count = 0;
+    ow->copies.has_partner = host && ow->partner;
+    for (uint32_t i = 0; i < ow->seat_count && host; i++) {
+        const struct seat *seat = &ow->seats[i];
+        place += seat->rank >= 0 && seat->rank < ow->role.rank && strcmp(seat->host, ow->host) == 0;
+        count += takes_copies(seat) && strcmp(seat->host, host) == 0;
+    }
+    for (uint32_t i = 0, at = 0; i < ow->seat_count && host; i++)
+        if (takes_copies(&ow->seats[i]) && strcmp(ow->seats[i].host, host) == 0 &&
+            at++ == place % count)
+            ow->copies.to = ow->seats[i].partner;
+}
+
+void copies_opened(struct onward *ow)
+{
+    ow->copies = (struct copies){.whole_step = -1,
+                                 .newest_step = -1,
+                                 .flight_step = -1,
+                                 .sent_step = -1,
+                                 .interval = 1,
+                                 .cost_ns = ow->copies.cost_ns};
+    if (ow->partner)
+        partner_cancel(ow->partner);
+    if (ow->in_lineup && shards_any(ow))
+        choose_partner(ow);
+    plan_next(ow);
+}
+
+void copies_listen(struct onward *ow, struct partner_address *address)
+{
+    struct copy_place place = copies_place(ow);
+    struct error error = {0};
+    if (!ow->partner && !ow->dedicated && shards_any(ow) &&
+        partner_start(&place, &ow->partner, &error) != ONWARD_OK)
+        snprintf(ow->warning, sizeof ow->warning, "%.255s", error.text);
+    partner_own_address(ow->partner, address);
+}
+
+/* So many steps that the copy is a small part of their time. */
+static int64_t wanted_interval(const struct copies *copies, int64_t steps)
+{
+    int64_t passed_ns = clock_ns() - copies->begin_ns;
+    int64_t step_ns = steps > 0 && passed_ns > steps ? passed_ns / steps : 1;
+    int64_t interval = copies->cost_ns * COST_DIVISOR / step_ns + 1;
+    return interval < MAX_INTERVAL ? interval : MAX_INTERVAL;
+}
+
+static bool is_of_epoch_before(void *context, const struct copy_id *id)
+{
+    const struct onward *ow = context;
+    return id->incarnation < ow->incarnation ||
+           (id->incarnation == ow->incarnation && id->epoch < ow->role.epoch);
+}
+
+/* A copy of this worker that no set needs any more. */
+static bool is_done_with(void *context, const struct copy_id *id)
+{
+    const struct onward *ow = context;
+    const struct copies *copies = &ow->copies;
+    return id->incarnation == ow->incarnation && id->epoch == ow->role.epoch &&
+           id->shard == (uint32_t)ow->role.rank && id->step != copies->whole_step &&
+           id->step != copies->sent_step && id->step != copies->flight_step;
+}
+
+/* What all agreed on, of the newest copy and of the one on its way. */
+static void settle(struct onward *ow, bool newest_is_whole, bool flight_ended, bool flight_is_whole)
+{
+    struct copies *copies = &ow->copies;
+    struct copy_place place = copies_place(ow);
+    bool gives_up_partner = false;
+    if (copies->newest_step >= 0 && newest_is_whole)
+        copies->whole_step = copies->newest_step;
+    copies->newest_step = -1;
+    if (copies->flight_step >= 0 && flight_ended) {
+        gives_up_partner = !flight_is_whole;
+        if (flight_is_whole)
+            copies->sent_step = copies->flight_step;
+        copies->flight_step = -1;
+    }
+    copy_sweep(&place, is_done_with, ow);
+    bool is_safe = copies->whole_step >= 0 &&
+                   (!copies->has_partner || copies->sent_step >= 0 || gives_up_partner);
+    if (is_safe && !copies->is_swept) {
+        copy_sweep(&place, is_of_epoch_before, ow);
+        copies->is_swept = true;
+    }
+}
+
+/* The news of a failure is told once, not at each step. */
+static void warn(struct onward *ow, const char *text)
+{
+    snprintf(ow->warning, sizeof ow->warning, "%.255s", text);
+    worker_send_warning(ow);
+}
+
+static void write_copy(struct onward *ow)
+{
+    struct copies *copies = &ow->copies;
+    struct copy_place place = copies_place(ow);
+    struct copy_id id = own_id(ow, ow->complete_step);
+    struct error error = {0};
+    int64_t begin_ns = clock_ns();
+    int code = copy_write(&place, &id, ow->arrays, ow->array_count, &copies->bytes, &error);
+    copies->cost_ns = clock_ns() - begin_ns;
+    copies->newest_step = ow->complete_step;
+    bool is_news = code != ONWARD_OK && !copies->has_failed;
+    copies->has_failed = code != ONWARD_OK;
+    if (is_news)
+        warn(ow, error.text);
+}
+
+static void begin_flight(struct onward *ow)
+{
+    struct copies *copies = &ow->copies;
+    struct copy_id id = own_id(ow, ow->complete_step);
+    if (!copies->has_partner || copies->flight_step >= 0)
+        return;
+    copies->flight_step = ow->complete_step;
+    partner_send(ow->partner, &copies->to, &id, copies->sent_step);
+}
+
+/* Whether this worker's copy is on its way still. */
+static bool look_at_flight(struct onward *ow)
+{
+    struct copies *copies = &ow->copies;
+    char text[256];
+    if (copies->flight_step < 0)
+        return false;
+    enum partner_state state = partner_look(ow->partner, text);
+    if (state == PARTNER_FAILED && !copies->flight_failed)
+        warn(ow, text);
+    copies->flight_failed = state == PARTNER_FAILED;
+    return state == PARTNER_SENDS;
+}
+
+void copies_step(struct onward *ow)
+{
+    struct copies *copies = &ow->copies;
+    if (ow->complete_step < copies->next_step || ow->complete_step >= ow->options.step_count ||
+        !shards_any(ow))
+        return;
+    bool sends = look_at_flight(ow);
+    int64_t agreed[] = {wanted_interval(copies, ow->complete_step - copies->begin_step),
+                        copies->has_failed, sends, copies->flight_failed};
+    if (transport_max(ow->transport, agreed, 4) != ONWARD_OK) {
+        transport_note_loss(ow->transport);
+        return;
+    }
+    settle(ow, !agreed[1], !agreed[2], !agreed[3]);
+    copies->interval = agreed[0];
+    write_copy(ow);
+    begin_flight(ow);
+    plan_next(ow);
+}
+
+void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count)
+{
+    struct copy_place place = copies_place(ow);
+    struct error error;
+    *list = NULL;
+    *count = 0;
+    if (!ow->dedicated && shards_any(ow) && copy_list(&place, list, count, &error) != ONWARD_OK)
+        snprintf(ow->warning, sizeof ow->warning, "%.255s", error.text);
+}
+
+void copies_remove_all(struct onward *ow)
+{
+    struct copy_place place = copies_place(ow);
+    copy_remove_all(&place);
+}

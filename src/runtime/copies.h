@@ -1,0 +1,41 @@
+/* copies.h - the local level of a task with sharded state: every so many steps each worker writes
+ * its shard to the node-local directory, and a change of the lineup brings the state from the
+ * newest whole set of such copies.
+ *
+ * All workers write at the same steps. Before one writes, all agree how many steps come until the
+ * next time, so that the cost stays small, and thereby that the copies before are written: only
+ * then the ones before those are removed. So one whole set is there at any time, and two at most.
+ */
+#ifndef RUNTIME_COPIES_H
+#define RUNTIME_COPIES_H
+
+#include "control.h"
+#include "copy.h"
+
+struct copy_place copies_place(const struct onward *ow);
+/* An epoch opened, and this member has the state of complete_step. */
+void copies_opened(struct onward *ow);
+/* Between two steps: writes this worker's copy when it is time. A loss is noted in transport. */
+void copies_step(struct onward *ow);
+/* Begins to take copies of other hosts, once; the address is for the seat. */
+void copies_listen(struct onward *ow, struct partner_address *address);
+/* What is on this host, for a change; *list is the caller's to free. */
+void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count);
+/* The state is in the run directory: none is needed any more. */
+void copies_remove_all(struct onward *ow);
+
+/* What a change brings, as the opening says. */
+struct copies_plan {
+    struct copy_id state;   /* shard_count of its shards; its own shard does not matter */
+    const int32_t *holders; /* rank in the candidate of who has each shard */
+    const struct seat *seats;
+    uint32_t seat_count;
+    int rank;        /* of this member in the candidate */
+    int lineup_rank; /* -1: it holds, and needs nothing */
+    uint32_t size;   /* of the lineup */
+};
+/* Brings the state to where bits come in. Every member takes part. ERR_LOST: the pass failed; any
+ * other error: a copy could not be used, is removed, and all went through the motions. */
+int copies_bring(struct onward *ow, const struct copies_plan *plan);
+
+#endif

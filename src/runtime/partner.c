@@ -1,0 +1,215 @@
+/* partner.c - the handle of the partner level: its address, its threads, and the order that the
+ * sender carries out; see partner.h. */
+#include "partner.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "partner_wire.h"
+
+enum { STACK_BYTES = 512 * 1024, BACKLOG = 64, NICENESS = 10 };
+
+bool partner_write(int fd, const void *bytes, size_t size)
+{
+    const char *next = bytes;
+    while (size > 0) {
+        ssize_t sent = send(fd, next, size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return false;
+        next += sent;
+        size -= (size_t)sent;
+    }
+    return true;
+}
+
+bool partner_read(int fd, void *bytes, size_t size)
+{
+    char *next = bytes;
+    while (size > 0) {
+        ssize_t got = recv(fd, next, size, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        next += got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+void partner_limit(int fd)
+{
+    struct timeval limit = {.tv_sec = PARTNER_LIMIT_S};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+/* Linux has a priority for each thread. */
+void partner_lower_priority(void)
+{
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
+}
+
+/* This host's addresses that another one may reach. */
+static void find_addresses(struct partner_address *address)
+{
+    struct ifaddrs *list = NULL;
+    if (getifaddrs(&list) != 0)
+        return;
+    for (const struct ifaddrs *entry = list; entry && address->count < PARTNER_MAX_ADDRESSES;
+         entry = entry->ifa_next) {
+        struct sockaddr_in in;
+        if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET ||
+            !(entry->ifa_flags & IFF_UP) || (entry->ifa_flags & IFF_LOOPBACK))
+            continue;
+        memcpy(&in, entry->ifa_addr, sizeof in);
+        address->hosts[address->count++] = in.sin_addr.s_addr;
+    }
+    if (address->count == 0) /* members of one machine only */
+        address->hosts[address->count++] = htonl(INADDR_LOOPBACK);
+    freeifaddrs(list);
+}
+
+static int open_port(struct partner *partner, struct error *error)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_ANY)}};
+    socklen_t length = sizeof any;
+    partner->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (partner->listen_fd < 0 ||
+        bind(partner->listen_fd, (struct sockaddr *)&any, sizeof any) != 0 ||
+        listen(partner->listen_fd, BACKLOG) != 0 ||
+        getsockname(partner->listen_fd, (struct sockaddr *)&any, &length) != 0)
+        return error_set_errno(error, ONWARD_ERR_IO, errno, "cannot listen for copies of shards");
+    partner->address.port = ntohs(any.sin_port);
+    find_addresses(&partner->address);
+    if (getrandom(&partner->address.token, sizeof partner->address.token, 0) !=
+        sizeof partner->address.token)
+        return error_set_errno(error, ONWARD_ERR_IO, errno, "no random number to be had");
+    return ONWARD_OK;
+}
+
+/* Signals are for the program's own threads. */
+static int start_threads(struct partner *partner, struct error *error)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&partner->receiver, &attributes, partner_receive, partner);
+    if (!failed &&
+        (failed = pthread_create(&partner->sender, &attributes, partner_deliver, partner)) != 0) {
+        atomic_store(&partner->ended, true);
+        pthread_join(partner->receiver, NULL);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return failed ? error_set_errno(error, ONWARD_ERR_MEMORY, failed, "no thread to be had")
+                  : ONWARD_OK;
+}
+
+static void release(struct partner *partner)
+{
+    if (partner->listen_fd >= 0)
+        close(partner->listen_fd);
+    pthread_cond_destroy(&partner->changed);
+    pthread_mutex_destroy(&partner->mutex);
+    free(partner);
+}
+
+int partner_start(const struct copy_place *place, struct partner **result, struct error *error)
+{
+    struct partner *partner = calloc(1, sizeof *partner);
+    *result = NULL;
+    if (!partner)
+        return error_set(error, ONWARD_ERR_MEMORY, "no memory for the partner level");
+    partner->place = *place;
+    partner->listen_fd = partner->fd = partner->receive_fd = -1;
+    pthread_mutex_init(&partner->mutex, NULL);
+    pthread_cond_init(&partner->changed, NULL);
+    int code = open_port(partner, error);
+    if (code == ONWARD_OK)
+        code = start_threads(partner, error);
+    if (code == ONWARD_OK)
+        *result = partner;
+    else
+        release(partner);
+    return code;
+}
+
+void partner_stop(struct partner *partner)
+{
+    if (!partner)
+        return;
+    atomic_store(&partner->ended, true);
+    partner_cancel(partner);
+    pthread_mutex_lock(&partner->mutex);
+    if (partner->receive_fd >= 0)
+        shutdown(partner->receive_fd, SHUT_RDWR);
+    pthread_mutex_unlock(&partner->mutex);
+    pthread_join(partner->receiver, NULL);
+    pthread_join(partner->sender, NULL);
+    release(partner);
+}
+
+void partner_own_address(const struct partner *partner, struct partner_address *address)
+{
+    *address = partner ? partner->address : (struct partner_address){0};
+}
+
+/* With the mutex held: what is under way ends with an error. */
+static void give_up(struct partner *partner)
+{
+    partner->number++;
+    partner->has_order = partner->sends = false;
+    if (partner->fd >= 0)
+        shutdown(partner->fd, SHUT_RDWR);
+    pthread_cond_broadcast(&partner->changed);
+}
+
+void partner_send(struct partner *partner, const struct partner_address *to,
+                  const struct copy_id *id, int64_t drop_below)
+{
+    pthread_mutex_lock(&partner->mutex);
+    give_up(partner);
+    partner->to = *to;
+    partner->id = *id;
+    partner->drop_below = drop_below;
+    partner->has_order = partner->sends = true;
+    partner->has_failed = false;
+    pthread_mutex_unlock(&partner->mutex);
+}
+
+void partner_cancel(struct partner *partner)
+{
+    pthread_mutex_lock(&partner->mutex);
+    give_up(partner);
+    partner->has_failed = false;
+    pthread_mutex_unlock(&partner->mutex);
+}
+
+enum partner_state partner_look(struct partner *partner, char *text)
+{
+    pthread_mutex_lock(&partner->mutex);
+    enum partner_state state = partner->sends        ? PARTNER_SENDS
+                               : partner->has_failed ? PARTNER_FAILED
+                                                     : PARTNER_IDLE;
+    memcpy(text, partner->text, sizeof partner->text);
+    pthread_mutex_unlock(&partner->mutex);
+    return state;
+}

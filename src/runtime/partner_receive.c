@@ -1,0 +1,108 @@
+/* partner_receive.c - the thread that takes in the copies of workers of other hosts; see partner.h.
+ *
+ * A copy goes to a temporary file, and gets its name once its seal fits. */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "partner_wire.h"
+
+enum { POLL_MS = 100 };
+
+static bool head_fits(const struct partner *partner, const struct partner_head *head)
+{
+    char name[COPY_NAME_BYTES];
+    struct copy_id parsed;
+    copy_name(name, &head->id);
+    return memcmp(head->magic, PARTNER_MAGIC, sizeof head->magic) == 0 &&
+           head->token == partner->address.token && copy_parse_name(name, &parsed);
+}
+
+static bool take_bytes(const struct partner *partner, int fd, int file, uint64_t bytes)
+{
+    char *window = malloc(PARTNER_WINDOW_BYTES);
+    bool is_fine = window != NULL;
+    while (bytes > 0 && is_fine && !atomic_load(&partner->ended)) {
+        size_t piece = bytes < PARTNER_WINDOW_BYTES ? (size_t)bytes : PARTNER_WINDOW_BYTES;
+        is_fine = partner_read(fd, window, piece) && write(file, window, piece) == (ssize_t)piece;
+        bytes -= piece;
+    }
+    free(window);
+    return is_fine && bytes == 0;
+}
+
+static bool is_older(void *context, const struct copy_id *id)
+{
+    const struct partner_head *head = context;
+    return id->incarnation == head->id.incarnation && id->epoch == head->id.epoch &&
+           id->shard == head->id.shard && id->step < head->drop_below;
+}
+
+/* One connection: a head, a file. */
+static bool take_copy(const struct partner *partner, int fd, struct partner_head *head)
+{
+    char directory[COPY_PATH_BYTES], path[COPY_PATH_BYTES], temporary[COPY_PATH_BYTES + 32];
+    if (copy_directory(&partner->place, directory, NULL) != ONWARD_OK ||
+        copy_path(&partner->place, &head->id, path, NULL) != ONWARD_OK)
+        return false;
+    copy_sweep(&partner->place, is_older, head); /* first, so that there is room */
+    snprintf(temporary, sizeof temporary, "%s.tmp-%ld-partner", path, (long)getpid());
+    int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file < 0)
+        return false;
+    bool is_whole = take_bytes(partner, fd, file, head->bytes);
+    close(file);
+    is_whole = is_whole && copy_check(temporary) == ONWARD_OK && rename(temporary, path) == 0;
+    if (!is_whole)
+        unlink(temporary);
+    return is_whole;
+}
+
+static void serve(const struct partner *partner, int fd)
+{
+    struct partner_head head;
+    char answer = PARTNER_YES;
+    partner_limit(fd);
+    if (!partner_read(fd, &head, sizeof head))
+        return;
+    if (!head_fits(partner, &head)) {
+        answer = PARTNER_NO;
+        partner_write(fd, &answer, 1);
+        return;
+    }
+    if (!partner_write(fd, &answer, 1))
+        return;
+    answer = take_copy(partner, fd, &head) ? PARTNER_YES : PARTNER_NO;
+    partner_write(fd, &answer, 1);
+}
+
+static void register_connection(struct partner *partner, int fd)
+{
+    pthread_mutex_lock(&partner->mutex);
+    partner->receive_fd = fd;
+    pthread_mutex_unlock(&partner->mutex);
+}
+
+void *partner_receive(void *argument)
+{
+    struct partner *partner = argument;
+    partner_lower_priority();
+    while (!atomic_load(&partner->ended)) {
+        struct pollfd poll_fd = {.fd = partner->listen_fd, .events = POLLIN};
+        if (poll(&poll_fd, 1, POLL_MS) <= 0)
+            continue;
+        int fd = accept(partner->listen_fd, NULL, NULL);
+        if (fd < 0)
+            continue;
+        register_connection(partner, fd);
+        if (!atomic_load(&partner->ended))
+            serve(partner, fd);
+        register_connection(partner, -1);
+        close(fd);
+    }
+    return NULL;
+}

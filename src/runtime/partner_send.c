@@ -1,0 +1,150 @@
+/* partner_send.c - the thread that sends this worker's copy to another host; see partner.h. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "partner_wire.h"
+
+enum { CONNECT_LIMIT_MS = 2000, CHUNK_BYTES = 1 << 20 };
+
+static bool await_connection(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+    int failed = 0;
+    socklen_t length = sizeof failed;
+    return poll(&poll_fd, 1, CONNECT_LIMIT_MS) == 1 &&
+           getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &length) == 0 && failed == 0;
+}
+
+static int connect_to(const struct partner_address *to, int index)
+{
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(to->port), .sin_addr = {to->hosts[index]}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    if ((connect(fd, (struct sockaddr *)&in, sizeof in) == 0 || errno == EINPROGRESS) &&
+        await_connection(fd) && fcntl(fd, F_SETFL, 0) == 0) {
+        partner_limit(fd);
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+/* Whether the order is still the newest; the connection can be cut from now on. */
+static bool register_connection(struct partner *partner, uint64_t number, int fd)
+{
+    pthread_mutex_lock(&partner->mutex);
+    bool is_newest = partner->number == number;
+    partner->fd = is_newest ? fd : -1;
+    pthread_mutex_unlock(&partner->mutex);
+    return is_newest;
+}
+
+static bool hear_yes(int fd)
+{
+    char answer = PARTNER_NO;
+    return partner_read(fd, &answer, 1) && answer == PARTNER_YES;
+}
+
+static bool send_file(int fd, int file, uint64_t bytes)
+{
+    for (uint64_t sent = 0; sent < bytes;) {
+        uint64_t chunk = bytes - sent < CHUNK_BYTES ? bytes - sent : CHUNK_BYTES;
+        ssize_t done = sendfile(fd, file, NULL, chunk);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        sent += (uint64_t)done;
+    }
+    return true;
+}
+
+/* By whichever address leads to the process with the token. */
+static bool deliver(struct partner *partner, const struct partner_address *to,
+                    struct partner_head *head, uint64_t number, int file)
+{
+    head->token = to->token;
+    for (int i = 0; i < to->count && i < PARTNER_MAX_ADDRESSES; i++) {
+        int fd = connect_to(to, i);
+        if (fd < 0)
+            continue;
+        bool is_right = register_connection(partner, number, fd) &&
+                        partner_write(fd, head, sizeof *head) && hear_yes(fd);
+        bool is_done = is_right && send_file(fd, file, head->bytes) && hear_yes(fd);
+        register_connection(partner, number, -1);
+        close(fd);
+        if (is_right)
+            return is_done;
+    }
+    return false;
+}
+
+static bool send_copy(struct partner *partner, const struct partner_address *to,
+                      const struct copy_id *id, int64_t drop_below, uint64_t number)
+{
+    struct partner_head head;
+    struct stat status;
+    char path[COPY_PATH_BYTES];
+    memset(&head, 0, sizeof head);
+    memcpy(head.magic, PARTNER_MAGIC, sizeof head.magic);
+    head.id = *id;
+    head.drop_below = drop_below;
+    int file = copy_path(&partner->place, id, path, NULL) == ONWARD_OK
+                   ? open(path, O_RDONLY | O_CLOEXEC)
+                   : -1;
+    if (file < 0)
+        return false;
+    head.bytes = fstat(file, &status) == 0 ? (uint64_t)status.st_size : 0;
+    bool is_done = head.bytes > 0 && deliver(partner, to, &head, number, file);
+    close(file);
+    return is_done;
+}
+
+/* With the mutex held: waits for an order, and for an end of waiting that no signal tells. */
+static bool take_order(struct partner *partner)
+{
+    while (!partner->has_order && !atomic_load(&partner->ended)) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        pthread_cond_timedwait(&partner->changed, &partner->mutex, &until);
+    }
+    partner->has_order = false;
+    return !atomic_load(&partner->ended);
+}
+
+void *partner_deliver(void *argument)
+{
+    struct partner *partner = argument;
+    partner_lower_priority();
+    pthread_mutex_lock(&partner->mutex);
+    while (take_order(partner)) {
+        struct partner_address to = partner->to;
+        struct copy_id id = partner->id;
+        int64_t drop_below = partner->drop_below;
+        uint64_t number = partner->number;
+        pthread_mutex_unlock(&partner->mutex);
+        bool is_done = send_copy(partner, &to, &id, drop_below, number);
+        pthread_mutex_lock(&partner->mutex);
+        if (partner->number != number)
+            continue; /* given up */
+        partner->sends = false;
+        partner->has_failed = !is_done;
+        if (!is_done)
+            snprintf(partner->text, sizeof partner->text,
+                     "the copy of step %lld could not be sent to another host", (long long)id.step);
+    }
+    pthread_mutex_unlock(&partner->mutex);
+    return NULL;
+}

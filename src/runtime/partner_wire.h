@@ -1,0 +1,51 @@
+/* partner_wire.h - what the two sides of the partner level say to each other; see partner.h. */
+#ifndef RUNTIME_PARTNER_WIRE_H
+#define RUNTIME_PARTNER_WIRE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "partner.h"
+
+#define PARTNER_MAGIC "onwardP"
+
+enum { PARTNER_NO = 'n', PARTNER_YES = 'y', PARTNER_LIMIT_S = 60, PARTNER_WINDOW_BYTES = 1 << 18 };
+
+/* Then the bytes of the file come; one byte answers the head, and one the file. */
+struct partner_head {
+    char magic[8];
+    uint64_t token, bytes;
+    struct copy_id id;
+    int64_t drop_below;
+};
+
+struct partner {
+    struct copy_place place;
+    struct partner_address address;
+    int listen_fd;
+    atomic_bool ended;
+    pthread_t receiver, sender;
+
+    pthread_mutex_t mutex; /* of what follows */
+    pthread_cond_t changed;
+    bool has_order, sends, has_failed;
+    struct partner_address to;
+    struct copy_id id;
+    int64_t drop_below;
+    uint64_t number; /* of the newest order: an older one is given up */
+    int fd;          /* the connection that is under way; -1: none */
+    int receive_fd;  /* the same, of the receiver */
+    char text[256];
+};
+
+/* The threads. */
+void *partner_receive(void *partner);
+void *partner_deliver(void *partner);
+
+/* All of it, or false. */
+bool partner_write(int fd, const void *bytes, size_t size);
+bool partner_read(int fd, void *bytes, size_t size);
+void partner_limit(int fd); /* no call waits longer than PARTNER_LIMIT_S */
+void partner_lower_priority(void);
+
+#endif

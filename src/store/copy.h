@@ -1,0 +1,67 @@
+/* copy.h - copies of shards in the node-local directory: the levels local and partner.
+ *
+ *     LOCALDIR/onward-UID/TASK.RUN/step-00000120.r003-of-004.i0002.e0007.h5
+ *
+ * A copy has the arrays that the shard of the shared level has, in a sealed HDF5 file (image.h): it
+ * is there when it has its name, and whole when its seal fits. Written without a sync, since what
+ * it has to outlive are processes; after the loss of power the seal says whether it came through.
+ * Any process of this user on the host reads and removes the copies of all others. Functions return
+ * enum onward_error; thread-safe but for what calls HDF5, which says so. */
+#ifndef STORE_COPY_H
+#define STORE_COPY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "checkpoint.h"
+
+enum { COPY_PATH_BYTES = 4096, COPY_NAME_BYTES = 128 };
+
+struct copy_place {
+    const char *directory; /* node-local */
+    const char *task;
+    uint64_t run; /* number of the run directory */
+};
+
+/* Which shard of which state. */
+struct copy_id {
+    int64_t incarnation, epoch, step;
+    uint32_t shard, shard_count;
+};
+
+/* The name of its file, COPY_NAME_BYTES; and back: false when it is no such name. */
+void copy_name(char *name, const struct copy_id *id);
+bool copy_parse_name(const char *name, struct copy_id *id);
+/* The directory, made where it is missing; and a copy's path, COPY_PATH_BYTES. */
+int copy_directory(const struct copy_place *place, char *path, struct error *error);
+int copy_path(const struct copy_place *place, const struct copy_id *id, char *path,
+              struct error *error);
+
+/* Writes this worker's shard. Calls HDF5. *bytes: of the file. */
+int copy_write(const struct copy_place *place, const struct copy_id *id,
+               const struct checkpoint_array *arrays, uint32_t array_count, uint64_t *bytes,
+               struct error *error);
+
+/* All copies of the task on this host, whoever wrote them; *list is the caller's to free. */
+int copy_list(const struct copy_place *place, struct copy_id **list, uint32_t *count,
+              struct error *error);
+/* Does the seal of a file fit? */
+int copy_check(const char *path);
+void copy_remove(const struct copy_place *place, const struct copy_id *id);
+/* Those for which `is_old` is true; and all, with the temporary files of whoever died. */
+void copy_sweep(const struct copy_place *place,
+                bool (*is_old)(void *context, const struct copy_id *), void *context);
+void copy_remove_all(const struct copy_place *place);
+
+/* A copy that is open for reading; its seal was checked. Calls HDF5. */
+struct copy_source;
+int copy_open(const struct copy_place *place, const struct copy_id *id, struct copy_source **source,
+              struct error *error);
+void copy_close(struct copy_source *source); /* NULL is allowed */
+/* Of the dataset number `index` of the array, which is the part `part` (a slab), what it shares
+ * with `wanted`, to its place in data. *elements grows by how many those are. */
+int copy_read(struct copy_source *source, const struct checkpoint_array *array, uint32_t index,
+              const struct onward_slab *part, const struct onward_slab *wanted, void *data,
+              uint64_t *elements, struct error *error);
+
+#endif
