@@ -100,7 +100,9 @@ static void exchange_halos(const struct plate *plate, MPI_Comm comm)
         MPI_Isend(row, (int)columns, MPI_DOUBLE, up, 0, comm, &requests[count++]);
         MPI_Isend(column, 1, line, side, 1, comm, &requests[count++]);
     }
-    MPI_Waitall(count, requests, MPI_STATUSES_IGNORE);
+    for (int i = 0; i < count;
+         i++) /* each to its end: MPI_Waitall leaves some open when one fails */
+        MPI_Wait(&requests[i], MPI_STATUS_IGNORE);
     MPI_Type_free(&line);
 }
 
