@@ -128,8 +128,10 @@ static int fill_arrays(const char *run, int64_t step, struct checkpoint_array *a
     int code = map_file(fd, path, &bytes, &size, error);
     if (code != ONWARD_OK)
         return code;
-    for (uint32_t i = 0; i < array_count; i++)
+    for (uint32_t i = 0; i < array_count; i++) {
         arrays[i].data = bytes + offsets[i];
+        arrays[i].sharded = false; /* all of it */
+    }
     code = checkpoint_read(run, step, arrays, array_count, error);
     munmap(bytes, size);
     return code;

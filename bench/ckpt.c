@@ -1,0 +1,170 @@
+/* ckpt.c - what the shared level of checkpoints costs beside the file system itself.
+ *
+ *     bench-ckpt write DIR BYTES ROUNDS     prints "write ONWARD_S RAW_S PEAK_BYTES LIMIT_BYTES"
+ *     bench-ckpt read DIR BYTES ROUNDS      prints "read ONWARD_S RAW_S"
+ *
+ * write: one worker's shard of BYTES and the commit, against the same bytes written and synced to
+ * one file; rounds of the two alternate, medians. PEAK_BYTES is how much more memory the process
+ * had at its peak than before with the state in it, state included, in a process of its own;
+ * LIMIT_BYTES what is aimed at. read: a checkpoint that 4 workers wrote, of BYTES in all, as 3
+ * workers read it, each its own third and one after the other, against plain reads of the same
+ * bytes from the shards. What was read before is in the page cache for both. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "checkpoint.h"
+
+enum { MAX_ROUNDS = 100, WRITERS = 4, READERS = 3, PIECE_BYTES = 1 << 22, COLUMNS = 1024 };
+
+struct bench {
+    const char *directory;
+    size_t bytes;
+    int rounds;
+    struct checkpoint_array array;
+};
+
+static struct error error;
+
+static void expect(int holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "bench-ckpt: %s: %s\n", what, error.text);
+    exit(1);
+}
+
+static void fill(struct bench *bench)
+{
+    size_t count = bench->bytes / sizeof(float);
+    float *values = malloc(bench->bytes);
+    expect(values != NULL, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        values[i] = (float)(i * 2654435761u % 1000003u);
+    bench->array = (struct checkpoint_array){
+        .name = "state", .type = ONWARD_FLOAT, .ndims = 2, .dims = {count / COLUMNS, COLUMNS}};
+    bench->array.data = values;
+}
+
+static void save(const struct bench *bench, int64_t step, uint32_t size)
+{
+    struct checkpoint_id id = {.task = "bench", .incarnation = 1, .epoch = 1, .step = step};
+    struct checkpoint_shard shards[WRITERS];
+    for (uint32_t rank = 0; rank < size; rank++)
+        expect(checkpoint_write_shard(bench->directory, &id, &bench->array, 1, rank, size,
+                                      &shards[rank], &error) == ONWARD_OK,
+               "write");
+    expect(checkpoint_commit(bench->directory, &id, &bench->array, 1, shards, size, &error) ==
+               ONWARD_OK,
+           "commit");
+}
+
+static void write_raw(const struct bench *bench)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/raw", bench->directory);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    expect(fd >= 0, path);
+    for (size_t done = 0; done < bench->bytes; done += PIECE_BYTES) {
+        size_t piece = bench->bytes - done < PIECE_BYTES ? bench->bytes - done : PIECE_BYTES;
+        expect(write(fd, (const char *)bench->array.data + done, piece) == (ssize_t)piece, path);
+    }
+    expect(fsync(fd) == 0 && close(fd) == 0 && unlink(path) == 0, path);
+}
+
+static double peak_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss * 1024;
+}
+
+static int bench_write(struct bench *bench)
+{
+    double onward_s[MAX_ROUNDS], raw_s[MAX_ROUNDS];
+    double before = peak_bytes();
+    fill(bench);
+    save(bench, 1, 1);
+    double peak = peak_bytes() - before;
+    checkpoint_remove(bench->directory, 1, NULL);
+    for (int i = 0; i < bench->rounds; i++) {
+        double begin_s = bench_now_s();
+        save(bench, 2, 1);
+        onward_s[i] = bench_now_s() - begin_s;
+        checkpoint_remove(bench->directory, 2, NULL);
+        begin_s = bench_now_s();
+        write_raw(bench);
+        raw_s[i] = bench_now_s() - begin_s;
+    }
+    printf("write %.6f %.6f %.0f %.0f\n", bench_median(onward_s, bench->rounds),
+           bench_median(raw_s, bench->rounds), peak, 1.1 * (double)bench->bytes + (64 << 20));
+    return 0;
+}
+
+static void read_thirds(const struct bench *bench, char *into)
+{
+    for (uint32_t rank = 0; rank < READERS; rank++) {
+        uint64_t first, count;
+        checkpoint_rows(bench->array.dims[0], READERS, rank, &first, &count);
+        expect(checkpoint_read_rows(bench->directory, 1, &bench->array, first, count,
+                                    into + first * COLUMNS * sizeof(float), &error) == ONWARD_OK,
+               "read");
+    }
+}
+
+static void read_raw(const struct bench *bench, char *into)
+{
+    size_t at = 0;
+    for (int rank = 0; rank < WRITERS; rank++) {
+        char path[4096];
+        ssize_t got;
+        snprintf(path, sizeof path, "%s/ckpt/step-00000001.shards/r%03d-of-%03d.i0001.e0001.h5",
+                 bench->directory, rank, WRITERS);
+        int fd = open(path, O_RDONLY);
+        expect(fd >= 0, path);
+        while ((got = read(fd, into + at, PIECE_BYTES)) > 0)
+            at += (size_t)got;
+        close(fd);
+    }
+    expect(at >= bench->bytes, "the shards are shorter than the state");
+}
+
+static int bench_read(struct bench *bench)
+{
+    double onward_s[MAX_ROUNDS], raw_s[MAX_ROUNDS];
+    fill(bench);
+    save(bench, 1, WRITERS);
+    char *into = malloc(bench->bytes + WRITERS * (size_t)PIECE_BYTES);
+    expect(into != NULL, "out of memory");
+    memset(into, 0, bench->bytes + WRITERS * (size_t)PIECE_BYTES);
+    for (int i = 0; i < bench->rounds; i++) {
+        double begin_s = bench_now_s();
+        read_thirds(bench, into);
+        onward_s[i] = bench_now_s() - begin_s;
+        expect(memcmp(into, bench->array.data, bench->bytes) == 0, "wrong bytes were read");
+        begin_s = bench_now_s();
+        read_raw(bench, into);
+        raw_s[i] = bench_now_s() - begin_s;
+    }
+    checkpoint_remove(bench->directory, 1, NULL);
+    printf("read %.6f %.6f\n", bench_median(onward_s, bench->rounds),
+           bench_median(raw_s, bench->rounds));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct bench bench = {.directory = argc > 2 ? argv[2] : "",
+                          .bytes = argc > 3 ? strtoull(argv[3], NULL, 10) : 0,
+                          .rounds = argc > 4 ? atoi(argv[4]) : 0};
+    if (bench.bytes < COLUMNS * sizeof(float) || bench.bytes % (COLUMNS * sizeof(float)) != 0 ||
+        bench.rounds < 1 || bench.rounds > MAX_ROUNDS)
+        return 2;
+    return strcmp(argv[1], "write") == 0  ? bench_write(&bench)
+           : strcmp(argv[1], "read") == 0 ? bench_read(&bench)
+                                          : 2;
+}
