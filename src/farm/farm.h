@@ -95,7 +95,7 @@ void farm_worker_open(struct farm_worker *worker, struct onward *ow);
 
 /* farm_result.c: result.h5, results.tsv, summary.json, and with keep_order stdout and stderr, from
  * the journal of a settled task. */
-int farm_write_results(const char *run, const char *task, const struct farm_settings *settings,
-                       struct error *error);
+int farm_write_results(struct onward *ow, const char *run, const char *task,
+                       const struct farm_settings *settings, struct error *error);
 
 #endif

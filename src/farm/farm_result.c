@@ -15,7 +15,14 @@
 #include "file.h"
 #include "journal.h"
 
-enum { COPY_BYTES = 1 << 18 };
+enum { COPY_BYTES = 1 << 20, ROWS_AT_ONCE = 1024 };
+
+/* Who does this must not be taken for one that hangs. */
+static void give_time(const struct farm_table *table, uint32_t row)
+{
+    if (table->ow && row % ROWS_AT_ONCE == 0)
+        onward_poll(table->ow);
+}
 
 static void take_host(struct farm_table *table, const struct journal_record *record)
 {
@@ -148,6 +155,7 @@ static int put_rows(struct farm_table *table, FILE *file, struct error *error)
     for (uint32_t row = 0; row < table->rows && code == ONWARD_OK; row++) {
         uint64_t offset;
         uint32_t length;
+        give_time(table, row);
         code = commands_find(table->commands, row, &offset, &length, error);
         if (code == ONWARD_OK)
             code = commands_read(table->commands, offset, length, text, error);
@@ -203,7 +211,8 @@ static int write_summary(const struct farm_table *table, const char *run, struct
 /* ---- outputs in order -------------------------------------------------------------------------
  */
 
-static int append(int to, uint64_t *at, const char *from, const char *path, struct error *error)
+static int append(const struct farm_table *table, int to, uint64_t *at, const char *from,
+                  const char *path, struct error *error)
 {
     static char bytes[COPY_BYTES];
     ssize_t got;
@@ -212,6 +221,7 @@ static int append(int to, uint64_t *at, const char *from, const char *path, stru
     if (fd < 0) /* what the journal says was written is not there: the host's disk may be gone */
         return error_set_errno(error, ONWARD_ERR_IO, errno, "%s", from);
     while (code == ONWARD_OK && (got = read(fd, bytes, sizeof bytes)) > 0) {
+        give_time(table, 0);
         code = file_write_at(to, bytes, (size_t)got, *at, path, error);
         *at += (uint64_t)got;
     }
@@ -228,10 +238,11 @@ static int join_pieces(const struct farm_table *table, const char *run, const ch
     int code = ONWARD_OK;
     for (uint32_t row = 0; row < table->rows && code == ONWARD_OK; row++) {
         char piece[4200];
+        give_time(table, row);
         if (sizes[row] == 0)
             continue;
         farm_log_path(run, row + 1, kind, piece, sizeof piece);
-        code = append(fd, &at, piece, path, error);
+        code = append(table, fd, &at, piece, path, error);
     }
     return code;
 }
@@ -270,10 +281,10 @@ static int join_output(const struct farm_table *table, const char *run, const ch
     return code;
 }
 
-int farm_write_results(const char *run, const char *task, const struct farm_settings *settings,
-                       struct error *error)
+int farm_write_results(struct onward *ow, const char *run, const char *task,
+                       const struct farm_settings *settings, struct error *error)
 {
-    struct farm_table table = {.rows = 0};
+    struct farm_table table = {.ow = ow};
     int code = read_table(run, &table, error);
     if (code == ONWARD_OK)
         code = write_tsv(&table, run, error);

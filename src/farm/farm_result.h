@@ -20,6 +20,7 @@ struct farm_columns {
 };
 
 struct farm_table {
+    struct onward *ow; /* gets time, since a large table takes a while; NULL: none */
     uint32_t rows;
     struct farm_columns columns;
     char (*hosts)[JOURNAL_HOST_BYTES];

@@ -264,7 +264,7 @@ int farm_work(struct farm_worker *worker, struct onward *ow, const struct farm_s
         if (verdict == ONWARD_STEP)
             work_until_change(worker, &role);
         else if (role.rank == 0 &&
-                 farm_write_results(run, task ? task + 1 : run, settings, &error) != ONWARD_OK)
+                 farm_write_results(ow, run, task ? task + 1 : run, settings, &error) != ONWARD_OK)
             onward_warn(ow, error.text);
     }
     return verdict;

@@ -105,8 +105,11 @@ static int print_table(const struct rundir *rundir, const char *task,
     row("state", standing->state);
     row("directory", rundir_path(rundir));
     if (standing->has_status) {
-        printf("%-12s %lld of %lld\n", "step", (long long)status->step,
-               (long long)status->step_count);
+        if (status->step_count < RUNDIR_ENDLESS_STEPS)
+            printf("%-12s %lld of %lld\n", "step", (long long)status->step,
+                   (long long)status->step_count);
+        else if (status->step < RUNDIR_ENDLESS_STEPS)
+            printf("%-12s %lld s\n", "running for", (long long)status->step);
         number_row("incarnation", status->incarnation);
         number_row("epoch", status->epoch);
         if (status->checkpoint_step >= 0)

@@ -46,7 +46,7 @@ static void fill_status(struct onward *ow, struct run_status *status)
     status->members = controller_member_count(core);
     status->progress =
         status->step_count > 0 ? (double)status->step / (double)status->step_count : 1;
-    status->eta_s = status->steps_per_s > 0
+    status->eta_s = status->steps_per_s > 0 && status->step_count < RUNDIR_ENDLESS_STEPS
                         ? (double)(status->step_count - status->step) / status->steps_per_s
                         : -1;
 }
