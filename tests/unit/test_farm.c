@@ -189,10 +189,23 @@ START_TEST(what_is_left_behind_is_killed)
 }
 END_TEST
 
+/* Gives a command that runs when this returns. */
+static void give_running(struct keeper *keeper, uint32_t id, const char *text)
+{
+    char whole[160], path[64];
+    snprintf(path, sizeof path, "%s/9.out", directory);
+    unlink(path);
+    snprintf(whole, sizeof whole, "echo 1 >%s; %s", path, text);
+    give(keeper, id, whole);
+    for (int i = 0; i < 500 && number_in(9) == 0; i++)
+        usleep(10000);
+    ck_assert_int_eq(number_in(9), 1);
+}
+
 START_TEST(what_waits_can_be_dropped)
 {
     struct keeper *keeper = start_keeper(0, 1);
-    give(keeper, 1, "sleep 0.3");
+    give_running(keeper, 1, "sleep 0.5");
     give(keeper, 2, "echo 2");
     ck_assert(keeper_drop(keeper));
     struct keeper_result first = take(keeper), second = take(keeper);
@@ -201,8 +214,7 @@ START_TEST(what_waits_can_be_dropped)
     ck_assert_int_eq(number_in(2), 0);
     give(keeper, 3, "echo 3");
     ck_assert_uint_eq(take(keeper).exit_status, 0);
-    give(keeper, 4, "exec sleep 1000");
-    usleep(100000);
+    give_running(keeper, 4, "exec sleep 1000");
     ck_assert(keeper_end_all(keeper));
     second = take(keeper);
     ck_assert_uint_eq(second.ended, 1);
