@@ -354,6 +354,19 @@ uint32_t hosts_slots(const struct hosts *hosts)
     return slots;
 }
 
+int hosts_text_slots(const char *text, uint32_t otherwise, uint32_t *slots, struct error *error)
+{
+    struct hosts hosts = {.list = NULL};
+    int code = hosts_parse_list(text, "hosts", &hosts, error);
+    if (code != ONWARD_OK)
+        return code;
+    *slots = hosts_slots(&hosts);
+    for (uint32_t i = 0; i < hosts.count; i++)
+        *slots += hosts.list[i].slots ? 0 : otherwise;
+    hosts_clear(&hosts);
+    return ONWARD_OK;
+}
+
 void hosts_fill_slots(struct hosts *hosts, uint32_t rank_count)
 {
     for (uint32_t i = 0; i < hosts->count; i++)

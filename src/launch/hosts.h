@@ -39,6 +39,9 @@ char *hosts_text(const struct hosts *hosts);
 /* Slots of all together. */
 uint32_t hosts_slots(const struct hosts *hosts);
 
+/* The same of a list as hosts_parse_list reads it; one without slots counts `otherwise`. */
+int hosts_text_slots(const char *text, uint32_t otherwise, uint32_t *slots, struct error *error);
+
 /* Hosts without slots get the rank_count ranks in equal parts, rounded up. */
 void hosts_fill_slots(struct hosts *hosts, uint32_t rank_count);
 

@@ -153,10 +153,25 @@ void slurm_requeue(void)
             code != ONWARD_OK ? error.text : result.error_line);
 }
 
-char *slurm_agent(const char *helper)
+int slurm_place(const char *helper, char **hosts, char **agent, struct error *error)
 {
-    char *text;
-    return asprintf(&text, "%s reach", helper) > 0 ? text : NULL;
+    struct hosts list;
+    int code = slurm_hosts(&list, error);
+    if (code != ONWARD_OK)
+        return code;
+    code = slurm_check_job(error);
+    char *text = code == ONWARD_OK ? hosts_text(&list) : NULL, *reach = NULL;
+    hosts_clear(&list);
+    if (code == ONWARD_OK && (!text || (agent && asprintf(&reach, "%s reach", helper) < 0)))
+        code = error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
+    if (code != ONWARD_OK) {
+        free(text);
+        return code;
+    }
+    *hosts = text;
+    if (agent)
+        *agent = reach;
+    return ONWARD_OK;
 }
 
 /* srun takes options from the environment too: those were meant for the job script's own steps. */

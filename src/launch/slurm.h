@@ -30,9 +30,10 @@ int slurm_check_job(struct error *error);
 /* Puts the job, which must be running, back into the queue, and says so or why not. */
 void slurm_requeue(void);
 
-/* The agent inside of a job: `HELPER reach', where helper is the path of onward-host. The caller's
- * to free(). NULL: out of memory. */
-char *slurm_agent(const char *helper);
+/* Where a task of this job runs, once it is known that the job is still there: NAME:SLOTS,... and,
+ * where agent is not NULL, what reaches a host, `HELPER reach', with the path of onward-host as
+ * helper. Both are the caller's to free(). */
+int slurm_place(const char *helper, char **hosts, char **agent, struct error *error);
 
 /* `onward-host reach HOST COMMAND...': runs COMMAND by a shell on a host of the job, in a step of
  * its own that shares what the job has there, and whose loss is nothing to others. Returns only

@@ -24,11 +24,11 @@ enum { MAX_STALE_REQUESTS = 1000, NAME_BYTES = 32 };
 
 static const double answer_limit_s = 5;
 
-/* Programs that a start needs, and what it takes from the allocation that it runs in. */
+/* Programs that a start needs, and what the allocation gives that it runs in. */
 struct start_paths {
     char mpirun[PATH_MAX], helper[PATH_MAX]; /* helper: onward-host, where there are hosts */
     char *hosts, *agent;                     /* of the allocation; NULL: there is none */
-    uint32_t recorded_workers;               /* the record has these: 0, as many as fit */
+    uint32_t recorded_workers;               /* 0: as many as fit */
 };
 
 uint32_t start_core_count(void)
@@ -372,12 +372,9 @@ static int open_task(const struct launch_options *options, struct task_record *r
 {
     int64_t step_count = -1;
     struct task_record kept = *record;
-    if (paths->hosts) {
-        kept.hosts = (char *)"";
-        kept.workers = paths->recorded_workers;
-    }
-    if (paths->agent)
-        kept.agent = (char *)"ssh";
+    kept.hosts = paths->hosts ? (char *)"" : kept.hosts;
+    kept.workers = paths->hosts ? paths->recorded_workers : kept.workers;
+    kept.agent = paths->agent ? (char *)"ssh" : kept.agent;
     int code = rundir_open(base, record->task, again ? NULL : &kept, rundir, error);
     if (code == ONWARD_OK && !again)
         code = check_same_start(*rundir, record, &step_count, error);
@@ -414,27 +411,19 @@ static int start_program(const struct launch_options *options, struct task_recor
     return exit_code;
 }
 
-/* As many as the hosts have slots, where all say how many; else as many as there are cores. */
+/* As many as the hosts have slots; without hosts, as many as there are cores. */
 static int default_workers(struct task_record *record, struct error *error)
 {
-    struct hosts hosts = {.list = NULL};
-    uint32_t slots = 0;
+    uint32_t slots = start_core_count();
     if (record->workers)
         return ONWARD_OK;
     if (*record->hosts) {
-        int code = hosts_parse_list(record->hosts, "hosts", &hosts, error);
+        int code = hosts_text_slots(record->hosts, start_core_count(), &slots, error);
         if (code != ONWARD_OK)
             return code;
-        for (uint32_t i = 0; i < hosts.count; i++)
-            if (!hosts.list[i].slots)
-                hosts.list[i].slots = start_core_count();
-        slots = hosts_slots(&hosts);
         slots = slots > record->spares ? slots - record->spares : 1;
-        hosts_clear(&hosts);
     }
-    record->workers = slots ? slots : start_core_count();
-    if (record->workers > LAUNCH_MAX_WORKERS)
-        record->workers = LAUNCH_MAX_WORKERS;
+    record->workers = slots < LAUNCH_MAX_WORKERS ? slots : LAUNCH_MAX_WORKERS;
     return ONWARD_OK;
 }
 
@@ -465,31 +454,21 @@ static int start_own(const struct launch_options *options, struct task_record *r
 static int take_allocation(const struct launch_options *options, struct task_record *record,
                            struct start_paths *paths, struct error *error)
 {
-    struct hosts hosts;
     if (*record->hosts || !slurm_is_inside())
         return ONWARD_OK;
-    int code = slurm_hosts(&hosts, error);
-    if (code == ONWARD_OK)
-        code = slurm_check_job(error);
-    if (code != ONWARD_OK)
-        return code;
-    paths->hosts = hosts_text(&hosts);
-    hosts_clear(&hosts);
-    if (!options->agent && !strcmp(record->agent, "ssh"))
-        paths->agent = slurm_agent(paths->helper);
-    if (!paths->hosts || (!options->agent && !paths->agent && !strcmp(record->agent, "ssh")))
-        return error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
-    record->hosts = paths->hosts;
+    bool needs_agent = !options->agent && !strcmp(record->agent, "ssh");
+    int code = slurm_place(paths->helper, &paths->hosts, needs_agent ? &paths->agent : NULL, error);
+    record->hosts = paths->hosts ? paths->hosts : record->hosts;
     record->agent = paths->agent ? paths->agent : record->agent;
-    return ONWARD_OK;
+    return code;
 }
 
 /* Where the task is to run and how many workers that makes. */
 static int find_place(const struct launch_options *options, struct task_record *record,
                       struct start_paths *paths, struct error *error)
 {
-    int code = ONWARD_OK;
     paths->recorded_workers = record->workers;
+    int code = ONWARD_OK;
     if (*record->hosts || slurm_is_inside())
         code = find_own("onward-host", "ONWARD_HOST", paths->helper, sizeof paths->helper, error);
     if (code == ONWARD_OK)
@@ -520,9 +499,8 @@ int start_task(const struct launch_options *options, struct task_record *record,
     struct start_paths paths = {.hosts = NULL};
     struct task_record placed = *record; /* the caller's is as it was */
     struct error error;
-    int code = find_place(options, &placed, &paths, &error);
-    int exit_code =
-        code == ONWARD_OK ? start_placed(options, &placed, again, &paths) : say_error(&error);
+    bool found = find_place(options, &placed, &paths, &error) == ONWARD_OK;
+    int exit_code = found ? start_placed(options, &placed, again, &paths) : say_error(&error);
     free(paths.hosts);
     free(paths.agent);
     return exit_code;

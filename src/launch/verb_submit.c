@@ -20,7 +20,7 @@
 enum { SIGNAL_S = 120 };
 
 static const double submit_limit_s = 60;
-static const char *const launching[] = {"train", "run", "resume"};
+static const char *const launching[] = {"train", "run", "farm", "resume"};
 
 struct submit_input {
     bool prints;
@@ -32,7 +32,7 @@ struct submit_input {
 
 static int print_help(void)
 {
-    puts("Usage: onward submit [--print] [SBATCH OPTION...] -- train|run|resume ARGUMENT...\n"
+    puts("Usage: onward submit [--print] [SBATCH OPTION...] -- train|run|farm|resume ARGUMENT...\n"
          "Writes a job script for Slurm that trains through lost nodes, time limits and "
          "preemption,\n"
          "and submits it.\n\n"
@@ -68,7 +68,8 @@ static void read_input(int argc, char **argv, struct submit_input *input)
         options_refuse("submit: expected -- and what to run, as in `onward submit -N 4 -- train "
                        "mnist.yaml'");
     if (!is_launching(input->words[0]))
-        options_refuse("submit: %s: expected train, run or resume behind --", input->words[0]);
+        options_refuse("submit: %s: expected train, run, farm or resume behind --",
+                       input->words[0]);
 }
 
 /* As a shell reads it. */
