@@ -1,9 +1,10 @@
-# ONWARD_SCALAPACK: proves that ScaLAPACK and BLACS link with this MPI, for the configure summary;
-# nothing of onward links it yet. SCALAPACK_LIBS may be given. Debian's scalapack-openmpi.pc carries
-# a relative -L, so plain library names are tried first, and pkg-config is not asked.
+# ONWARD_SCALAPACK: ScaLAPACK and BLACS solve what the trainer ridge sums up. Proves that they link
+# with this MPI. SCALAPACK_LIBS (may be given), condition and macro HAVE_SCALAPACK. Debian's
+# scalapack-openmpi.pc carries a relative -L, so plain library names are tried first, and pkg-config
+# is not asked. Without it, or --without-scalapack, or without OpenBLAS, there is no ridge.
 AC_DEFUN([ONWARD_SCALAPACK], [
 AC_ARG_WITH([scalapack],
-  [AS_HELP_STRING([--without-scalapack], [do not look for ScaLAPACK])],
+  [AS_HELP_STRING([--without-scalapack], [build onward-train without the trainer ridge, which needs ScaLAPACK])],
   [], [with_scalapack=check])
 AC_ARG_VAR([SCALAPACK_LIBS], [linker flags for ScaLAPACK])
 onward_have_scalapack=no
@@ -24,7 +25,7 @@ void pdgetrf_(const int *m, const int *n, double *a, const int *ia, const int *j
       [[int one = 1, descriptor[9] = {0}, pivot, info; double a = 1;
 pdgetrf_(&one, &one, &a, &one, &one, descriptor, &pivot, &info);
 return Csys2blacs_handle(MPI_COMM_WORLD);]])],
-      [onward_have_scalapack="yes ($onward_candidate)"; break])
+      [onward_have_scalapack="yes ($onward_candidate)"; SCALAPACK_LIBS=$onward_candidate; break])
   done
   LIBS=$onward_saved_LIBS
   CPPFLAGS=$onward_saved_CPPFLAGS
@@ -32,5 +33,10 @@ return Csys2blacs_handle(MPI_COMM_WORLD);]])],
   if test "$with_scalapack" = yes && test "$onward_have_scalapack" = no; then
     AC_MSG_ERROR([ScaLAPACK was asked for and is not here (Debian: libscalapack-openmpi-dev)])
   fi
+fi
+test "$onward_have_BLAS" = yes || onward_have_scalapack=no
+AM_CONDITIONAL([HAVE_SCALAPACK], [test "$onward_have_scalapack" != no])
+if test "$onward_have_scalapack" != no; then
+  AC_DEFINE([HAVE_SCALAPACK], [1], [Define to 1 if the trainer ridge is built.])
 fi
 ])

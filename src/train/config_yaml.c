@@ -32,7 +32,12 @@ static const cyaml_schema_field_t data_fields[] = {TEXT_FIELD("file", file),
 static const cyaml_schema_field_t model_fields[] = {
     CYAML_FIELD_SEQUENCE("hidden", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, __typeof__(PARENT),
                          hidden, &text_value, 0, CYAML_UNLIMITED),
-    TEXT_FIELD("seed", seed), CYAML_FIELD_END};
+    TEXT_FIELD("seed", seed),
+    TEXT_FIELD("features", features),
+    TEXT_FIELD("width", width),
+    TEXT_FIELD("sigma", sigma),
+    TEXT_FIELD("target", target),
+    CYAML_FIELD_END};
 #undef PARENT
 
 #define PARENT (((struct config_yaml *)0)->train.optimizer)
@@ -58,6 +63,9 @@ static const cyaml_schema_field_t train_fields[] = {
     TEXT_FIELD("subtasks", subtasks),
     TEXT_FIELD("evaluate_every", evaluate_every),
     TEXT_FIELD("keep_best", keep_best),
+    CYAML_FIELD_SEQUENCE("lambda", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, __typeof__(PARENT),
+                         lambda, &text_value, 0, CYAML_UNLIMITED),
+    TEXT_FIELD("held_out", held_out),
     CYAML_FIELD_MAPPING("optimizer", CYAML_FLAG_OPTIONAL, __typeof__(PARENT), optimizer,
                         optimizer_fields),
     CYAML_FIELD_END};

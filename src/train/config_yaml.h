@@ -15,10 +15,13 @@ struct config_yaml {
     struct {
         char **hidden;
         unsigned hidden_count;
-        char *seed;
+        char *seed, *features, *width, *sigma, *target;
     } model;
     struct {
         char *batch, *epochs, *steps, *subtasks, *evaluate_every, *keep_best;
+        char **lambda;
+        unsigned lambda_count;
+        char *held_out;
         struct {
             char *name, *learning_rate, *momentum, *beta1, *beta2, *epsilon, *weight_decay;
             char *schedule, *warmup_steps, *decay_steps, *decay_factor;

@@ -11,6 +11,10 @@
 #include <time.h>
 
 #include "mlp.h"
+#include "ridge.h"
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
 
 struct arguments {
     const char *config;
@@ -67,12 +71,34 @@ static void say_once(const char *text)
         nanosleep(&time_to_speak, NULL);
 }
 
+#ifdef HAVE_SCALAPACK
+static const bool has_ridge = true;
+static int train_ridge(struct onward *ow, const struct config *config,
+                       const struct dataset *dataset, struct error *error)
+{
+    return ridge_run(ow, config, dataset, error);
+}
+#else
+static const bool has_ridge = false;
+static int train_ridge(struct onward *ow, const struct config *config,
+                       const struct dataset *dataset, struct error *error)
+{
+    (void)ow, (void)dataset;
+    return error_set(error, ONWARD_ERR_INPUT, "%s: trainer: no ridge", config->path);
+}
+#endif
+
 static int read_input(const char *path, struct config *config, struct dataset *dataset,
                       struct error *error)
 {
     int code = config_load(path, config, error);
     if (code != ONWARD_OK)
         return code;
+    if (config->trainer == TRAINER_RIDGE && !has_ridge)
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "%s: trainer: \"ridge\" needs ScaLAPACK, which this onward was built "
+                         "without, expected mlp",
+                         path);
     code = dataset_open(config, dataset, error);
     if (code != ONWARD_OK)
         return code;
@@ -121,7 +147,8 @@ static int serve(struct onward *ow, const struct config *config, const struct da
         if (code != ONWARD_OK)
             fprintf(stderr, "onward-train: %s\n", onward_text(ow));
     } else {
-        code = mlp_run(ow, config, dataset, &error);
+        code = config->trainer == TRAINER_RIDGE ? train_ridge(ow, config, dataset, &error)
+                                                : mlp_run(ow, config, dataset, &error);
         if (code != ONWARD_OK)
             fprintf(stderr, "onward-train: %s\n", error.text);
     }

@@ -8,11 +8,12 @@
 #include "random.h"
 
 #include <assert.h>
+#include <math.h>
 
 enum { PHILOX_ROUNDS = 10, ORDER_ROUNDS = 8, ORDER_MIN_BITS = 2 };
 
 /* What the last word of a counter says it is for, so that no two uses share a number. */
-enum purpose { PURPOSE_UNIFORM = 1, PURPOSE_ORDER = 2 };
+enum purpose { PURPOSE_UNIFORM = 1, PURPOSE_ORDER = 2, PURPOSE_UNIT = 3, PURPOSE_NORMAL = 4 };
 
 void random_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
@@ -52,6 +53,39 @@ void random_uniform(uint64_t seed, uint32_t stream, float limit, float *values, 
             float unit = (float)(words[lane] >> 8) * 0x1p-24F; /* [0, 1), exact */
             values[i + lane] = (2.0F * unit - 1.0F) * limit;
         }
+    }
+}
+
+/* Two numbers in [0, 1) for (seed, pair, stream, purpose). */
+static void draw_pair(uint64_t seed, uint64_t pair, uint32_t stream, enum purpose purpose,
+                      double units[2])
+{
+    uint32_t words[4];
+    draw(seed, pair, stream, purpose, words);
+    for (int i = 0; i < 2; i++)
+        units[i] = (double)(((uint64_t)words[2 * i + 1] << 32 | words[2 * i]) >> 11) * 0x1p-53;
+}
+
+void random_unit(uint64_t seed, uint32_t stream, double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i += 2) {
+        double units[2];
+        draw_pair(seed, i / 2, stream, PURPOSE_UNIT, units);
+        values[i] = units[0];
+        if (i + 1 < count)
+            values[i + 1] = units[1];
+    }
+}
+
+void random_normal(uint64_t seed, uint32_t stream, double deviation, double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i += 2) {
+        double units[2];
+        draw_pair(seed, i / 2, stream, PURPOSE_NORMAL, units);
+        double radius = deviation * sqrt(-2.0 * log(1.0 - units[0]));
+        values[i] = radius * cos(2.0 * M_PI * units[1]);
+        if (i + 1 < count)
+            values[i + 1] = radius * sin(2.0 * M_PI * units[1]);
     }
 }
 

@@ -14,6 +14,12 @@ void random_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ou
 /* values[i] is uniform in [-limit, limit), keyed by (seed, stream, i). */
 void random_uniform(uint64_t seed, uint32_t stream, float limit, float *values, size_t count);
 
+/* values[i] is uniform in [0, 1), keyed likewise, on a grid of 2^-53. */
+void random_unit(uint64_t seed, uint32_t stream, double *values, size_t count);
+
+/* values[i] is normal with mean 0, keyed likewise (Box and Muller's transform). */
+void random_normal(uint64_t seed, uint32_t stream, double deviation, double *values, size_t count);
+
 /* The order of `size` samples in one pass over the data: a permutation keyed by (seed, epoch of
  * data) whose every place is computed on its own, without memory. */
 struct random_order {

@@ -18,13 +18,19 @@ enum {
     CONFIG_NAME_BYTES = 64,
     CONFIG_MAX_BYTES = 1 << 16,
     CONFIG_MAX_WIDTH = 1 << 20,
-    CONFIG_MAX_EVALUATIONS = 1 << 20
+    CONFIG_MAX_EVALUATIONS = 1 << 20,
+    CONFIG_MAX_LAMBDAS = 64
 };
+
+/* In the order of their words in train_config.c. */
+enum config_trainer { TRAINER_MLP, TRAINER_RIDGE };
+enum config_features { FEATURES_RAW, FEATURES_FOURIER };
+enum config_target { TARGET_CLASS, TARGET_VALUE };
 
 struct config {
     char path[PATH_MAX];             /* of the config itself */
     char text[CONFIG_MAX_BYTES + 1]; /* as it was read */
-    int trainer;                     /* mlp is the only one */
+    int trainer;                     /* enum config_trainer */
     char data_file[PATH_MAX];
     char train_split[CONFIG_NAME_BYTES], test_split[CONFIG_NAME_BYTES];
     uint32_t hidden[NETWORK_MAX_LAYERS - 1];
@@ -35,6 +41,15 @@ struct config {
     int64_t evaluate_every;  /* steps; 0: at the end alone */
     bool keep_best;
     struct optimizer optimizer; /* step_count is filled in by config_set_steps */
+
+    /* ridge */
+    int features, target; /* enum config_features, config_target */
+    int64_t width;        /* of random Fourier features */
+    double sigma;
+    double lambdas[CONFIG_MAX_LAMBDAS];
+    uint32_t lambda_count;
+    double held_out;    /* part of the training rows that chooses lambda */
+    uint64_t held_rows; /* the last rows of the split; filled in by config_set_steps */
 };
 
 int config_load(const char *path, struct config *config, struct error *error);
@@ -44,8 +59,12 @@ int config_parse(const char *text, size_t size, const char *name, struct config 
                  struct error *error);
 
 /* Settles the number of steps once the number of training rows is known: epochs become the steps
- * that read every row so many times. */
+ * that read every row so many times; ridge has a step for each batch of the rows that it learns
+ * from, one for each lambda, and one that scores them all. */
 int config_set_steps(struct config *config, uint64_t rows, struct error *error);
+
+/* ridge: how many steps accumulate, once config_set_steps knows the rows. */
+int64_t config_batch_steps(const struct config *config);
 
 /* How many evaluations fall into so many steps (at the start of each step that is a multiple of
  * evaluate_every), without the one after the last step. */

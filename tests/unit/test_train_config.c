@@ -8,6 +8,9 @@
 
 #define GOOD_DATA "trainer: mlp\ndata: {file: a.h5}\n"
 #define GOOD_TRAIN "train:\n  batch: 64\n  steps: 5\n  optimizer:\n    learning_rate: 0.1\n"
+#define RIDGE_DATA "trainer: ridge\ndata: {file: a.h5}\n"
+#define RIDGE_MODEL "model: {width: 32, sigma: 2.5}\n"
+#define RIDGE_TRAIN "train: {batch: 64, lambda: [1]}\n"
 
 static const struct {
     const char *text, *line;
@@ -30,7 +33,7 @@ static const struct {
     {GOOD_DATA GOOD_TRAIN "trainer: mlp\n", "c:1: trainer: given twice, expected once"},
     {"- a\n- b\n", "c:1: the file: expected a mapping of keys to values, found a list"},
     {GOOD_DATA GOOD_TRAIN "---\nmore: 1\n", "c: more than one document, expected one"},
-    {"trainer: cnn\ndata: {file: a}\n", "c:1: trainer: \"cnn\", expected mlp"},
+    {"trainer: cnn\ndata: {file: a}\n", "c:1: trainer: \"cnn\", expected mlp or ridge"},
     {"trainer: mlp\n" GOOD_TRAIN,
      "c: data.file: is missing, expected the path of a data file made by onward import"},
     {"trainer: mlp\ndata:\n  file: \"\"\n" GOOD_TRAIN,
@@ -69,6 +72,32 @@ static const struct {
      "c:8: train.optimizer.schedule: \"linear\", expected constant or step or cosine"},
     {GOOD_DATA "model: {hidden: [12, 0]}\n" GOOD_TRAIN,
      "c:3: model.hidden: \"0\", expected whole numbers from 1 to 1048576"},
+    {GOOD_DATA "model: {width: 3}\n" GOOD_TRAIN,
+     "c:3: model.width: is for trainer: ridge, and that is mlp"},
+    {GOOD_DATA GOOD_TRAIN "  lambda: [1]\n",
+     "c:8: train.lambda: is for trainer: ridge, and that is mlp"},
+    {RIDGE_DATA RIDGE_MODEL "train: {batch: 64, steps: 3, lambda: [1]}\n",
+     "c:4: train.steps: is for trainer: mlp, and that is ridge"},
+    {RIDGE_DATA "model: {hidden: [3], width: 9, sigma: 1}\n" RIDGE_TRAIN,
+     "c:3: model.hidden: is for trainer: mlp, and that is ridge"},
+    {RIDGE_DATA "model: {sigma: 5}\n" RIDGE_TRAIN,
+     "c: model.width: is missing, expected the number of random Fourier features"},
+    {RIDGE_DATA "model: {width: 5}\n" RIDGE_TRAIN,
+     "c: model.sigma: is missing, expected the width of the kernel, above 0"},
+    {RIDGE_DATA "model: {width: 5, sigma: 0}\n" RIDGE_TRAIN,
+     "c:3: model.sigma: \"0\", expected a number from 1e-12 to 1e+12"},
+    {RIDGE_DATA "model: {features: raw, sigma: 2}\n" RIDGE_TRAIN,
+     "c:3: model.sigma: is for model.features: fourier, and that is raw"},
+    {RIDGE_DATA "model: {features: cosine}\n" RIDGE_TRAIN,
+     "c:3: model.features: \"cosine\", expected raw or fourier"},
+    {RIDGE_DATA RIDGE_MODEL "train: {batch: 64}\n",
+     "c: train.lambda: 0 numbers, expected a list of 1 to 64"},
+    {RIDGE_DATA RIDGE_MODEL "train: {batch: 64, lambda: [1, -2]}\n",
+     "c:4: train.lambda: \"-2\", expected numbers from 0 to 1e+15"},
+    {RIDGE_DATA RIDGE_MODEL "train: {batch: 64, lambda: [1, 2], held_out: 0}\n",
+     "c:4: train.held_out: 0, expected a part above 0 to choose from several train.lambda by"},
+    {RIDGE_DATA RIDGE_MODEL "train: {batch: 4, lambda: [1]}\n",
+     "c: train.subtasks: 16, expected at most the batch of 4 samples"},
     {"trainer: mlp\ndata: {file: a, train: x, test: x}\n" GOOD_TRAIN,
      "c:2: data.test: the same split as data.train: \"x\""},
 };
@@ -128,6 +157,26 @@ START_TEST(good_config_is_read)
     ck_assert_int_eq(config.optimizer.schedule, SCHEDULE_COSINE);
     ck_assert_double_eq(config.optimizer.beta1, 0.9);
     ck_assert_double_eq(config.optimizer.beta2, 0.99);
+}
+END_TEST
+
+START_TEST(ridge_config_is_read)
+{
+    static const char text[] =
+        RIDGE_DATA RIDGE_MODEL "train: {batch: 64, lambda: [0.5, 2], held_out: 0.2, subtasks: 3}\n";
+    static struct config config;
+    ck_assert_int_eq(config_parse(text, sizeof text - 1, "c", &config, NULL), ONWARD_OK);
+    ck_assert_int_eq(config.trainer, TRAINER_RIDGE);
+    ck_assert_int_eq(config.features, FEATURES_FOURIER);
+    ck_assert_int_eq(config.target, TARGET_CLASS);
+    ck_assert_int_eq(config.width, 32);
+    ck_assert_double_eq(config.sigma, 2.5);
+    ck_assert_uint_eq(config.lambda_count, 2);
+    ck_assert_double_eq(config.lambdas[1], 2.0);
+    ck_assert_int_eq(config_set_steps(&config, 1001, NULL), ONWARD_OK);
+    ck_assert_uint_eq(config.held_rows, 200);
+    ck_assert_int_eq(config_batch_steps(&config), 13); /* of 801 rows */
+    ck_assert_int_eq(config.steps, 16);
 }
 END_TEST
 
@@ -221,6 +270,7 @@ int main(void)
     tcase_add_loop_test(cases, broken_yaml_gets_one_line, 0, sizeof not_yaml / sizeof not_yaml[0]);
     tcase_add_test(cases, good_config_is_read);
     tcase_add_test(cases, defaults_are_filled_in);
+    tcase_add_test(cases, ridge_config_is_read);
     tcase_add_loop_test(cases, epochs_become_steps, 0, sizeof lengths / sizeof lengths[0]);
     tcase_add_test(cases, unreasonable_lengths_are_refused);
     tcase_add_test(cases, files_that_are_no_config);
