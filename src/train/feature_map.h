@@ -1,5 +1,5 @@
-/* feature_map.h - what ridge regression learns from: the raw features of a sample, or random Fourier
- * features of it, and a constant 1 behind them.
+/* feature_map.h - what ridge regression learns from: the raw features of a sample, or random
+ * Fourier features of it, and a constant 1 behind them.
  *
  * Random Fourier features (Rahimi and Recht, NIPS 2007): z(x) = sqrt(2/D) cos(W x + b), where the
  * rows of W are drawn from N(0, 1/sigma^2 I) and b from [0, 2 pi). The inner product of two of them

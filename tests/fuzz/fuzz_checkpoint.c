@@ -19,7 +19,8 @@ static size_t sizes[2];
 static char paths[2][160];
 
 static const struct checkpoint_array written[ARRAYS] = {
-    {"layer0/weights", ONWARD_FLOAT, 2, {6, 5}, weights}, {"count", ONWARD_INT64, 1, {3}, count}};
+    {.name = "layer0/weights", .type = ONWARD_FLOAT, .ndims = 2, .dims = {6, 5}, .data = weights},
+    {.name = "count", .type = ONWARD_INT64, .ndims = 1, .dims = {3}, .data = count}};
 
 static void load(int which)
 {
