@@ -6,7 +6,8 @@
  *
  * Over hosts mpirun reaches each by the agent, from here (a tree of daemons would hang on one dead
  * host), and notices a silent one by the keepalive of its TCP connections. Its daemons are started
- * with the variables by which leftovers.h finds them. */
+ * with the variables by which leftovers.h finds them, and with those that choose how OpenBLAS
+ * computes: a host with other ones would get other bits. */
 #include "command.h"
 
 #include <stdarg.h>
@@ -17,7 +18,7 @@
 
 #include "quick.h"
 
-enum { FIXED_ARGUMENTS = 64, MAX_FORWARDED = 64, TEXT_BYTES = 1024 };
+enum { FIXED_ARGUMENTS = 64, MAX_FORWARDED = 64, VARIABLES_BYTES = 1024, TEXT_BYTES = 2048 };
 
 static const double info_limit_s = 5;
 
@@ -96,15 +97,35 @@ static void add_keepalive(struct list *list, const struct command_hosts *over)
     }
 }
 
+/* " NAME=VALUE" of each variable that OpenBLAS or its threads look at as they start, which is
+ * before a program could set it. All processes on a host inherit them from its daemon, those too
+ * that are spawned later. One with signs that a shell knows is left out. */
+static void list_variables(char *text, size_t text_bytes)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_=.,:-";
+    size_t used = 0;
+    text[0] = '\0';
+    for (char **each = environ; *each; each++) {
+        size_t length = strlen(*each);
+        bool is_meant = !strncmp(*each, "OPENBLAS_", 9) || !strncmp(*each, "OMP_", 4);
+        if (!is_meant || (*each)[strspn(*each, plain)] || used + length + 2 > text_bytes)
+            continue;
+        used += (size_t)snprintf(text + used, text_bytes - used, " %s", *each);
+    }
+}
+
 /* PRRTE cuts this at blanks and joins it again, for the shell on the other side. */
 static void add_daemon(struct list *list, const struct command_hosts *over)
 {
     if (strchr(over->base, '\'') || strstr(over->base, "  "))
         return;
+    char variables[VARIABLES_BYTES];
+    list_variables(variables, sizeof variables);
     add(list, "--prtemca");
     add(list, "prte_launch_agent");
-    add_text(list, "env ONWARD_TASK=%s 'ONWARD_DIR=%s' ONWARD_INCARNATION=%lld prted", over->task,
-             over->base, (long long)over->incarnation);
+    add_text(list, "env ONWARD_TASK=%s 'ONWARD_DIR=%s' ONWARD_INCARNATION=%lld%s prted", over->task,
+             over->base, (long long)over->incarnation, variables);
 }
 
 /* The environment reaches other hosts by name. */
