@@ -205,8 +205,10 @@ bool onward_poll(struct onward *ow)
     worker_poll(ow);
     if (ow->fault_count > 0)
         fault_at_progress(ow);
-    return !ow->ended && !ow->complete_ordered && !transport_loss_seen(ow->transport) &&
-           ow->complete_step < ow->options.step_count;
+    if (ow->ended || ow->complete_ordered || transport_loss_seen(ow->transport))
+        return false;
+    ow->step_end_ns = ow->poll_ns; /* a stall begins here */
+    return ow->complete_step < ow->options.step_count;
 }
 
 void onward_give_up(struct onward *ow, int code, const char *text)

@@ -228,14 +228,14 @@ START_TEST(nothing_outlives_the_worker)
 {
     struct keeper *keeper = start_keeper(0, 100);
     char text[160];
-    snprintf(text, sizeof text, "trap '' TERM HUP; sleep 1000 & echo $! >%s/9.out; sleep 1000",
+    snprintf(text, sizeof text, "trap '' TERM HUP; sleep 1000 & echo $! >%s/8.out; sleep 1000",
              directory);
     give(keeper, 1, text);
-    for (int i = 0; i < 500 && number_in(9) == 0; i++)
+    for (int i = 0; i < 500 && number_in(8) == 0; i++)
         usleep(10000);
-    ck_assert_int_gt(number_in(9), 0);
+    ck_assert_int_gt(number_in(8), 0);
     keeper_stop(keeper, false);
-    ck_assert(is_gone(number_in(9)));
+    ck_assert(is_gone(number_in(8)));
 }
 END_TEST
 
