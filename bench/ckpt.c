@@ -85,7 +85,7 @@ static double peak_bytes(void)
 
 static int bench_write(struct bench *bench)
 {
-    double onward_s[MAX_ROUNDS], raw_s[MAX_ROUNDS];
+    double onward_s[MAX_ROUNDS] = {0}, raw_s[MAX_ROUNDS] = {0};
     double before = peak_bytes();
     fill(bench);
     save(bench, 1, 1);
@@ -135,7 +135,7 @@ static void read_raw(const struct bench *bench, char *into)
 
 static int bench_read(struct bench *bench)
 {
-    double onward_s[MAX_ROUNDS], raw_s[MAX_ROUNDS];
+    double onward_s[MAX_ROUNDS] = {0}, raw_s[MAX_ROUNDS] = {0};
     fill(bench);
     save(bench, 1, WRITERS);
     char *into = malloc(bench->bytes + WRITERS * (size_t)PIECE_BYTES);

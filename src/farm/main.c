@@ -151,10 +151,11 @@ static int take_part(struct farm *farm, const struct farm_settings *settings,
     return code != ONWARD_OK ? code : came_to;
 }
 
-static int start(const struct farm_settings *settings, struct onward_options *options,
+static int start(const struct farm_settings *settings, const struct onward_options *defaults,
                  struct keeper *keeper)
 {
-    struct farm farm = {farm_control_create(settings, options->subtask_count),
+    struct onward_options options = *defaults;
+    struct farm farm = {farm_control_create(settings, options.subtask_count),
                         farm_worker_create(keeper)};
     const struct onward_service service = {.context = &farm,
                                            .lead = lead,
@@ -164,9 +165,9 @@ static int start(const struct farm_settings *settings, struct onward_options *op
                                            .answer = answer,
                                            .changed = changed,
                                            .idle = idle};
-    options->service = &service;
+    options.service = &service;
     int code =
-        farm.control && farm.worker ? take_part(&farm, settings, options) : ONWARD_ERR_MEMORY;
+        farm.control && farm.worker ? take_part(&farm, settings, &options) : ONWARD_ERR_MEMORY;
     farm_control_destroy(farm.control);
     farm_worker_destroy(farm.worker);
     return code;

@@ -118,9 +118,10 @@ static int take_part(struct gang *gang, const struct onward_options *options)
     return code != ONWARD_OK ? code : came_to;
 }
 
-static int start(const struct gang_settings *settings, struct onward_options *options,
+static int start(const struct gang_settings *settings, const struct onward_options *defaults,
                  struct keeper **keepers)
 {
+    struct onward_options options = *defaults;
     struct gang gang = {gang_control_create(settings), gang_worker_create(settings, keepers)};
     const struct onward_service service = {.context = &gang,
                                            .lead = lead,
@@ -130,11 +131,11 @@ static int start(const struct gang_settings *settings, struct onward_options *op
                                            .answer = answer,
                                            .changed = changed,
                                            .idle = idle};
-    options->service = &service;
-    options->subtask_count = SUBTASKS; /* as many workers as there are */
-    options->step_count = RUNDIR_ENDLESS_STEPS;
-    options->program = "gang";
-    int code = gang.control && gang.worker ? take_part(&gang, options) : ONWARD_ERR_MEMORY;
+    options.service = &service;
+    options.subtask_count = SUBTASKS; /* as many workers as there are */
+    options.step_count = RUNDIR_ENDLESS_STEPS;
+    options.program = "gang";
+    int code = gang.control && gang.worker ? take_part(&gang, &options) : ONWARD_ERR_MEMORY;
     gang_control_destroy(gang.control);
     gang_worker_destroy(gang.worker);
     return code;

@@ -358,6 +358,8 @@ int verb_ckpt(int argc, char **argv)
     if (subverb)
         input.subverb = subverb->name;
     options_parse(&ckpt_argp, "onward ckpt", argc - !is_help, argv + !is_help, &input);
+    if (!subverb) /* --help has ended it */
+        return EXIT_USAGE;
     check_input(&input, subverb);
     if (standing_open(&input.task, &rundir, &error) != ONWARD_OK)
         return say_error(&error);

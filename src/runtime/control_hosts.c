@@ -162,11 +162,12 @@ void *control_save_hosts(const struct onward *ow, size_t *size)
 
 int control_load_hosts(struct onward *ow)
 {
-    const char *bytes = ow->host_bytes, *end = bytes + ow->host_size, *at = bytes + 1;
+    const char *bytes = ow->host_bytes;
     char *texts[HOST_TEXTS];
     int count = 0;
     if (!bytes || ow->host_size == 0)
         return ONWARD_OK;
+    const char *end = bytes + ow->host_size, *at = bytes + 1;
     while (count < HOST_TEXTS && at < end && memchr(at, '\0', (size_t)(end - at)) &&
            (texts[count] = strdup(at)) != NULL) {
         at += strlen(at) + 1;
