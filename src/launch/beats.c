@@ -106,11 +106,14 @@ void beats_excuse(struct beats *beats, double pause_s, double now_s)
     }
 }
 
-void beats_lost(struct beats *beats, uint32_t member)
+void beats_lost(struct beats *beats, uint32_t member, const char *host, int64_t pid)
 {
-    for (uint32_t i = 0; i < beats->count; i++)
-        if (member != 0 && beats->entries[i].beat.member == member)
+    for (uint32_t i = 0; i < beats->count; i++) {
+        const struct beat *beat = &beats->entries[i].beat;
+        if ((member != 0 && beat->member == member) ||
+            (pid != 0 && beat->pid == pid && place_same_host(beat->host, host)))
             beats->entries[i].gone = true;
+    }
 }
 
 bool beats_heard(const struct beats *beats, const char *host, double since_s)

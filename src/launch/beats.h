@@ -48,8 +48,9 @@ void beats_take(struct beats *beats, const struct beat *beat, double now_s);
 /* The launcher was held up itself for so long: that does not count as silence. */
 void beats_excuse(struct beats *beats, double pause_s, double now_s);
 
-/* MPI noticed itself that the member is lost. */
-void beats_lost(struct beats *beats, uint32_t member);
+/* MPI noticed itself that the member is lost. Its process may have stopped before it could say in a
+ * beat which member it is: host and pid tell it as well (pid 0: not known). */
+void beats_lost(struct beats *beats, uint32_t member, const char *host, int64_t pid);
 
 /* The next finding; BEATS_NOTHING when all is well. The same one comes back until it is dealt with.
  */

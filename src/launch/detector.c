@@ -144,8 +144,10 @@ void detector_event(struct detector *detector, const json_t *event)
 {
     const char *name = json_string_value(json_object_get(event, "event"));
     json_int_t member = json_integer_value(json_object_get(event, "member"));
+    const char *host = json_string_value(json_object_get(event, "host"));
     if (name && strcmp(name, "lost") == 0 && member > 0 && member <= UINT32_MAX)
-        beats_lost(detector->beats, (uint32_t)member);
+        beats_lost(detector->beats, (uint32_t)member, host ? host : "",
+                   json_integer_value(json_object_get(event, "pid")));
 }
 
 void detector_close(struct detector *detector)

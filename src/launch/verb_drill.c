@@ -206,14 +206,16 @@ static void fault(struct drill_run *run, double now_s)
     tell(run, "%3lld  %.1f s: %s", (long long)run->faults, now_s - run->begin_s, text);
 }
 
-static void bring_back(struct drill_run *run, double now_s)
+/* All whose time has come, or (at_end) all. */
+static void bring_back(struct drill_run *run, bool at_end)
 {
+    double now_s = clock_now_s();
     struct drill *drill = &run->drill;
     for (uint32_t i = 0; i < drill->down_count;) {
         struct drill_down down = drill->down[i];
         struct error error;
         char text[RUNDIR_HOST_BYTES + 32];
-        if (now_s < down.due_s) {
+        if (!at_end && now_s < down.due_s) {
             i++;
             continue;
         }
@@ -252,10 +254,10 @@ static void drill_task(struct drill_run *run)
             fault(run, now_s);
             draw(run, now_s);
         }
-        bring_back(run, now_s);
+        bring_back(run, false);
         sleep_s(look_s);
     }
-    bring_back(run, INFINITY); /* no host stays down because the drill ended */
+    bring_back(run, true); /* no host stays down because the drill ended */
 }
 
 static int summarize(const struct drill_run *run)

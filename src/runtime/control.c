@@ -243,12 +243,15 @@ static void lose_member(struct onward *ow, const struct core_member *lost)
     struct control *control = ow->control;
     struct controller_event event = {.type = EVENT_LOST, .member = lost->id};
     const char *host = "";
+    uint32_t pid = 0;
     for (uint32_t i = 0; i < ow->seat_count; i++)
-        if (ow->seats[i].member == lost->id)
+        if (ow->seats[i].member == lost->id) {
             host = ow->seats[i].host;
+            pid = ow->seats[i].pid;
+        }
     control_event(ow, "lost",
-                  json_pack("{s:I, s:i, s:s}", "member", (json_int_t)lost->id, "rank", lost->rank,
-                            "host", host));
+                  json_pack("{s:I, s:i, s:s, s:I}", "member", (json_int_t)lost->id, "rank",
+                            lost->rank, "host", host, "pid", (json_int_t)pid));
     snprintf(control->cause, sizeof control->cause, "lost member %u", lost->id);
     control->status.losses++;
     control_feed(ow, event);

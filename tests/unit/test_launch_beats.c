@@ -164,12 +164,29 @@ START_TEST(leaves_who_mpi_lost)
     take(0, "a");
     take(1, "b");
     take(2, "b");
-    beats_lost(beats, 2);
-    beats_lost(beats, 3);
-    beats_lost(beats, 77);
+    beats_lost(beats, 2, "", 0);
+    beats_lost(beats, 3, "", 0);
+    beats_lost(beats, 77, "", 0);
     now_s += 4;
     take(0, "a");
     now_s += 4;
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(leaves_who_was_lost_before_it_said_who_it_is)
+{
+    take(0, "a");
+    member(1, "b")->member = 0;
+    beats_take(beats, &beats_of[1], now_s);
+    take(2, "b");
+    beats_lost(beats, 2, "c", 101); /* the same number on another host */
+    now_s += 4;
+    take(0, "a");
+    take(2, "b");
+    now_s += 2;
+    expect(BEATS_SILENT, 101, "b");
+    beats_lost(beats, 2, "b.site", 101);
     expect_nothing();
 }
 END_TEST
@@ -406,6 +423,7 @@ int main(void)
     tcase_add_test(test, hears_its_own_token_alone);
     tcase_add_test(test, leaves_who_left);
     tcase_add_test(test, leaves_who_mpi_lost);
+    tcase_add_test(test, leaves_who_was_lost_before_it_said_who_it_is);
     tcase_add_test(test, kills_once);
     tcase_add_test(test, defers);
     tcase_add_test(test, ignores_other_incarnations);
