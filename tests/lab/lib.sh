@@ -240,9 +240,9 @@ hosts_lost() { # TASK INCARNATION: as it was said when it began
         sed 's/.*"hosts_lost": *\[\([^]]*\)\].*/\1/' | tr -d '" '
 }
 
-# ends_well TASK: complete, equal to the reference, and nothing of it is anywhere
+# ends_well TASK [SECONDS]: in so many (90) complete, equal to the reference, and nothing of it is anywhere
 ends_well() {
-    await_end 90 $launcher
+    await_end "${2:-90}" $launcher
     [ $status = 0 ] || fail "$1 ended with $status"
     completed "$1"
     equal reference "$1"
