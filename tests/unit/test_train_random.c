@@ -119,6 +119,7 @@ int main(void)
 {
     Suite *suite = suite_create("train random");
     TCase *cases = tcase_create("random");
+    tcase_set_timeout(cases, 60); /* sanitizers and a busy machine */
     tcase_add_loop_test(cases, philox_gives_the_published_numbers, 0, 3);
     tcase_add_test(cases, uniform_numbers_depend_on_their_place_alone);
     tcase_add_loop_test(cases, order_holds_every_sample_once, 0, sizeof sizes / sizeof sizes[0]);
