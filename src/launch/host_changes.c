@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "launch_options.h"
 #include "say.h"
 #include "supervise_internal.h"
 
@@ -148,6 +149,36 @@ static void take_named(struct supervisor *s, const char *text)
     note_members(s->settings->allotment);
 }
 
+/* More than --max allowed, if an operator says so. */
+static void scale(struct allotment *allotment, uint32_t workers)
+{
+    char text[16];
+    allotment->member_count = workers + allotment->spare_count;
+    if (allotment->member_count <= allotment->most_members)
+        return;
+    allotment->most_members = allotment->member_count;
+    snprintf(text, sizeof text, "%u", workers);
+    if (setenv("ONWARD_MAX_WORKERS", text, 1) != 0)
+        say("out of memory: a new start will have the workers of --max at most");
+}
+
+/* The lineup that an operator asked for is that of the next incarnation, too. A single member that
+ * was sent away is gone with its process; what stays is that there is one fewer. */
+static void take_width(struct allotment *allotment, const char *verb, const json_t *event)
+{
+    int64_t count = json_integer_value(json_object_get(event, "count"));
+    bool changes = json_is_true(json_object_get(event, "changes"));
+    uint32_t least = allotment->min_workers > 1 ? allotment->min_workers : 1;
+    if (!strcmp(verb, "scale") && count > 0 && count <= LAUNCH_MAX_WORKERS)
+        scale(allotment, (uint32_t)count);
+    else if (!changes || !json_object_get(event, "member"))
+        return;
+    else if (!strcmp(verb, "drain") && allotment->member_count > least)
+        allotment->member_count--;
+    else if (!strcmp(verb, "undrain") && allotment->member_count < allotment->most_members)
+        allotment->member_count++;
+}
+
 void host_changes_event(struct supervisor *s, const json_t *event)
 {
     const char *what = json_string_value(json_object_get(event, "event"));
@@ -155,8 +186,11 @@ void host_changes_event(struct supervisor *s, const json_t *event)
     const char *hosts = json_string_value(json_object_get(event, "hosts"));
     const char *host = json_string_value(json_object_get(event, "host"));
     struct places *places = &s->settings->allotment->places;
-    if (!what || strcmp(what, "request") != 0 || !verb || places->count == 0 ||
+    if (!what || strcmp(what, "request") != 0 || !verb ||
         !json_is_true(json_object_get(event, "accepted")))
+        return;
+    take_width(s->settings->allotment, verb, event);
+    if (places->count == 0)
         return;
     if (hosts && *hosts)
         take_named(s, hosts);

@@ -56,6 +56,7 @@ static bool set_policy(struct controller_policy *policy, const char *key, const 
         {"max", &policy->max_workers, NULL, NULL},
         {"spares", &policy->spare_count, NULL, NULL},
         {"can-spawn", NULL, NULL, &policy->can_spawn},
+        {"can-relaunch", NULL, NULL, &policy->can_relaunch},
         {"sharded", NULL, NULL, &policy->sharded},
         {"finish-checkpoint", NULL, NULL, &policy->finish_checkpoint},
         {"checkpoint-steps", NULL, &policy->checkpoint_steps, NULL},
