@@ -8,6 +8,7 @@
 #include "farm_conclude.h"
 #include "gang_conclude.h"
 #include "say.h"
+#include "standing.h"
 #include "start.h"
 #include "verb.h"
 
@@ -44,10 +45,11 @@ static const struct argp resume_argp = {
 static int read_record(const struct launch_options *options, char *base, size_t base_bytes,
                        struct task_record *record, struct error *error)
 {
+    const struct task_options task = {.directory = options->directory, .task = options->task};
     struct rundir *rundir = NULL;
     int code = rundir_base(options->directory, base, base_bytes, error);
     if (code == ONWARD_OK)
-        code = rundir_open(base, options->task, NULL, &rundir, error);
+        code = standing_open(&task, &rundir, error);
     if (code == ONWARD_OK)
         code = rundir_read_task(rundir, record, error);
     rundir_close(rundir);

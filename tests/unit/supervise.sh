@@ -108,6 +108,8 @@ healthy; over host-dies:below 69 --min 2; relaunches 0; says 'expected at least 
 says 'onward resume below'; state failed
 healthy; (cd "$work" && STORY=hosts "$onward" resume below --hosts n0:2 --min 1 >out 2>err) || fail "below: no resume"
 says 'complete after 20 steps'; [ "$(tail -n 1 "$work/below/hosts")" = n0:2 ] || fail "below: other hosts"
+"$onward" resume nowhere >"$work/out" 2>"$work/err"; [ $? = 2 ] || fail "nowhere: expected exit status 2"
+says "no task nowhere in $work"
 healthy; over host-dies:in-vain 69 --min 2 --wait 1; says 'waiting 1 s'; within 8
 healthy; (sleep 4; healthy) & over host-heals 0 --min 2 --wait 20; relaunches 1; used 2 n0:1,n1:1; within 12
 healthy
