@@ -14,10 +14,10 @@ uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool pati
     return slots < allotment->member_count ? slots : allotment->member_count;
 }
 
-/* Has a host more ranks than cores? The first has the controller too. */
-static bool is_crowded(const struct places *places)
+/* Has a host more ranks than cores? The first may have the controller too. */
+static bool is_crowded(const struct places *places, bool has_controller)
 {
-    bool first = true;
+    bool first = has_controller;
     for (uint32_t i = 0; i < places->count; i++) {
         const struct place *place = &places->list[i];
         if (place->usable && place->host.slots + (first ? 1 : 0) > place->cores)
@@ -83,9 +83,9 @@ int allot_command(struct allotment *allotment, int64_t incarnation, struct error
     if (places->count > 0) {
         settings.over = &over;
         members = slots < members ? slots : members;
-        settings.core_count = is_crowded(places) ? 0 : members + 1;
+        settings.core_count = is_crowded(places, !settings.is_plain) ? 0 : members + 1;
     }
-    settings.rank_count = members + 1;
+    settings.rank_count = allotment->rank_count = members + (settings.is_plain ? 0 : 1);
     code = set_spares(allotment, members, error);
     if (code != ONWARD_OK)
         return code;

@@ -15,6 +15,7 @@ struct allotment {
     uint32_t most_members;           /* more never come, whatever hosts come */
     uint32_t min_workers;
     uint32_t core_count; /* of this machine */
+    uint32_t rank_count; /* of mpirun, after allot_command() */
     double detect_s;
     char keepalive[COMMAND_PREFIX_BYTES];
     char session[SESSION_PATH_BYTES]; /* of the mpirun that argv starts */

@@ -22,9 +22,9 @@ enum { FIXED_ARGUMENTS = 64, MAX_FORWARDED = 64, VARIABLES_BYTES = 1024, TEXT_BY
 
 static const double info_limit_s = 5;
 
-static const char *const common[] = {"--bind-to", "none", "--mca", "pml",   "ob1",
-                                     "--mca",     "coll", "^han",  "--mca", "async_mpi_finalize",
-                                     "1"};
+static const char *const fault_tolerant[] = {
+    "--with-ft",          "ulfm", "--mca", "pml", "ob1", "--mca", "coll", "^han", "--mca",
+    "async_mpi_finalize", "1"};
 
 /* The arguments, and the text of those that are made here. */
 struct list {
@@ -66,15 +66,15 @@ static void add_parameter(struct list *list, const char *name, const char *value
     add(list, value);
 }
 
-/* NAME:SLOTS,...; the first host has one slot more, for the controller. */
-static void add_hosts(struct list *list, const struct hosts *hosts)
+/* NAME:SLOTS,...; the first host has a slot more for the controller, where there is one. */
+static void add_hosts(struct list *list, const struct hosts *hosts, bool has_controller)
 {
     char *begin = list->text;
     add(list, "--host");
     add(list, begin);
     for (uint32_t i = 0; i < hosts->count; i++) {
         int size = snprintf(list->text, list->text_bytes, "%s%s:%u", i ? "," : "",
-                            hosts->list[i].name, hosts->list[i].slots + (i == 0 ? 1 : 0));
+                            hosts->list[i].name, hosts->list[i].slots + (i == 0 && has_controller));
         list->text += size;
         list->text_bytes -= (size_t)size;
     }
@@ -143,15 +143,16 @@ static void add_environment(struct list *list)
     }
 }
 
-static void add_place(struct list *list, const struct command_hosts *over)
+static void add_place(struct list *list, const struct command_settings *settings)
 {
+    const struct command_hosts *over = settings->over;
     if (!over) {
         static const char *const alone[] = {"--map-by", ":OVERSUBSCRIBE", "--mca",
                                             "btl_tcp_if_include", "lo"};
         add_all(list, alone, 5);
         return;
     }
-    add_hosts(list, over->hosts);
+    add_hosts(list, over->hosts, !settings->is_plain);
     add(list, "--map-by");
     add(list, "slot:OVERSUBSCRIBE");
     if (*over->subnets) {
@@ -178,10 +179,19 @@ static size_t text_room(const struct command_settings *settings)
            settings->over->hosts->count * (HOSTS_NAME_BYTES + 16);
 }
 
+/* The user says where ranks are bound to. */
+static bool binds(const struct command_settings *settings)
+{
+    for (uint32_t i = 0; i < settings->mpirun_argument_count; i++)
+        if (!strcmp(settings->mpirun_arguments[i], "--bind-to"))
+            return true;
+    return false;
+}
+
 int command_build(const struct command_settings *settings, char ***command, struct error *error)
 {
-    static const char *const fault_tolerant[] = {"--with-ft", "ulfm", "-n"};
     static const char *const yielding[] = {"--mca", "mpi_yield_when_idle", "1"};
+    static const char *const unbound[] = {"--bind-to", "none"};
     size_t room = FIXED_ARGUMENTS + 2 * MAX_FORWARDED + (size_t)settings->mpirun_argument_count +
                   settings->program_count;
     size_t text_bytes = text_room(settings);
@@ -191,9 +201,12 @@ int command_build(const struct command_settings *settings, char ***command, stru
         return error_set(error, ONWARD_ERR_MEMORY, "command line of mpirun: out of memory");
     list.text = (char *)(list.items + room);
     add(&list, settings->mpirun);
-    add_all(&list, fault_tolerant, 3);
+    add(&list, "-n");
     add_text(&list, "%u", settings->rank_count);
-    add_all(&list, common, sizeof common / sizeof *common);
+    if (!settings->is_plain)
+        add_all(&list, fault_tolerant, sizeof fault_tolerant / sizeof *fault_tolerant);
+    if (!binds(settings))
+        add_all(&list, unbound, 2);
     if (settings->session) {
         add(&list, "--prtemca");
         add(&list, "prte_local_tmpdir_base");
@@ -201,7 +214,7 @@ int command_build(const struct command_settings *settings, char ***command, stru
     }
     if (settings->in_allocation)
         add_parameter(&list, "ras", "^slurm");
-    add_place(&list, settings->over);
+    add_place(&list, settings);
     if (settings->rank_count > settings->core_count)
         add_all(&list, yielding, 3);
     if (settings->is_root)

@@ -27,6 +27,7 @@ struct command_settings {
     uint32_t rank_count; /* workers, spares and the controller */
     uint32_t core_count;
     bool is_root;
+    bool is_plain;      /* the program does not use libonward: no controller, no fault tolerance */
     bool in_allocation; /* of a batch system, which says nothing about where to run */
     const char *const *mpirun_arguments; /* handed through; may be NULL when there are none */
     uint32_t mpirun_argument_count;

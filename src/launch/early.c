@@ -5,7 +5,10 @@
  * mpirun did not name them as lost. Its controller waits until the incarnation is claimed, and that
  * happens when all have answered and nothing of the incarnation before is left on them. Where the
  * answers are others than was believed, the start is ended, and the next one follows from the
- * answers. */
+ * answers.
+ *
+ * A program that does not use libonward waits for nothing: it is started when nothing of the
+ * incarnation before can write its restart files any more. */
 #include "supervise_internal.h"
 
 /* Makes the hosts that are believed in those that can be used. Are there enough? */
@@ -25,7 +28,7 @@ static bool choose(struct supervisor *s)
 bool early_begin(struct supervisor *s)
 {
     int64_t next = s->incarnation + 1;
-    if (s->signal_count || !choose(s) ||
+    if (s->plain.settings || s->signal_count || !choose(s) ||
         allot_command(s->settings->allotment, next, NULL) != ONWARD_OK)
         return false;
     s->is_started = supervise_start(s, next, NULL) == ONWARD_OK;

@@ -101,11 +101,13 @@ static void remember_loss(struct progress_events *events, const json_t *event)
 }
 
 /* Where it goes on from is known only when it does. */
-static void describe_relaunch(const json_t *event, struct words *words)
+static void describe_relaunch(const struct progress_events *events, const json_t *event,
+                              struct words *words)
 {
     long long hosts = number_of(event, "hosts");
-    words_add(words, "%s at step %lld: starting again", text_of(event, "cause"),
-              number_of(event, "step"));
+    words_add(words, "%s %s %lld%s: starting again", text_of(event, "cause"),
+              events->in_seconds ? "after" : "at step", number_of(event, "step"),
+              events->in_seconds ? " s" : "");
     if (hosts > 0)
         words_add(words, " on %lld host%s", hosts, plural((uint64_t)hosts));
 }
@@ -123,6 +125,21 @@ static void add_source(struct words *words, const char *source)
 static long long resume_step_of(const json_t *event)
 {
     return number_of(event, json_object_get(event, "resume_step") ? "resume_step" : "step");
+}
+
+/* Of a program that does not use libonward. */
+static void describe_program(struct progress_events *events, const json_t *event,
+                             struct words *words)
+{
+    long long ranks = number_of(event, "workers");
+    words_add(words, "%lld rank%s run%s %s", ranks, plural((uint64_t)ranks), ranks == 1 ? "s" : "",
+              text_of(event, "runs"));
+    if (events->restart_s > 0) {
+        char pause[32];
+        progress_duration(events->restart_s, pause, sizeof pause);
+        words_add(words, ", after %s", pause);
+    }
+    events->restart_s = 0;
 }
 
 static void describe_epoch(struct progress_events *events, const json_t *event, struct words *words)
@@ -175,12 +192,14 @@ bool progress_event(struct progress_events *events, const json_t *event, char *t
     const char *what = text_of(event, "event");
     if (!strcmp(what, "lost"))
         remember_loss(events, event);
+    else if (!strcmp(what, "epoch") && *text_of(event, "runs"))
+        describe_program(events, event, &words);
     else if (!strcmp(what, "epoch"))
         describe_epoch(events, event, &words);
     else if (!strcmp(what, "warning"))
         words_add(&words, "warning: %s", text_of(event, "text"));
     else if (!strcmp(what, "relaunch"))
-        describe_relaunch(event, &words);
+        describe_relaunch(events, event, &words);
     else if (!strcmp(what, "request"))
         describe_request(event, &words);
     else if (!strcmp(what, "joined"))

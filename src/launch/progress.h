@@ -16,6 +16,7 @@ void progress_status(const struct run_status *status, char *text, size_t text_by
 /* Losses are told together with the epoch that answers them. */
 struct progress_events {
     char losses[PROGRESS_LINE_BYTES / 2]; /* "worker 2 (member 4, host n1)", ... */
+    bool in_seconds;                      /* the steps of this task are seconds */
     double restart_s;    /* what a relaunch took, to be told with its first epoch; 0: none */
     int64_t step_before; /* that the incarnations before had reached */
 };

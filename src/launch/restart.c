@@ -58,6 +58,9 @@ static void describe_cause(const struct supervisor *s, enum outcome outcome, cha
 {
     char how[96];
     child_describe(&s->child, how, sizeof how);
+    char rank[160] = "";
+    if (!*s->output.lost_host && !*s->error_output.lost_host)
+        ranks_describe(&s->plain.ranks, rank, sizeof rank);
     if (are_too_few(s, outcome))
         snprintf(text, text_bytes, "%s", s->watch.status.text);
     else if (outcome == OUTCOME_CUT_OFF)
@@ -68,6 +71,8 @@ static void describe_cause(const struct supervisor *s, enum outcome outcome, cha
     else if (outcome == OUTCOME_SILENT)
         snprintf(text, text_bytes, "the program did not open its task in %.3g s",
                  supervise_start_limit_s(s));
+    else if (*rank)
+        snprintf(text, text_bytes, "%s", rank);
     else if (s->watch.seen)
         snprintf(text, text_bytes, "mpirun went down (%s)", how);
     else
@@ -128,6 +133,9 @@ static void refuse_restart(const struct supervisor *s, char *why, size_t why_byt
     why[0] = '\0';
     if (never_began && !may_be_host) {
         snprintf(why, why_bytes, "it is not started again");
+    } else if (s->plain.settings && s->budget.stuck >= BUDGET_STUCK_LIMIT) {
+        snprintf(why, why_bytes, "no new restart file was written in %d incarnations",
+                 s->budget.stuck);
     } else if (s->budget.stuck >= BUDGET_STUCK_LIMIT) {
         describe_losses(s, s->budget.best_step, losses, sizeof losses);
         snprintf(why, why_bytes, "no step was completed after step %lld in %d incarnations%s%s",
@@ -331,6 +339,8 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
         return ONWARD_OK;
     const struct run_status *status = &s->watch.status;
     int64_t step = status->step > status->checkpoint_step ? status->step : status->checkpoint_step;
+    if (s->plain.settings)
+        step = plain_account(s);
     budget_account(&s->budget, s->watch.seen ? step : -1,
                    s->seen_s > 0 ? s->down_s - s->seen_s : 0);
     describe_cause(s, outcome, cause, sizeof cause);

@@ -14,6 +14,7 @@
 #include "allot.h"
 #include "display.h"
 #include "find.h"
+#include "plain.h"
 #include "say.h"
 #include "settings.h"
 #include "slurm.h"
@@ -93,6 +94,9 @@ void start_override(const struct launch_options *options, struct task_record *re
     override_text(&record->agent, options->agent, "ssh");
     override_text(&record->local_dir, options->local_directory, "/dev/shm");
     override_text(&record->replace, options->replace, "spawn");
+    override_text(&record->restart_command, NULL, "");
+    override_text(&record->restart_file, NULL, "");
+    override_text(&record->done_file, NULL, "");
     if (options->wait_s >= 0)
         record->wait_s = options->wait_s;
 }
@@ -220,6 +224,7 @@ static int open_allotment(const struct launch_options *options, const struct tas
     *allotment = (struct allotment){
         .command = {.mpirun = paths->mpirun,
                     .is_root = geteuid() == 0,
+                    .is_plain = !strcmp(record->program, "plain"),
                     .in_allocation = slurm_is_inside(),
                     .mpirun_arguments = options->mpirun_arguments,
                     .mpirun_argument_count = options->mpirun_argument_count},
@@ -253,6 +258,12 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     settings.wait_s = record->wait_s;
     settings.hang_s = options->hang_s;
     settings.hostfile = options->hostfile;
+    struct plain_settings plain = {.restart_command = record->restart_command,
+                                   .restart_file = record->restart_file,
+                                   .done_file = record->done_file,
+                                   .end_time_s = options->end_time_s};
+    if (!strcmp(record->program, "plain"))
+        settings.plain = &plain;
     int code = supervise(&settings, &result, error);
     if (code != ONWARD_OK)
         return say_error(error);
@@ -442,6 +453,8 @@ static int start_placed(const struct launch_options *options, struct task_record
         return start_own(options, record, again, paths, "onward-farm", "ONWARD_FARM");
     if (!strcmp(record->program, "gang"))
         return start_own(options, record, again, paths, "onward-gang", "ONWARD_GANG");
+    if (!strcmp(record->program, "plain"))
+        return start_own(options, record, again, paths, "onward-rank", "ONWARD_RANK_PROGRAM");
     return start_program(options, record, again, paths, (const char *const *)record->arguments,
                          record->argument_count);
 }

@@ -124,6 +124,7 @@ static void look(struct supervisor *s)
         return;
     if (s->seen_s == 0)
         note_first_status(s);
+    s->events.in_seconds = s->watch.status.step_count >= RUNDIR_ENDLESS_STEPS;
     progress_status(&s->watch.status, text, sizeof text);
     display_status(s->settings->display, text);
 }
@@ -158,6 +159,7 @@ static enum outcome watch_task(struct supervisor *s)
         supervise_turn(s);
         excuse_pause(s);
         bool gone = s->child.ended; /* before the look: then the look sees all it wrote */
+        bool is_over = plain_turn(s, gone);
         look(s);
         host_changes_look(s);
         bool cut_off = detector_look(&s->detector, &s->watch.status, s->cut_off, sizeof s->cut_off);
@@ -167,11 +169,11 @@ static enum outcome watch_task(struct supervisor *s)
             return OUTCOME_COMPLETE;
         if (s->watch.seen && s->watch.status.exit_code > 0)
             return OUTCOME_ENDED;
-        if (gone)
+        if (gone && !plain_waits(s))
             return OUTCOME_GONE;
         if (supervise_must_end(s))
             return OUTCOME_SIGNAL;
-        if (cut_off)
+        if (cut_off || is_over)
             return OUTCOME_CUT_OFF;
         if (silent_s > limit_s)
             return OUTCOME_SILENT;
@@ -229,6 +231,9 @@ int supervise_start(struct supervisor *s, int64_t incarnation, struct error *err
     char number[32];
     snprintf(number, sizeof number, "%lld", (long long)incarnation);
     setenv("ONWARD_INCARNATION", number, 1);
+    int code = plain_prepare(s, incarnation, error);
+    if (code != ONWARD_OK)
+        return code;
     open_log(s, number);
     output_init(&s->output, s->settings->display, STDOUT_FILENO, s->log_fd);
     output_init(&s->error_output, s->settings->display, STDERR_FILENO, s->log_fd);
@@ -333,6 +338,8 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
     if (code == ONWARD_OK)
         code = open_detector(s, error);
     if (code == ONWARD_OK)
+        code = plain_open(s, error);
+    if (code == ONWARD_OK)
         code = supervise_all(s, error);
     display_clear(settings->display);
     if (s->child.pid > 0)
@@ -344,6 +351,7 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
         close(s->signal_fd);
     sigprocmask(SIG_SETMASK, &before, NULL);
     detector_close(&s->detector);
+    plain_close(&s->plain);
     free(s);
     return code;
 }

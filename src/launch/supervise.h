@@ -7,6 +7,8 @@
 #include "display.h"
 #include "rundir.h"
 
+struct plain_settings;
+
 struct supervise_settings {
     struct allotment *allotment;
     struct rundir *rundir; /* claimed */
@@ -19,6 +21,8 @@ struct supervise_settings {
     double stop_s;        /* a task that was asked to stop has so long */
     double settle_s;      /* mpirun has so long to end once the task ended */
     const char *hostfile; /* to be watched for hosts that come and go; NULL: none */
+    const struct plain_settings
+        *plain; /* of a program that does not use libonward; NULL: it does */
     struct display *display;
 };
 

@@ -8,6 +8,7 @@
 #include "detector.h"
 #include "host_watch.h"
 #include "output.h"
+#include "plain.h"
 #include "progress.h"
 #include "slurm_news.h"
 #include "supervise.h"
@@ -36,6 +37,7 @@ struct supervisor {
     struct supervise_result *result;
     struct child child;
     struct watch watch;
+    struct plain plain;
     struct output output, error_output;
     struct progress_events events;
     struct detector detector;

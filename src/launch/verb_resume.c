@@ -62,7 +62,8 @@ static int resume_recorded(struct launch_options *options, const char *base,
     struct task_record again = *record;
     bool is_ours = !strcmp(record->program, "train") || !strcmp(record->program, "farm") ||
                    !strcmp(record->program, "gang") ||
-                   (!strcmp(record->program, "run") && record->argument_count > 0);
+                   ((!strcmp(record->program, "run") || !strcmp(record->program, "plain")) &&
+                    record->argument_count > 0);
     if (!is_ours) {
         say("task %s was not started by onward: start it again in the way it was started",
             record->task);

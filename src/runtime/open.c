@@ -39,6 +39,9 @@ bool onward_is_controller(const struct onward *ow)
     return ow->dedicated;
 }
 
+/* By this the launcher knows a program that has the library in it (src/launch/library_use.h). */
+static const char mark[] __attribute__((used)) = "libonward " ONWARD_VERSION;
+
 static int open_run_directory(struct onward *ow, bool create, struct rundir **rundir)
 {
     char base[4096];

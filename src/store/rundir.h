@@ -36,7 +36,8 @@ struct rundir;
 /* What was started: enough for `onward resume` to start it again. */
 struct task_record {
     char *task;
-    char *program;    /* "train", "run" ... : the verb; "mpirun" when started by hand */
+    char *program;    /* "train", "run" ... : the verb; "plain": run, without libonward; "mpirun"
+                         when started by hand */
     char **arguments; /* of the program */
     uint32_t argument_count;
     char *config;    /* absolute path of the trainer's config, or "" */
@@ -53,8 +54,10 @@ struct task_record {
     char *local_dir;            /* absolute; where each host keeps its own copies */
     char *replace;              /* none spare spawn */
     double wait_s;              /* how long to wait for hosts when there are too few */
-    char *created;              /* RFC 3339 */
-    char *version;              /* of onward */
+    /* Of a program that does not use libonward (program "plain"); "" or NULL: none. */
+    char *restart_command, *restart_file, *done_file;
+    char *created; /* RFC 3339 */
+    char *version; /* of onward */
 };
 
 /* Is it a task ID? error says what is wrong and what was expected. */

@@ -43,6 +43,9 @@ static const cyaml_schema_field_t record_fields[] = {
     LATER_TEXT(local_dir),
     LATER_TEXT(replace),
     CYAML_FIELD_FLOAT("wait_s", CYAML_FLAG_OPTIONAL, struct task_record, wait_s),
+    LATER_TEXT(restart_command),
+    LATER_TEXT(restart_file),
+    LATER_TEXT(done_file),
     TEXT(created),
     TEXT(version),
     CYAML_FIELD_END};
@@ -113,6 +116,9 @@ int rundir_save_task(const char *path, const struct task_record *record, struct 
                             &whole.agent,
                             &whole.local_dir,
                             &whole.replace,
+                            &whole.restart_command,
+                            &whole.restart_file,
+                            &whole.done_file,
                             &whole.created,
                             &whole.version};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -181,6 +187,9 @@ void task_record_clear(struct task_record *record)
     free(record->agent);
     free(record->local_dir);
     free(record->replace);
+    free(record->restart_command);
+    free(record->restart_file);
+    free(record->done_file);
     free(record->created);
     free(record->version);
     memset(record, 0, sizeof *record);

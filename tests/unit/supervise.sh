@@ -17,7 +17,7 @@ fail() { failures=$((failures + 1)); echo "FAIL: $*"; sed 's/^/    /' "$work/out
 run() {
     story=${1%%:*} task=${1##*:} expected=$2; shift 2
     tests=$((tests + 1)) begin=$(date +%s)
-    STORY=$story timeout -k 1 40 "$onward" run -n 2 --task "$task" "$@" -- true \
+    STORY=$story timeout -k 1 40 "$onward" run -n 2 --elastic --task "$task" "$@" -- true \
         >"$work/out" 2>"$work/err"
     status=$?
     seconds=$(($(date +%s) - begin))
@@ -117,7 +117,7 @@ healthy
 # start STORY: in the background, until its status is there
 start() {
     story=$1 task=$1 tests=$((tests + 1))
-    STORY=$1 "$onward" run -n 2 --task "$1" -- true >"$work/out" 2>"$work/err" &
+    STORY=$1 "$onward" run -n 2 --elastic --task "$1" -- true >"$work/out" 2>"$work/err" &
     launcher=$!
     for _ in $(seq 100); do [ ! -e "$work/$1/status.json" ] || break; sleep 0.1; done
 }
@@ -129,7 +129,7 @@ ended() { # STATUS
 }
 start obedient; kill -TERM $launcher; ended 75; says 'asked the task to stop'; state stopped
 start deaf
-"$onward" run -n 2 --task deaf -- true >"$work/out2" 2>&1
+"$onward" run -n 2 --elastic --task deaf -- true >"$work/out2" 2>&1
 [ $? = 2 ] && grep -q "in use by process $launcher" "$work/out2" || fail "deaf: a second owner"
 begin=$(date +%s)
 kill -TERM $launcher; sleep 0.5; kill -TERM $launcher; ended 143; state stopped
@@ -141,7 +141,7 @@ for _ in $(seq 50); do [ ! -e "$work/mortal/terminated" ] || break; sleep 0.1; d
 state interrupted
 rm "$work/complete/complete.json"
 tests=$((tests + 1))
-STORY=complete "$onward" run --task complete -- false >"$work/out" 2>"$work/err"
+STORY=complete "$onward" run --elastic --task complete -- false >"$work/out" 2>"$work/err"
 [ $? = 2 ] || fail "another program under the same task ID was not refused"
 says 'with another program'
 
