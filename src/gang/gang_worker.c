@@ -9,7 +9,9 @@
 
 #include "gang.h"
 
-enum { WAIT_MS = 20, SAY_NS = 50000000, GONE_EXIT = 70, RESULTS = KEEPER_RESULTS_AT_ONCE };
+/* Looks every WAIT_MS, and QUICK_MS while it is likely that more comes at once. */
+enum { WAIT_MS = 20, QUICK_MS = 1, QUICK_FOR_NS = 1000000000 };
+enum { SAY_NS = 50000000, GONE_EXIT = 70, RESULTS = KEEPER_RESULTS_AT_ONCE };
 
 struct gang_worker {
     const struct gang_settings *settings;
@@ -18,7 +20,8 @@ struct gang_worker {
     struct gang_tee *tees;   /* two a rank */
     struct gang_standing standing;
     bool ending;
-    int64_t say_ns; /* when next */
+    int64_t say_ns;   /* when next */
+    int64_t quick_ns; /* until then it looks often */
 };
 
 static int64_t now_ns(void)
@@ -117,8 +120,10 @@ void gang_take_wish(struct gang_worker *worker, const void *bytes, size_t size)
         return;
     memcpy(&wish, bytes, sizeof wish);
     struct gang_standing *standing = &worker->standing;
-    if (standing->sequence != wish.sequence)
+    if (standing->sequence != wish.sequence) {
         worker->say_ns = 0;
+        worker->quick_ns = now_ns() + QUICK_FOR_NS;
+    }
     standing->sequence = wish.sequence;
     if (!wish.runs && standing->running > 0)
         end(worker);
@@ -154,8 +159,10 @@ static void look(struct gang_worker *worker)
         gang_tee_look(&worker->tees[2 * i], count > 0);
         gang_tee_look(&worker->tees[2 * i + 1], count > 0);
     }
-    if (news)
+    if (news) {
         worker->say_ns = 0;
+        worker->quick_ns = now_ns() + QUICK_FOR_NS;
+    }
 }
 
 static void say(struct gang_worker *worker)
@@ -189,7 +196,7 @@ int gang_work(struct gang_worker *worker, struct onward *ow)
             struct pollfd fd = {keeper_fd(worker->keepers[0]), POLLIN, 0};
             look(worker);
             say(worker);
-            poll(&fd, 1, WAIT_MS);
+            poll(&fd, 1, now_ns() < worker->quick_ns ? QUICK_MS : WAIT_MS);
         }
     look(worker);
     return verdict;
