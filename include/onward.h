@@ -329,8 +329,10 @@ ONWARD_API bool onward_poll(struct onward *ow);
  * (too many are under way: again later), MEMORY, LOST. Local. */
 ONWARD_API int onward_send(struct onward *ow, uint32_t member, const void *bytes, size_t size);
 
-/* From a service: the task ends with this code (STOPPED: it can be resumed; GAVE_UP: it failed) and
- * text. Local. */
+/* The task ends with this code (STOPPED: it can be resumed; GAVE_UP: it failed) and text, of which
+ * 255 bytes are kept. From a service; or, without one, from a step that cannot be done and would
+ * fail again wherever it is done: on all workers, which then call onward_next, where the step does
+ * not count and the end is waited for. Local. */
 ONWARD_API void onward_give_up(struct onward *ow, int code, const char *text);
 
 /* A line for the event log, at most 255 bytes. Local. */

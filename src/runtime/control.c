@@ -112,6 +112,10 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
     case MESSAGE_WARNING:
         take_warning(ow, &message);
         break;
+    case MESSAGE_GIVE_UP:
+        message.text[sizeof message.text - 1] = '\0';
+        onward_give_up(ow, message.code, message.text);
+        break;
     default:
         break;
     }

@@ -34,6 +34,7 @@ enum message_kind {
     MESSAGE_FINAL_DONE, /* worker: its final work is done */
     MESSAGE_ARRAYS,     /* worker 0: descriptions of the protected arrays, behind the message */
     MESSAGE_WARNING,    /* worker: text, for the event log */
+    MESSAGE_GIVE_UP,    /* worker: the program ends the task; code, text */
     ORDER_CHECKPOINT,   /* controller: write the shard when step is complete */
     ORDER_FINISH,       /* controller: do the final work */
     ORDER_COMPLETE,     /* controller: the task is complete */
@@ -132,6 +133,7 @@ struct onward {
     bool changing;  /* inside a pass of an epoch change */
     bool in_lineup; /* has a role in this epoch */
     bool in_step;   /* onward_next returned ONWARD_STEP and the step has not ended */
+    bool gave_up;   /* the program ended the task: no step of this epoch counts any more */
     bool finishing; /* onward_next returned ONWARD_FINISH in this epoch */
     bool final_done_sent;
     bool clean;            /* memory is the state after complete_step */

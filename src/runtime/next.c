@@ -28,7 +28,7 @@ static void end_step(struct onward *ow)
     if (!ow->in_step)
         return;
     ow->in_step = false;
-    if (ow->options.service || transport_loss_seen(ow->transport))
+    if (ow->options.service || ow->gave_up || transport_loss_seen(ow->transport))
         return; /* by contract or in its slot, each array is still as after complete_step */
     ow->complete_step++;
     slots_commit(ow);
@@ -68,7 +68,7 @@ static int begin_step(struct onward *ow, struct onward_role *role)
 /* What there is to do now; ONWARD_DONE also stands for "wait". */
 static int decide(struct onward *ow, struct onward_role *role)
 {
-    if (!ow->in_lineup)
+    if (!ow->in_lineup || ow->gave_up)
         return ONWARD_DONE;
     copies_step(ow);
     if (transport_loss_seen(ow->transport))

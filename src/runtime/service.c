@@ -213,8 +213,14 @@ bool onward_poll(struct onward *ow)
 
 void onward_give_up(struct onward *ow, int code, const char *text)
 {
+    ow->gave_up = !ow->options.service;
     if (ow->control && !ow->ended && !ow->control->give_up)
         control_end(ow, code, text);
+    if (ow->control || ow->ended)
+        return;
+    struct message message = {.kind = MESSAGE_GIVE_UP, .code = code};
+    snprintf(message.text, sizeof message.text, "%s", text);
+    worker_send(ow, &message);
 }
 
 void onward_warn(struct onward *ow, const char *text)
