@@ -1,14 +1,10 @@
-/* grid.c - see grid.h.
- *
- * BLACS derives communicators of its own (rows, columns, all) from the one it is given, and they
- * inherit its error handler. Ours revokes the communicator that failed, so that nobody in that
- * scope waits for a worker that went on, and hands the error to the handler of the team, which
- * notes the loss. */
+/* grid.c - see grid.h. Calls of BLACS and ScaLAPACK are made under a guard (grid_guard.h). */
 #include "grid.h"
 
 #include <limits.h>
 #include <stdlib.h>
 
+#include "grid_guard.h"
 #include "ulfm.h"
 
 int Csys2blacs_handle(MPI_Comm comm);
@@ -27,15 +23,14 @@ struct grid {
     int rows, columns, row, column;
 };
 
-/* MPI hands an error handler nothing but the communicator, which BLACS derived from ours. */
-static MPI_Comm the_team = MPI_COMM_NULL;
-
-static void on_error(MPI_Comm *comm, int *error, ...)
+/* In place of ScaLAPACK's, which prints: all that it says is in info, and after a loss it is
+ * garbage.
+ */
+__attribute__((visibility("default"))) void pxerbla_(const int *context, const char *routine,
+                                                     const int *info, size_t routine_size);
+void pxerbla_(const int *context, const char *routine, const int *info, size_t routine_size)
 {
-    if (ulfm_is_loss(*error) && !ulfm_is_revoked(*comm))
-        ulfm_revoke(*comm);
-    if (the_team != MPI_COMM_NULL)
-        MPI_Comm_call_errhandler(the_team, *error);
+    (void)context, (void)routine, (void)info, (void)routine_size;
 }
 
 void grid_shape(int size, int *rows, int *columns)
@@ -51,45 +46,40 @@ int grid_agree(MPI_Comm comm, bool healthy)
 {
     int flag = healthy;
     int code = ulfm_agree(comm, &flag);
-    return code == MPI_SUCCESS && flag ? ONWARD_OK : ONWARD_ERR_LOST;
+    if (code == MPI_SUCCESS && flag)
+        return ONWARD_OK;
+    ulfm_report_loss(comm); /* else the step would count on those who did not see it */
+    return ONWARD_ERR_LOST;
 }
 
 static int derive(struct grid *grid)
 {
-    MPI_Errhandler handler;
     int code = MPI_Comm_dup(grid->team, &grid->comm);
-    if (grid_agree(grid->team, code == MPI_SUCCESS) != ONWARD_OK)
-        return ONWARD_ERR_LOST;
-    code = MPI_Comm_create_errhandler(on_error, &handler);
     if (code == MPI_SUCCESS)
-        code = MPI_Comm_set_errhandler(grid->comm, handler);
-    if (code == MPI_SUCCESS)
-        code = MPI_Errhandler_free(&handler);
-    the_team = grid->team;
-    return code == MPI_SUCCESS ? ONWARD_OK : ONWARD_ERR_MPI;
+        code = MPI_Comm_set_errhandler(grid->comm, MPI_ERRORS_RETURN); /* BLACS' inherit it */
+    return grid_agree(grid->team, code == MPI_SUCCESS);
 }
 
-/* A worker lost while BLACS derives its communicators leaves it with null ones, on which MPI calls
- * the handlers of the two predefined communicators, which would end the process. */
-static void init_blacs(struct grid *grid)
+static int init_blacs(struct grid *grid, struct error *error)
 {
-    MPI_Comm predefined[] = {MPI_COMM_WORLD, MPI_COMM_SELF};
-    MPI_Errhandler before[2];
-    for (int i = 0; i < 2; i++) {
-        MPI_Comm_get_errhandler(predefined[i], &before[i]);
-        MPI_Comm_set_errhandler(predefined[i], MPI_ERRORS_RETURN);
-    }
+    int rows = -1, columns = -1;
+    grid_guard_enter(grid->team);
     grid->context = Csys2blacs_handle(grid->comm);
     Cblacs_gridinit(&grid->context, "Row-major", grid->rows, grid->columns);
-    for (int i = 0; i < 2; i++) {
-        MPI_Comm_set_errhandler(predefined[i], before[i]);
-        MPI_Errhandler_free(&before[i]);
-    }
+    int code = grid_guard_leave();
+    if (code != ONWARD_OK)
+        return code;
+    Cblacs_gridinfo(grid->context, &rows, &columns, &grid->row, &grid->column);
+    if (rows == grid->rows && columns == grid->columns && grid_guard_derived() > 0)
+        return ONWARD_OK;
+    return error_set(error, ONWARD_ERR_MPI,
+                     "BLACS made a grid of %d x %d and %d communicators, expected %d x %d", rows,
+                     columns, grid_guard_derived(), grid->rows, grid->columns);
 }
 
 int grid_open(MPI_Comm comm, struct grid **result, struct error *error)
 {
-    int size, rows, columns;
+    int size;
     struct grid *grid = calloc(1, sizeof *grid);
     *result = NULL;
     if (grid_agree(comm, grid != NULL) != ONWARD_OK) {
@@ -101,20 +91,12 @@ int grid_open(MPI_Comm comm, struct grid **result, struct error *error)
     grid->team = comm;
     MPI_Comm_size(comm, &size);
     grid_shape(size, &grid->rows, &grid->columns);
-    int code = derive(grid);
-    if (code == ONWARD_ERR_MPI)
-        error_set(error, code, "the communicator of the process grid cannot be made");
-    if (code == ONWARD_OK) {
-        init_blacs(grid);
-        code = grid_agree(comm, true);
-    }
-    if (code == ONWARD_OK) {
-        Cblacs_gridinfo(grid->context, &rows, &columns, &grid->row, &grid->column);
-        if (rows != grid->rows || columns != grid->columns)
-            code =
-                error_set(error, ONWARD_ERR_MPI, "BLACS made a grid of %d x %d, expected %d x %d",
-                          rows, columns, grid->rows, grid->columns);
-    }
+    int code = size <= GRID_GUARD_MOST_WORKERS
+                   ? derive(grid)
+                   : error_set(error, ONWARD_ERR_LIMIT, "a process grid of %d workers, at most %d",
+                               size, GRID_GUARD_MOST_WORKERS);
+    if (code == ONWARD_OK)
+        code = init_blacs(grid, error);
     if (code != ONWARD_OK)
         free(grid);
     else
@@ -143,22 +125,24 @@ int grid_solve(const struct grid *grid, const struct grid_system *system, int *i
     const int lead = leading(n, block, grid->row, grid->rows);
     const int matrix[] = {1, grid->context, n, n, block, block, 0, 0, lead};
     const int solution[] = {1, grid->context, n, right, block, block, 0, 0, lead};
-    int lowest;
+    int own = 0;
     *info = 0;
     if (grid_agree(grid->team, true) != ONWARD_OK)
         return ONWARD_ERR_LOST;
-    pdpotrf_("L", &n, system->matrix, &one, &one, matrix, info);
-    int code = grid_agree(grid->team, true);
-    if (code != ONWARD_OK)
+    grid_guard_enter(grid->team);
+    pdpotrf_("L", &n, system->matrix, &one, &one, matrix, &own);
+    int code = grid_guard_leave();
+    if (code == ONWARD_OK &&
+        MPI_Allreduce(&own, info, 1, MPI_INT, MPI_MAX, grid->team) != MPI_SUCCESS)
+        code = ONWARD_ERR_LOST;
+    if (code != ONWARD_OK || *info > 0)
         return code;
-    if (MPI_Allreduce(info, &lowest, 1, MPI_INT, MPI_MAX, grid->team) != MPI_SUCCESS)
-        return ONWARD_ERR_LOST;
-    *info = lowest;
-    if (lowest > 0)
-        return ONWARD_OK;
+    if (*info < 0)
+        return ONWARD_ERR_ARGUMENT;
+    grid_guard_enter(grid->team);
     pdpotrs_("L", &n, &right, system->matrix, &one, &one, matrix, system->solution, &one, &one,
-             solution, &lowest);
-    return grid_agree(grid->team, true);
+             solution, &own);
+    return grid_guard_leave();
 }
 
 int grid_exchange(MPI_Comm comm, const double *send, const int *send_counts, double *receive,

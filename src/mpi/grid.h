@@ -3,9 +3,8 @@
  *
  * A grid belongs to one communicator. It is not taken apart: at an epoch change the communicator is
  * revoked, and with it what BLACS derived from it, so the context of a dead epoch is abandoned, a
- * few kilobytes each. ScaLAPACK looks at no return code of MPI and aborts where a communicator
- * could not be made, so it is entered only after an agreement that all workers are well. A worker
- * lost inside of it makes the calls of the others return early or on garbage; grid_agree tells.
+ * few kilobytes each. A worker lost inside of ScaLAPACK makes the calls of the others return early,
+ * on garbage, which is then told by LOST (grid_guard.h).
  *
  * All functions but grid_shape are collective over the communicator, and return enum onward_error;
  * ONWARD_ERR_LOST when a loss came between. */
@@ -27,7 +26,7 @@ void grid_shape(int size, int *rows, int *columns);
 /* ONWARD_OK on all workers when all of them are alive and say healthy, else LOST on all. */
 int grid_agree(MPI_Comm comm, bool healthy);
 
-/* Makes the grid; *grid is the caller's. Errors: LOST, MEMORY, MPI. */
+/* Makes the grid; *grid is the caller's. Errors: LOST, MEMORY, LIMIT, MPI. */
 int grid_open(MPI_Comm comm, struct grid **grid, struct error *error);
 /* Frees the handle; the context is abandoned. Local. NULL is allowed. */
 void grid_abandon(struct grid *grid);
@@ -36,7 +35,7 @@ void grid_abandon(struct grid *grid);
  * block-cyclic in blocks of `block` x `block` from the first process of the grid on, column-major
  * local arrays. The lower triangle of matrix is replaced by its Cholesky factor, solution by the
  * solution (pdpotrf, pdpotrs). *info: 0, or the order of the leading minor that is not positive
- * definite, the same on all. */
+ * definite, the same on all. ARGUMENT when ScaLAPACK refuses the system. */
 struct grid_system {
     int order, right, block;
     double *matrix, *solution;

@@ -124,4 +124,14 @@ static inline bool ulfm_is_loss(int error)
 #endif
 }
 
+/* As if a call on comm had failed with it: its error handler is called. */
+static inline void ulfm_report_loss(MPI_Comm comm)
+{
+#if ULFM_PRESENT
+    MPI_Comm_call_errhandler(comm, MPIX_ERR_REVOKED);
+#else
+    MPI_Comm_call_errhandler(comm, MPI_ERR_OTHER);
+#endif
+}
+
 #endif

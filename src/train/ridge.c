@@ -45,7 +45,9 @@ static int loop(struct ridge *ridge, struct error *error)
         ridge->role.step = role.step;
         if (code == ONWARD_OK)
             code = verdict == ONWARD_STEP ? do_step(ridge, error) : finish(ridge, error);
-        if (code != ONWARD_OK && code != ONWARD_ERR_LOST)
+        if (code == ONWARD_ERR_GAVE_UP) /* it would be so on any lineup: no use in starting again */
+            onward_give_up(ridge->ow, code, error->text);
+        else if (code != ONWARD_OK && code != ONWARD_ERR_LOST)
             return code;
     }
     return ONWARD_OK;

@@ -8,7 +8,8 @@
 #include "train_config.h"
 
 /* As mlp_run: does the steps of the task until it is complete, as a worker, and writes result.h5.
- * ONWARD_ERR_GAVE_UP, with the lambda in the text, where the system is not positive definite. */
+ * Where the system of a lambda is not positive definite the task is given up, with a text that
+ * names it. */
 int ridge_run(struct onward *ow, const struct config *config, const struct dataset *dataset,
               struct error *error);
 

@@ -85,6 +85,9 @@ int ridge_solve(struct ridge *ridge, uint32_t index, struct error *error)
         add_lambda(ridge, lambda, copies.matrix);
         code = factor_and_solve(ridge, &copies, &minor, error);
     }
+    if (code == ONWARD_ERR_ARGUMENT)
+        error_set(error, code, "ScaLAPACK refuses a system of %llu terms in blocks of %llu",
+                  (unsigned long long)ridge->terms, (unsigned long long)ridge->block);
     if (code == ONWARD_OK && minor > 0)
         code = error_set(error, ONWARD_ERR_GAVE_UP,
                          "%s: train.lambda: with %g the Gram matrix of %llu terms is not positive "

@@ -78,7 +78,8 @@ void ridge_samples(const struct ridge *ridge, int64_t step, uint32_t first_subta
 
 /* One batch into Z'Z and Z'Y (ridge_gram.c). */
 int ridge_accumulate(struct ridge *ridge, struct error *error);
-/* The weights of lambda number `index` (ridge_solve.c). */
+/* The weights of lambda number `index` (ridge_solve.c). GAVE_UP, on all workers, where the system
+ * is not positive definite. */
 int ridge_solve(struct ridge *ridge, uint32_t index, struct error *error);
 /* Scores of all (ridge_score.c). */
 int ridge_score(struct ridge *ridge, struct error *error);
