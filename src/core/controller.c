@@ -229,6 +229,11 @@ uint32_t controller_next_member_id(const struct controller *state)
     return state->roster.next_id;
 }
 
+bool controller_is_stopping(const struct controller *state)
+{
+    return state->plain.stop_requested;
+}
+
 void controller_stop_spawns(struct controller *state)
 {
     state->plain.policy.can_spawn = false;

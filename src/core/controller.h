@@ -105,16 +105,16 @@ struct controller_policy {
 };
 
 enum event_type {
-    EVENT_START = 1,            /* first (step: the newest that was complete before, 0: none; what
-                                   was measured before: cost_us, count of failures, observed_us), or
-                                   after controller_load by a new controller; end_us */
-    EVENT_REGISTERED,           /* member, host, is_controller, step (what state it brings) */
-    EVENT_LOST,                 /* member */
-    EVENT_GATHERED,             /* every living member has reported; decide */
-    EVENT_OPENED,               /* epoch: all members agreed to it */
-    EVENT_SPAWN_RESULT,         /* count: how many came (0: failed) */
-    EVENT_REPORT,               /* member, step, clean, held, in_change */
-    EVENT_CHECKPOINT_SHARD,     /* member, step, cost_us: its shard is written and synced */
+    EVENT_START = 1,        /* first (step: the newest that was complete before, 0: none; what
+                               was measured before: cost_us, count of failures, observed_us), or
+                               after controller_load by a new controller; end_us */
+    EVENT_REGISTERED,       /* member, host, is_controller, step (what state it brings) */
+    EVENT_LOST,             /* member */
+    EVENT_GATHERED,         /* every living member has reported; decide */
+    EVENT_OPENED,           /* epoch: all members agreed to it */
+    EVENT_SPAWN_RESULT,     /* count: how many came (0: failed) */
+    EVENT_REPORT,           /* member, step, clean, held, in_change */
+    EVENT_CHECKPOINT_SHARD, /* member, step, cost_us, took_us: its shard is written and synced */
     EVENT_CHECKPOINT_COMMITTED, /* step: found in the run directory, or ACTION_COMMIT succeeded */
     EVENT_CHECKPOINT_FAILED,    /* step, member or 0: missed, disk full, commit failed ... */
     EVENT_CHECKPOINT_BAD,       /* step: it does not verify; not to be used again */
@@ -147,7 +147,8 @@ struct controller_event {
     int64_t now_us;
     uint32_t member, host, count;
     int64_t step, epoch, cost_us;
-    int64_t end_us;      /* START: when the time of the job is over; 0: never */
+    int64_t took_us; /* SHARD: from when it was begun; cost_us is how long a step waited for it */
+    int64_t end_us;  /* START: when the time of the job is over; 0: never */
     int64_t observed_us; /* START: time in which the failures were seen */
     bool clean, is_controller, in_change;
     bool
@@ -247,6 +248,8 @@ const struct core_member *controller_member(const struct controller *state, uint
 const struct core_member *controller_find(const struct controller *state, uint32_t id);
 uint32_t controller_next_member_id(const struct controller *state);
 const struct controller_policy *controller_get_policy(const struct controller *state);
+/* Whether it ends with its next checkpoint. */
+bool controller_is_stopping(const struct controller *state);
 /* From now on no ACTION_SPAWN is given: MPI can do no more of them. */
 void controller_stop_spawns(struct controller *state);
 int64_t controller_epoch(const struct controller *state);           /* newest opened; 0: none */

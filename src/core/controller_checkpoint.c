@@ -141,7 +141,8 @@ int checkpoint_shard(struct controller *state, const struct controller_event *ev
     flight->shard_count++;
     if (event->cost_us > flight->cost_us)
         flight->cost_us = event->cost_us;
-    int64_t begun_us = event->cost_us < plain->now_us ? plain->now_us - event->cost_us : 0;
+    int64_t took_us = event->took_us > event->cost_us ? event->took_us : event->cost_us;
+    int64_t begun_us = took_us < plain->now_us ? plain->now_us - took_us : 0;
     if (flight->begun_us == 0 || begun_us < flight->begun_us)
         flight->begun_us = begun_us;
     if (flight->shard_count < state->lineup_size)

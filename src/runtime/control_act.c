@@ -223,7 +223,11 @@ static void act(struct onward *ow, const struct controller_action *action)
         control_order_spawn(ow, action->count);
         break;
     case ACTION_TAKE_CHECKPOINT:
-        control_order(ow, (struct message){.kind = ORDER_CHECKPOINT, .step = action->step}, true);
+        control_order(ow,
+                      (struct message){.kind = ORDER_CHECKPOINT,
+                                       .step = action->step,
+                                       .code = controller_is_stopping(ow->control->core)},
+                      true);
         break;
     case ACTION_COMMIT_CHECKPOINT:
         control_commit(ow, action->step);

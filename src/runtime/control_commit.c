@@ -54,7 +54,8 @@ void control_take_shard(struct onward *ow, const struct message *received, size_
                                                .member = message.member,
                                                .step = message.step,
                                                .epoch = message.epoch,
-                                               .cost_us = (int64_t)(message.cost_s * 1e6)});
+                                               .cost_us = (int64_t)(message.cost_s * 1e6),
+                                               .took_us = (int64_t)(message.took_s * 1e6)});
 }
 
 /* The slabs of all shards, one shard behind the other; *slabs is the caller's to free. */

@@ -22,6 +22,7 @@
 #include "transport.h"
 
 struct array_part; /* shards.h */
+struct saving;     /* saving.h */
 
 enum { RUNTIME_MAX_FAULTS = 32, HOST_BYTES = 64 };
 
@@ -35,7 +36,8 @@ enum message_kind {
     MESSAGE_ARRAYS,     /* worker 0: descriptions of the protected arrays, behind the message */
     MESSAGE_WARNING,    /* worker: text, for the event log */
     MESSAGE_GIVE_UP,    /* worker: the program ends the task; code, text */
-    ORDER_CHECKPOINT,   /* controller: write the shard when step is complete */
+    ORDER_CHECKPOINT,   /* controller: write the shard when step is complete; code 1: the task stops
+                           then, and a step that is begun meanwhile would be lost */
     ORDER_FINISH,       /* controller: do the final work */
     ORDER_COMPLETE,     /* controller: the task is complete */
     ORDER_SPAWNS,       /* controller: it begins (code 1) or ended (0) a spawn */
@@ -47,7 +49,9 @@ enum message_kind {
 struct message {
     uint32_t kind, member;
     int64_t epoch, step;
-    double cost_s, stall_s;
+    double cost_s; /* for so long the step was held up */
+    double took_s; /* from then to when the shard was written */
+    double stall_s;
     struct checkpoint_shard shard;
     uint32_t metric_count, array_count, slab_count;
     struct run_metric metrics[RUNDIR_METRICS];
@@ -154,6 +158,11 @@ struct onward {
     int64_t incarnation;
 
     int64_t checkpoint_step; /* ordered; -1 none */
+    bool checkpoint_waits;   /* no step is begun before it is written */
+    struct saving *saving;   /* of a shard, behind the steps; NULL: none. See worker_checkpoint.c */
+    struct message saving_message; /* what is told when it has ended */
+    int64_t saving_begin_ns;
+    uint64_t saving_bytes; /* of its copy */
     bool finish_ordered, complete_ordered;
 
     int64_t poll_ns, report_ns; /* when next */
@@ -200,9 +209,16 @@ void worker_poll(struct onward *ow);
 void worker_report(struct onward *ow);
 void worker_send(struct onward *ow, struct message *message);
 void worker_take_order(struct onward *ow, const struct message *message);
-void worker_checkpoint(struct onward *ow);
+void worker_send_bytes(struct onward *ow, const void *bytes, size_t size);
+void worker_add_metrics(const struct onward *ow, struct message *message);
 void worker_send_arrays(struct onward *ow);
 void worker_send_warning(struct onward *ow);
+
+/* worker_checkpoint.c: between two steps, takes the checkpoint that was ordered, and tells of the
+ * one that has been saved. */
+void worker_checkpoint(struct onward *ow);
+void worker_checkpoint_opened(struct onward *ow); /* an epoch: what is being saved is of no use */
+void worker_checkpoint_release(struct onward *ow);
 
 /* service.c: a task whose work is given out in messages. */
 /* Takes a message of the program; false: it is none. */

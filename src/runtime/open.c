@@ -282,6 +282,7 @@ static int open_on_rank(struct onward *ow)
 
 static void release(struct onward *ow)
 {
+    worker_checkpoint_release(ow); /* while the watchdog bounds it */
     control_destroy(ow);
     transport_finish(ow->transport);
     heart_stop(ow->heart); /* only now: to end MPI may take a while */

@@ -7,19 +7,17 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "partner_wire.h"
 
-enum { STACK_BYTES = 512 * 1024, BACKLOG = 64, NICENESS = 10 };
+enum { BACKLOG = 64 };
 
 bool partner_write(int fd, const void *bytes, size_t size)
 {
@@ -56,12 +54,6 @@ void partner_limit(int fd)
     struct timeval limit = {.tv_sec = PARTNER_LIMIT_S};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-}
-
-/* Linux has a priority for each thread. */
-void partner_lower_priority(void)
-{
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
 }
 
 /* This host's addresses that another one may reach. */
@@ -102,25 +94,17 @@ static int open_port(struct partner *partner, struct error *error)
     return ONWARD_OK;
 }
 
-/* Signals are for the program's own threads. */
 static int start_threads(struct partner *partner, struct error *error)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&partner->receiver, &attributes, partner_receive, partner);
-    if (!failed &&
-        (failed = pthread_create(&partner->sender, &attributes, partner_deliver, partner)) != 0) {
+    int code = background_start(&partner->receiver, partner_receive, partner, error);
+    if (code != ONWARD_OK)
+        return code;
+    code = background_start(&partner->sender, partner_deliver, partner, error);
+    if (code != ONWARD_OK) {
         atomic_store(&partner->ended, true);
         pthread_join(partner->receiver, NULL);
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return failed ? error_set_errno(error, ONWARD_ERR_MEMORY, failed, "no thread to be had")
-                  : ONWARD_OK;
+    return code;
 }
 
 static void release(struct partner *partner)

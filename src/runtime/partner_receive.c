@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "partner_wire.h"
 
 enum { POLL_MS = 100 };
@@ -90,7 +91,7 @@ static void register_connection(struct partner *partner, int fd)
 void *partner_receive(void *argument)
 {
     struct partner *partner = argument;
-    partner_lower_priority();
+    background_lower_priority(BACKGROUND_LOW);
     while (!atomic_load(&partner->ended)) {
         struct pollfd poll_fd = {.fd = partner->listen_fd, .events = POLLIN};
         if (poll(&poll_fd, 1, POLL_MS) <= 0)

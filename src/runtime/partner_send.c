@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "partner_wire.h"
 
 enum { CONNECT_LIMIT_MS = 2000, CHUNK_BYTES = 1 << 20 };
@@ -127,7 +128,7 @@ static bool take_order(struct partner *partner)
 void *partner_deliver(void *argument)
 {
     struct partner *partner = argument;
-    partner_lower_priority();
+    background_lower_priority(BACKGROUND_LOW);
     pthread_mutex_lock(&partner->mutex);
     while (take_order(partner)) {
         struct partner_address to = partner->to;

@@ -46,6 +46,5 @@ void *partner_deliver(void *partner);
 bool partner_write(int fd, const void *bytes, size_t size);
 bool partner_read(int fd, void *bytes, size_t size);
 void partner_limit(int fd); /* no call waits longer than PARTNER_LIMIT_S */
-void partner_lower_priority(void);
 
 #endif

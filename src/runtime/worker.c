@@ -5,12 +5,11 @@
 
 #include "control.h"
 #include "handle.h"
-#include "shards.h"
 
 enum { POLL_NS = 1000000, REPORT_NS = 100000000 };
 
 /* A message to the controller; to itself where this member is the controller. */
-static void send_bytes(struct onward *ow, const void *bytes, size_t size)
+void worker_send_bytes(struct onward *ow, const void *bytes, size_t size)
 {
     if (ow->control)
         control_take(ow, bytes, size);
@@ -22,10 +21,10 @@ void worker_send(struct onward *ow, struct message *message)
 {
     message->member = ow->member;
     message->epoch = ow->role.epoch;
-    send_bytes(ow, message, sizeof *message);
+    worker_send_bytes(ow, message, sizeof *message);
 }
 
-static void add_metrics(const struct onward *ow, struct message *message)
+void worker_add_metrics(const struct onward *ow, struct message *message)
 {
     if (ow->role.rank != 0)
         return;
@@ -37,7 +36,7 @@ void worker_report(struct onward *ow)
 {
     struct message report = {.kind = MESSAGE_REPORT, .step = ow->complete_step};
     report.stall_s = ow->stall_s;
-    add_metrics(ow, &report);
+    worker_add_metrics(ow, &report);
     worker_send(ow, &report);
     ow->stall_s = -1;
     ow->report_ns = clock_ns() + REPORT_NS;
@@ -54,7 +53,7 @@ void worker_send_arrays(struct onward *ow)
     message.array_count = ow->array_count;
     memcpy(bytes, &message, sizeof message);
     memcpy(bytes + sizeof message, ow->arrays, tail);
-    send_bytes(ow, bytes, sizeof message + tail);
+    worker_send_bytes(ow, bytes, sizeof message + tail);
     free(bytes);
 }
 
@@ -73,6 +72,7 @@ void worker_take_order(struct onward *ow, const struct message *message)
     switch (message->kind) {
     case ORDER_CHECKPOINT:
         ow->checkpoint_step = message->step;
+        ow->checkpoint_waits = message->code != 0;
         break;
     case ORDER_FINISH:
         ow->finish_ordered = true;
@@ -129,46 +129,4 @@ void worker_poll(struct onward *ow)
         transport_note_loss(ow->transport);
     else if (ow->in_lineup && now >= ow->report_ns)
         worker_report(ow);
-}
-
-static void send_shard(struct onward *ow, struct message *message)
-{
-    static struct {
-        struct message message;
-        struct checkpoint_slab slabs[SHARDS_MAX_ENTRIES];
-    } sent;
-    _Static_assert(sizeof sent <= TRANSPORT_MAX_MESSAGE_BYTES,
-                   "a shard and its slabs are a message");
-    message->member = ow->member;
-    message->epoch = ow->role.epoch;
-    message->slab_count = shards_entries(ow, (uint32_t)ow->role.rank, sent.slabs);
-    sent.message = *message;
-    send_bytes(ow, &sent, sizeof sent.message + message->slab_count * sizeof *sent.slabs);
-}
-
-/* Writes this worker's shard of the state after complete_step, if that was ordered. */
-void worker_checkpoint(struct onward *ow)
-{
-    if (ow->checkpoint_step < 0 || ow->checkpoint_step > ow->complete_step)
-        return;
-    struct message message = {.kind = MESSAGE_MISSED, .step = ow->checkpoint_step};
-    add_metrics(ow, &message);
-    if (ow->checkpoint_step == ow->complete_step) {
-        struct checkpoint_id id = state_checkpoint_id(ow, ow->role.epoch, ow->complete_step);
-        struct error error = {0};
-        int64_t begin_ns = clock_ns();
-        fault_at_phase(ow, INJECT_PHASE_CHECKPOINT);
-        message.code = checkpoint_write_shard(ow->run, &id, ow->arrays, ow->array_count,
-                                              (uint32_t)ow->role.rank, (uint32_t)ow->role.size,
-                                              &message.shard, &error);
-        message.kind = message.code == ONWARD_OK ? MESSAGE_SHARD : MESSAGE_FAILED;
-        message.cost_s = (double)(clock_ns() - begin_ns) / 1e9;
-        snprintf(message.text, sizeof message.text, "%.255s", error.text);
-    }
-    ow->checkpoint_step = -1;
-    worker_report(ow); /* the core is to know the step before its shard comes */
-    if (message.kind == MESSAGE_SHARD)
-        send_shard(ow, &message);
-    else
-        worker_send(ow, &message);
 }

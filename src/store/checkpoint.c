@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "checkpoint_internal.h"
@@ -228,17 +229,53 @@ int checkpoint_fill_shard(struct image *image, const struct checkpoint_id *id,
     return code;
 }
 
-static int save_shard(struct image *image, const char *run, const struct checkpoint_id *id,
-                      struct checkpoint_shard *shard, struct error *error)
+struct checkpoint_staged {
+    struct image image;
+    struct checkpoint_id id;
+    struct checkpoint_shard shard;
+};
+
+/* What both ways of writing a shard begin with. On failure there is nothing to close. */
+static int lay_out_shard(struct checkpoint_staged *staged, const char *directory,
+                         const struct checkpoint_id *id, const struct checkpoint_array *arrays,
+                         uint32_t array_count, uint32_t rank, uint32_t size, struct error *error)
+{
+    if (size == 0 || size > CHECKPOINT_MAX_SHARDS || rank >= size)
+        return error_set(error, ONWARD_ERR_ARGUMENT,
+                         "shard %" PRIu32 " of %" PRIu32 ": expected 0 <= rank < size <= %d", rank,
+                         size, CHECKPOINT_MAX_SHARDS);
+    int code = checkpoint_check_id(id, error);
+    if (code == ONWARD_OK)
+        code = checkpoint_check_arrays(arrays, array_count, error);
+    if (code == ONWARD_OK)
+        code = image_open_in(&staged->image, false, directory, error);
+    if (code != ONWARD_OK)
+        return code;
+    staged->id = *id;
+    snprintf(staged->shard.file, sizeof staged->shard.file,
+             "r%03" PRIu32 "-of-%03" PRIu32 ".i%04" PRId64 ".e%04" PRId64 ".h5", rank, size,
+             id->incarnation, id->epoch);
+    code = checkpoint_fill_shard(&staged->image, id, arrays, array_count, rank, size, error);
+    if (code != ONWARD_OK)
+        image_close(&staged->image);
+    return code;
+}
+
+int checkpoint_save_staged(struct checkpoint_staged *staged, const char *run,
+                           const atomic_bool *stop, struct checkpoint_shard *shard,
+                           struct error *error)
 {
     char directory[PATH_MAX], path[PATH_MAX];
-    int code = checkpoint_shards_path(directory, run, id->step, error);
+    staged->image.stop = stop;
+    int code = checkpoint_shards_path(directory, run, staged->id.step, error);
     if (code == ONWARD_OK)
-        code = file_join(path, sizeof path, directory, shard->file, error);
+        code = file_join(path, sizeof path, directory, staged->shard.file, error);
     if (code == ONWARD_OK)
         code = file_make_directories(directory, error);
     if (code == ONWARD_OK)
-        code = image_save(image, path, &shard->bytes, shard->sum, error);
+        code = image_save(&staged->image, path, &staged->shard.bytes, staged->shard.sum, error);
+    if (code == ONWARD_OK)
+        *shard = staged->shard;
     return code;
 }
 
@@ -248,27 +285,46 @@ int checkpoint_write_shard(const char *run, const struct checkpoint_id *id,
                            struct error *error)
 {
     H5_QUIET;
-    struct image image;
-    struct checkpoint_shard written;
-    if (size == 0 || size > CHECKPOINT_MAX_SHARDS || rank >= size)
-        return error_set(error, ONWARD_ERR_ARGUMENT,
-                         "shard %" PRIu32 " of %" PRIu32 ": expected 0 <= rank < size <= %d", rank,
-                         size, CHECKPOINT_MAX_SHARDS);
-    int code = checkpoint_check_id(id, error);
-    if (code == ONWARD_OK)
-        code = checkpoint_check_arrays(arrays, array_count, error);
-    if (code == ONWARD_OK)
-        code = image_open(&image, false, error);
+    struct checkpoint_staged staged;
+    int code = lay_out_shard(&staged, NULL, id, arrays, array_count, rank, size, error);
     if (code != ONWARD_OK)
         return code;
-    snprintf(written.file, sizeof written.file,
-             "r%03" PRIu32 "-of-%03" PRIu32 ".i%04" PRId64 ".e%04" PRId64 ".h5", rank, size,
-             id->incarnation, id->epoch);
-    code = checkpoint_fill_shard(&image, id, arrays, array_count, rank, size, error);
-    if (code == ONWARD_OK)
-        code = save_shard(&image, run, id, &written, error);
-    image_close(&image);
-    if (code == ONWARD_OK)
-        *shard = written;
+    code = checkpoint_save_staged(&staged, run, NULL, shard, error);
+    image_close(&staged.image);
     return code;
+}
+
+int checkpoint_stage_shard(const char *directory, const struct checkpoint_id *id,
+                           const struct checkpoint_array *arrays, uint32_t array_count,
+                           uint32_t rank, uint32_t size, struct checkpoint_staged **result,
+                           struct error *error)
+{
+    H5_QUIET;
+    struct checkpoint_staged *staged = calloc(1, sizeof *staged);
+    *result = NULL;
+    if (!staged)
+        return error_set(error, ONWARD_ERR_MEMORY, "out of memory to copy a shard");
+    int code = lay_out_shard(staged, directory, id, arrays, array_count, rank, size, error);
+    if (code != ONWARD_OK) {
+        free(staged);
+        return code;
+    }
+    code = image_take_in(&staged->image, error);
+    if (code == ONWARD_OK)
+        *result = staged;
+    else
+        checkpoint_free_staged(staged);
+    return code;
+}
+
+uint64_t checkpoint_staged_bytes(const struct checkpoint_staged *staged)
+{
+    return staged->image.taken_bytes;
+}
+
+void checkpoint_free_staged(struct checkpoint_staged *staged)
+{
+    if (staged)
+        image_close(&staged->image);
+    free(staged);
 }

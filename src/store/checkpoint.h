@@ -24,6 +24,7 @@
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -102,6 +103,21 @@ int checkpoint_write_shard(const char *run, const struct checkpoint_id *id,
                            const struct checkpoint_array *arrays, uint32_t array_count,
                            uint32_t rank, uint32_t size, struct checkpoint_shard *shard,
                            struct error *error);
+
+/* The same in two parts, so that the program need not wait for the shared file system: what the
+ * shard holds is copied to a file without a name in `directory` (node-local; NULL: in memory), and
+ * saved from there while the arrays change. Saving calls no HDF5, so any thread may do it; it is
+ * given up soon after *stop became true. ONWARD_ERR_NO_SPACE when there is no room for the copy. */
+struct checkpoint_staged;
+int checkpoint_stage_shard(const char *directory, const struct checkpoint_id *id,
+                           const struct checkpoint_array *arrays, uint32_t array_count,
+                           uint32_t rank, uint32_t size, struct checkpoint_staged **staged,
+                           struct error *error);
+uint64_t checkpoint_staged_bytes(const struct checkpoint_staged *staged);
+int checkpoint_save_staged(struct checkpoint_staged *staged, const char *run,
+                           const atomic_bool *stop, struct checkpoint_shard *shard,
+                           struct error *error);
+void checkpoint_free_staged(struct checkpoint_staged *staged); /* NULL is allowed */
 
 /* Writes the master over `size` shards (in order of rank); the checkpoint is committed when this
  * returns ONWARD_OK. A master of the same step is replaced atomically. The fence is the caller's.

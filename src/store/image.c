@@ -23,8 +23,16 @@ enum { PIECE_BYTES = 1 << 18 };
 
 int image_open(struct image *image, bool sealed, struct error *error)
 {
+    return image_open_in(image, sealed, NULL, error);
+}
+
+int image_open_in(struct image *image, bool sealed, const char *directory, struct error *error)
+{
     *image = (struct image){.memory_fd = -1, .file = H5I_INVALID_HID, .sealed = sealed};
-    image->memory_fd = memfd_create("hdf5-image", MFD_CLOEXEC);
+    if (directory)
+        image->memory_fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (image->memory_fd < 0)
+        image->memory_fd = memfd_create("hdf5-image", MFD_CLOEXEC);
     if (image->memory_fd < 0)
         return error_set_errno(error, ONWARD_ERR_MEMORY, errno, "cannot lay out a file in memory");
     H5_AUTO hid_t creation = H5Pcreate(H5P_FILE_CREATE);
@@ -127,12 +135,28 @@ static int lay_out(struct image *image, uint64_t *bytes, struct error *error)
     return ONWARD_OK;
 }
 
+int image_take_in(struct image *image, struct error *error)
+{
+    uint64_t bytes = 0;
+    int code = lay_out(image, &bytes, error);
+    for (uint32_t i = 0; i < image->region_count && code == ONWARD_OK; i++) {
+        const struct image_region *region = &image->regions[i];
+        code = file_write_at(image->memory_fd, region->data, region->bytes, region->offset,
+                             "the copy of a checkpoint", error);
+    }
+    image->region_count = 0;
+    if (code == ONWARD_OK)
+        image->taken_bytes = bytes;
+    return code;
+}
+
 /* What one pass over the file carries along. */
 struct pass {
     int fd;
     const char *path;
     XXH3_state_t *hash;
-    uint8_t *buffer; /* PIECE_BYTES */
+    uint8_t *buffer;         /* PIECE_BYTES */
+    const atomic_bool *stop; /* of the image */
 };
 
 static int pass_bytes(struct pass *pass, const uint8_t *data, uint64_t bytes, uint64_t offset,
@@ -140,6 +164,8 @@ static int pass_bytes(struct pass *pass, const uint8_t *data, uint64_t bytes, ui
 {
     for (uint64_t done = 0; done < bytes; done += PIECE_BYTES) {
         size_t piece = bytes - done < PIECE_BYTES ? (size_t)(bytes - done) : PIECE_BYTES;
+        if (pass->stop && atomic_load(pass->stop))
+            return error_set(error, ONWARD_ERR_LOST, "%s: was given up", pass->path);
         XXH3_128bits_update(pass->hash, data + done, piece);
         int code = file_write_at(pass->fd, data + done, piece, offset + done, pass->path, error);
         if (code != ONWARD_OK)
@@ -203,7 +229,8 @@ static void make_seal(char seal[IMAGE_SEAL_BYTES], uint64_t bytes, const char *s
 static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, char *sum,
                      struct error *error)
 {
-    int code = lay_out(image, bytes, error);
+    *bytes = image->taken_bytes;
+    int code = *bytes > 0 ? ONWARD_OK : lay_out(image, bytes, error);
     if (code != ONWARD_OK)
         return code;
     code = pass_file(image, pass, *bytes, error);
@@ -222,7 +249,7 @@ static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, ch
 static int write_image(struct image *image, int fd, const char *path, uint64_t *bytes, char *sum,
                        struct error *error)
 {
-    struct pass pass = {fd, path, XXH3_createState(), malloc(PIECE_BYTES)};
+    struct pass pass = {fd, path, XXH3_createState(), malloc(PIECE_BYTES), image->stop};
     int code = ONWARD_ERR_MEMORY;
     if (pass.hash && pass.buffer && XXH3_128bits_reset(pass.hash) == XXH_OK)
         code = write_all(image, &pass, bytes, sum, error);

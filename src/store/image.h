@@ -8,12 +8,16 @@
  *
  *     image_open, image_array / h5_put_* on image.file ..., image_save or image_store, image_close
  *
+ * image_take_in puts the bytes of the datasets into the file without a name as well, so that what
+ * was borrowed may change before the image is saved, and another thread may save it.
+ *
  * Sealed images begin with a user block of IMAGE_SEAL_BYTES bytes, which HDF5 readers skip, that
  * names length and checksum of all the rest: damage is seen before HDF5 parses anything. */
 #ifndef STORE_IMAGE_H
 #define STORE_IMAGE_H
 
 #include <hdf5.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,12 +35,16 @@ struct image {
     int memory_fd;
     hid_t file; /* open for groups, attributes and small datasets until it is saved */
     bool sealed;
+    uint64_t taken_bytes;         /* all is in the memfd, which has so many; 0: not taken in */
+    const atomic_bool *stop;      /* saving is given up soon after it became true; NULL: never */
     struct image_region *regions; /* in order of offset once laid out */
     uint32_t region_count, region_capacity;
 };
 
-/* On failure there is nothing to close. */
+/* On failure there is nothing to close. directory: where the file without a name is to be, so that
+ * it takes no memory when that is a disk; NULL, or one that has no such files: in memory. */
 int image_open(struct image *image, bool sealed, struct error *error);
+int image_open_in(struct image *image, bool sealed, const char *directory, struct error *error);
 void image_close(struct image *image);
 
 /* Adds a contiguous dataset, with the groups that its name needs. data: its bytes, borrowed until
@@ -44,6 +52,11 @@ void image_close(struct image *image);
  * *dataset (may be NULL) is the caller's to close, for attributes. */
 int image_array(struct image *image, const char *name, int type, int ndims, const uint64_t *dims,
                 const void *data, uint64_t *offset, hid_t *dataset, struct error *error);
+
+/* Takes the bytes of all datasets in. From then on nothing of the image is borrowed, and
+ * image_save, image_store and image_close call no HDF5. ONWARD_ERR_NO_SPACE when there is no room.
+ */
+int image_take_in(struct image *image, struct error *error);
 
 /* Writes the file atomically. bytes and sum (IMAGE_SUM_BYTES, XXH3 128 of all bytes of the file)
  * may be NULL; no sum for a sealed image. */

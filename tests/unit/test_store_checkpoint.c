@@ -40,6 +40,55 @@ START_TEST(round_trip)
 }
 END_TEST
 
+/* What was copied is what is saved, whatever becomes of the arrays; in memory, on a disk, and where
+ * the directory is missing. */
+START_TEST(staged_shards_are_of_when_they_were_copied)
+{
+    const char *directories[] = {NULL, scratch, in_scratch("missing")};
+    struct checkpoint_id id = {"task-1", 1, 7, 120};
+    struct checkpoint_array arrays[ALL], found[ALL];
+    struct checkpoint_shard shards[3];
+    fill_all(arrays, 5);
+    like_arrays(found, arrays, ALL, 0xee);
+    for (uint32_t rank = 0; rank < 3; rank++) {
+        struct checkpoint_staged *staged = NULL;
+        ck_ok(
+            checkpoint_stage_shard(directories[_i], &id, arrays, ALL, rank, 3, &staged, &failure));
+        free_arrays(arrays, ALL);
+        fill_all(arrays, 6);
+        ck_ok(checkpoint_save_staged(staged, scratch, NULL, &shards[rank], &failure));
+        ck_assert_uint_eq(checkpoint_staged_bytes(staged), shards[rank].bytes);
+        checkpoint_free_staged(staged);
+        free_arrays(arrays, ALL);
+        fill_all(arrays, 5);
+    }
+    ck_ok(checkpoint_commit(scratch, &id, arrays, ALL, shards, 3, &failure));
+    ck_ok(checkpoint_verify(scratch, 120, "task-1", &failure));
+    ck_ok(checkpoint_read(scratch, 120, found, ALL, &failure));
+    ck_assert(same_arrays(arrays, found, ALL));
+    free_arrays(arrays, ALL);
+    free_arrays(found, ALL);
+}
+END_TEST
+
+START_TEST(a_save_that_is_given_up_leaves_nothing)
+{
+    struct checkpoint_id id = {"task-1", 1, 7, 120};
+    struct checkpoint_array arrays[ALL];
+    struct checkpoint_shard shard = {.file = "as before"};
+    struct checkpoint_staged *staged = NULL;
+    atomic_bool stop = true;
+    fill_all(arrays, 5);
+    ck_ok(checkpoint_stage_shard(scratch, &id, arrays, ALL, 0, 1, &staged, &failure));
+    ck_assert_int_eq(checkpoint_save_staged(staged, scratch, &stop, &shard, &failure),
+                     ONWARD_ERR_LOST);
+    ck_assert_str_eq(shard.file, "as before");
+    ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000120.shards")), 0);
+    checkpoint_free_staged(staged);
+    free_arrays(arrays, ALL);
+}
+END_TEST
+
 /* Random shapes, numbers of arrays and of workers. */
 START_TEST(round_trip_random)
 {
@@ -304,6 +353,8 @@ int main(void)
     tcase_add_checked_fixture(tests, make_scratch, remove_scratch);
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, round_trip, 0, 6);
+    tcase_add_loop_test(tests, staged_shards_are_of_when_they_were_copied, 0, 3);
+    tcase_add_test(tests, a_save_that_is_given_up_leaves_nothing);
     tcase_add_loop_test(tests, round_trip_random, 0, 60);
     tcase_add_test(tests, sum_does_not_depend_on_shards);
     tcase_add_test(tests, rows_are_split_without_gap);

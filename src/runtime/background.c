@@ -1,0 +1,31 @@
+/* background.c - threads of the library; see background.h. */
+#include "background.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { STACK_BYTES = 512 * 1024 };
+
+int background_start(pthread_t *thread, void *(*work)(void *argument), void *argument,
+                     struct error *error)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(thread, &attributes, work, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return failed ? error_set_errno(error, ONWARD_ERR_MEMORY, failed, "no thread to be had")
+                  : ONWARD_OK;
+}
+
+/* Linux has a priority for each thread. */
+void background_lower_priority(enum background_priority priority)
+{
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), (int)priority);
+}

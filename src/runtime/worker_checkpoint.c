@@ -1,0 +1,141 @@
+/* worker_checkpoint.c - a worker's part in a checkpoint of the shared level.
+ *
+ * When the step that was ordered is complete, the worker copies its shard to the node-local
+ * directory, which is all that the step waits for; saving.h writes it to the run directory from
+ * there. Its end is looked for between two steps, and told to the controller, which commits. Where
+ * there is no room for the copy, and before the task stops, the step waits for the whole. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control.h"
+#include "handle.h"
+#include "saving.h"
+#include "shards.h"
+
+static double seconds_since(int64_t begin_ns)
+{
+    return (double)(clock_ns() - begin_ns) / 1e9;
+}
+
+static void tell_shard(struct onward *ow, struct message *message)
+{
+    static struct {
+        struct message message;
+        struct checkpoint_slab slabs[SHARDS_MAX_ENTRIES];
+    } sent;
+    _Static_assert(sizeof sent <= TRANSPORT_MAX_MESSAGE_BYTES,
+                   "a shard and its slabs are a message");
+    message->member = ow->member;
+    message->epoch = ow->role.epoch;
+    message->slab_count = shards_entries(ow, (uint32_t)ow->role.rank, sent.slabs);
+    sent.message = *message;
+    worker_send_bytes(ow, &sent, sizeof sent.message + message->slab_count * sizeof *sent.slabs);
+}
+
+/* Its own shard is written, or failed to be. */
+static void tell_end(struct onward *ow, struct message *message, int code,
+                     const struct error *error)
+{
+    message->kind = code == ONWARD_OK ? MESSAGE_SHARD : MESSAGE_FAILED;
+    message->code = code;
+    if (code == ONWARD_OK) {
+        tell_shard(ow, message);
+        return;
+    }
+    snprintf(message->text, sizeof message->text, "%.255s", error->text);
+    worker_send(ow, message);
+}
+
+/* Waits for the thread of a save that is of no use any more. */
+static void drop(struct onward *ow)
+{
+    struct checkpoint_shard shard;
+    struct error error;
+    if (!ow->saving)
+        return;
+    saving_give_up(ow->saving);
+    saving_end(ow->saving, &shard, &error);
+    ow->saving = NULL;
+    ow->saving_bytes = 0;
+}
+
+/* Does not wait: the epoch's change has no time for it. */
+void worker_checkpoint_opened(struct onward *ow)
+{
+    if (ow->saving)
+        saving_give_up(ow->saving);
+}
+
+void worker_checkpoint_release(struct onward *ow)
+{
+    drop(ow);
+}
+
+static void look_at_saving(struct onward *ow)
+{
+    struct error error = {0};
+    if (!ow->saving || !saving_is_done(ow->saving))
+        return;
+    struct message message = ow->saving_message;
+    int code = saving_end(ow->saving, &message.shard, &error);
+    ow->saving = NULL;
+    ow->saving_bytes = 0;
+    message.took_s = seconds_since(ow->saving_begin_ns);
+    if (message.epoch == ow->role.epoch)
+        tell_end(ow, &message, code, &error);
+}
+
+/* Begins to save behind the steps; false where this cannot be. */
+static bool begin_saving(struct onward *ow, const struct checkpoint_id *id)
+{
+    struct checkpoint_staged *staged = NULL;
+    struct error error;
+    if (checkpoint_stage_shard(ow->options.local_directory, id, ow->arrays, ow->array_count,
+                               (uint32_t)ow->role.rank, (uint32_t)ow->role.size, &staged,
+                               &error) != ONWARD_OK)
+        return false;
+    uint64_t bytes = checkpoint_staged_bytes(staged);
+    if (saving_begin(ow->run, staged, &ow->saving, &error) != ONWARD_OK)
+        return false;
+    ow->saving_bytes = bytes;
+    return true;
+}
+
+/* The step that was ordered is the newest complete one. */
+static void take_checkpoint(struct onward *ow, struct message *message)
+{
+    struct checkpoint_id id = state_checkpoint_id(ow, ow->role.epoch, ow->complete_step);
+    int64_t begin_ns = clock_ns();
+    drop(ow);
+    bool is_behind = !ow->checkpoint_waits && begin_saving(ow, &id);
+    fault_at_phase(ow, INJECT_PHASE_CHECKPOINT);
+    if (is_behind) {
+        message->cost_s = seconds_since(begin_ns);
+        message->epoch = ow->role.epoch;
+        ow->saving_begin_ns = begin_ns;
+        ow->saving_message = *message;
+        return;
+    }
+    struct error error = {0};
+    int code =
+        checkpoint_write_shard(ow->run, &id, ow->arrays, ow->array_count, (uint32_t)ow->role.rank,
+                               (uint32_t)ow->role.size, &message->shard, &error);
+    message->cost_s = message->took_s = seconds_since(begin_ns);
+    tell_end(ow, message, code, &error);
+}
+
+void worker_checkpoint(struct onward *ow)
+{
+    look_at_saving(ow);
+    if (ow->checkpoint_step < 0 || ow->checkpoint_step > ow->complete_step)
+        return;
+    struct message message = {.kind = MESSAGE_MISSED, .step = ow->checkpoint_step};
+    bool is_now = ow->checkpoint_step == ow->complete_step;
+    ow->checkpoint_step = -1;
+    worker_add_metrics(ow, &message);
+    worker_report(ow); /* the core is to know the step before its shard comes */
+    if (is_now)
+        take_checkpoint(ow, &message);
+    else
+        worker_send(ow, &message);
+}
