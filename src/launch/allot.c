@@ -102,6 +102,11 @@ static bool was_used(const struct hosts *hosts, const char *name)
     return false;
 }
 
+bool allot_uses(const struct allotment *allotment, const char *host)
+{
+    return was_used(&allotment->hosts, host);
+}
+
 bool allot_fits(const struct allotment *allotment)
 {
     const struct places *places = &allotment->places;

@@ -29,6 +29,9 @@ uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool pati
 /* Makes argv for the hosts that can be used now, and puts them into ONWARD_HOSTS. */
 int allot_command(struct allotment *allotment, int64_t incarnation, struct error *error);
 
+/* Does the command name that host? */
+bool allot_uses(const struct allotment *allotment, const char *host);
+
 /* Does the command name the hosts that can be used, and no others? */
 bool allot_fits(const struct allotment *allotment);
 

@@ -2,7 +2,8 @@
  *
  * To end it, the process table is read for everything below the launcher, again and again until
  * nothing is left: ranks sit in process groups of their own, may be stopped, and may start others
- * while they are being killed. */
+ * while they are being killed. What was below this process already before it started anything, as
+ * is what a job script left in the background when it said `exec onward', is none of ours. */
 #include "child.h"
 
 #include <errno.h>
@@ -18,8 +19,27 @@
 #include "processes.h"
 #include "say.h"
 
+/* The processes that were below us already. */
+static struct {
+    bool known;
+    struct process *list;
+    int count;
+} bystanders;
+
+static bool is_bystander(pid_t pid)
+{
+    for (int i = 0; i < bystanders.count; i++)
+        if (bystanders.list[i].pid == pid)
+            return true;
+    return false;
+}
+
 int child_adopt_orphans(struct error *error)
 {
+    if (!bystanders.known) {
+        bystanders.known = true;
+        bystanders.count = processes_below(&bystanders.list);
+    }
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
         return error_set_errno(error, ONWARD_ERR_IO, errno, "cannot adopt orphaned processes");
     return ONWARD_OK;
@@ -111,17 +131,36 @@ void child_reap(struct child *child)
         }
 }
 
-/* Kills all below us; returns how many there were, at least one when that is not known. */
+/* A bystander, or below one: parents stand before their children in the list. */
+static bool is_spared(const struct process *list, const bool *spared, int index)
+{
+    if (is_bystander(list[index].pid))
+        return true;
+    for (int i = 0; i < index; i++)
+        if (list[i].pid == list[index].parent)
+            return spared[i];
+    return false;
+}
+
+/* Kills all of ours below us; returns how many there were, at least one when that is not known. */
 static int kill_descendants(const struct child *child)
 {
     struct process *list;
-    int count = processes_below(&list);
-    for (int i = 0; i < count; i++)
-        kill(list[i].pid, SIGKILL);
+    int count = processes_below(&list), killed = 0;
+    bool *spared = calloc(count > 0 ? (size_t)count : 1, sizeof *spared);
+    for (int i = 0; spared && i < count; i++) {
+        spared[i] = is_spared(list, spared, i);
+        if (!spared[i]) {
+            kill(list[i].pid, SIGKILL);
+            killed++;
+        }
+    }
+    bool known = spared && count >= 0;
+    free(spared);
     free(list);
-    if (count < 0 && child->pid > 0)
+    if (!known && child->pid > 0)
         kill(-child->pid, SIGKILL);
-    return count < 0 ? 1 : count;
+    return known ? killed : 1;
 }
 
 bool child_kill_all(struct child *child, double limit_s)

@@ -17,7 +17,8 @@ struct child {
     int output, error_output; /* the reading ends of its pipes, non-blocking; -1: closed */
 };
 
-/* Adopts orphans from now on. */
+/* Adopts orphans from now on. At the first call, what is below this process already is remembered:
+ * it is never killed. */
 int child_adopt_orphans(struct error *error);
 
 /* Starts command with standard input from /dev/null. It gets SIGTERM when the launcher dies. What
@@ -27,8 +28,8 @@ int child_start(struct child *child, char *const *command, struct error *error);
 /* Collects whatever ended, the adopted ones too. */
 void child_reap(struct child *child);
 
-/* Kills every process below the launcher and waits until none is left, at most limit_s. False when
- * some would not go. */
+/* Kills every process below the launcher, but for those that were there before it started any, and
+ * waits until none is left, at most limit_s. False when some would not go. */
 bool child_kill_all(struct child *child, double limit_s);
 
 /* "exit status 1", "signal 9 (Killed)" ... */

@@ -79,7 +79,7 @@ static void close_trip(struct trip *trip)
 {
     char names[256];
     if (trip->allotment.argv)
-        places_sweep(&trip->allotment.places, names, sizeof names);
+        places_sweep(&trip->allotment.places, true, names, sizeof names);
     allot_clear(&trip->allotment);
     if (trip->directory[0])
         rmdir(trip->directory);

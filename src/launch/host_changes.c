@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "launch_options.h"
+#include "place.h"
 #include "say.h"
 #include "supervise_internal.h"
 
-static void tell(struct supervisor *s, const char *text)
+void supervise_warn(struct supervisor *s, const char *text)
 {
     json_t *extra = json_pack("{s:s}", "text", text);
     rundir_event(s->settings->rundir, "warning", s->watch.status.epoch, s->watch.status.step, extra,
@@ -27,7 +28,7 @@ static void put(struct supervisor *s, const char *verb, const char *host, const 
     snprintf(request.host, sizeof request.host, "%s", host);
     snprintf(request.hosts, sizeof request.hosts, "%s", hosts);
     if (rundir_put_request(s->settings->rundir, &request, &error) != ONWARD_OK)
-        tell(s, error.text);
+        supervise_warn(s, error.text);
 }
 
 /* The hosts that are in use now. */
@@ -65,7 +66,7 @@ static void add_hosts(struct supervisor *s, const struct hosts *added, struct wo
         bool was_here = places_have(&allotment->places, place->host.name);
         code = places_add(&allotment->places, place, &error);
         if (!place->usable)
-            tell(s, place->reason);
+            supervise_warn(s, place->reason);
         else if (was_here)
             put(s, "undrain", place->host.name, "");
         if (place->usable)
@@ -73,7 +74,7 @@ static void add_hosts(struct supervisor *s, const struct hosts *added, struct wo
                       place->host.slots);
     }
     if (code != ONWARD_OK)
-        tell(s, error.text);
+        supervise_warn(s, error.text);
     places_close(&fresh);
     note_members(allotment);
 }
@@ -126,7 +127,7 @@ void host_changes_look(struct supervisor *s)
     if (code != ONWARD_OK) {
         char text[sizeof error.text + 48];
         snprintf(text, sizeof text, "%s; the hosts stay as they were", error.text);
-        tell(s, text);
+        supervise_warn(s, text);
     }
 }
 
@@ -179,6 +180,30 @@ static void take_width(struct allotment *allotment, const char *verb, const json
         allotment->member_count++;
 }
 
+/* A host that is drained is not needed any more, where --give-back says so. */
+static void drain(struct supervisor *s, const char *host, bool drains)
+{
+    struct places *places = &s->settings->allotment->places;
+    places_drain(places, host, drains);
+    for (uint32_t i = 0; s->settings->give_back && i < places->count; i++) {
+        struct place *place = &places->list[i];
+        bool is_meant = place->drained == drains && place_same_host(place->host.name, host);
+        if (is_meant && place->is_local && drains)
+            supervise_warn(s, "the job's script runs on the host that is drained: it is not given "
+                              "back before the job ends");
+        else if (is_meant)
+            place->leaves = drains;
+    }
+}
+
+/* A stop that the launcher asked for is none of an operator's. */
+static void note_stop(struct supervisor *s, const json_t *event)
+{
+    const char *name = json_string_value(json_object_get(event, "name"));
+    if (!s->signal && (!name || strcmp(name, s->move.request) != 0))
+        s->result->was_asked_to_stop = true;
+}
+
 void host_changes_event(struct supervisor *s, const json_t *event)
 {
     const char *what = json_string_value(json_object_get(event, "event"));
@@ -189,13 +214,15 @@ void host_changes_event(struct supervisor *s, const json_t *event)
     if (!what || strcmp(what, "request") != 0 || !verb ||
         !json_is_true(json_object_get(event, "accepted")))
         return;
+    if (!strcmp(verb, "stop"))
+        note_stop(s, event);
     take_width(s->settings->allotment, verb, event);
-    if (places->count == 0)
+    if (places->count == 0 || !strcmp(verb, "join"))
         return;
     if (hosts && *hosts)
         take_named(s, hosts);
     else if (host && *host && (!strcmp(verb, "drain") || !strcmp(verb, "undrain")))
-        places_drain(places, host, !strcmp(verb, "drain"));
+        drain(s, host, !strcmp(verb, "drain"));
 }
 
 void host_changes_slurm(struct supervisor *s)

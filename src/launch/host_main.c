@@ -16,7 +16,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "copy.h"
 #include "leftovers.h"
+#include "local.h"
+#include "rundir.h"
 #include "say.h"
 #include "slurm.h"
 #include "slurm_news.h"
@@ -29,6 +32,7 @@ enum { MAX_ARGUMENTS = 4, ADDRESSES_BYTES = 512 };
 
 struct input {
     const char *arguments[MAX_ARGUMENTS]; /* VERB TASK DIR LOCALDIR */
+    const char *cleaned;                  /* a LOCALDIR; NULL: none */
     int count, signal;
     struct leftover_choice choice;
 };
@@ -52,6 +56,9 @@ static error_t parse_input(int key, char *text, struct argp_state *state)
     case 'b':
         input->choice.before = options_number("--before", text, 1, INT64_MAX);
         return 0;
+    case 'c':
+        input->cleaned = text;
+        return 0;
     case 'p':
         input->choice.pid = (pid_t)options_number("--pid", text, 1, INT32_MAX);
         return 0;
@@ -70,6 +77,7 @@ static error_t parse_input(int key, char *text, struct argp_state *state)
 
 static const struct argp_option table[] = {
     {"before", 'b', "INCARNATION", 0, "processes of older incarnations alone", 0},
+    {"clean", 'c', "LOCALDIR", 0, "then remove the task's copies of its state there, too", 0},
     {"pid", 'p', "PID", 0, "this process alone", 0},
     {"signal", 's', "SIGNAL", 0, "another signal than KILL", 0},
     {NULL, 0, NULL, 0, NULL, 0}};
@@ -77,13 +85,14 @@ static const struct argp host_argp = {
     .options = table,
     .parser = parse_input,
     .args_doc = "probe TASK DIR LOCALDIR\nlist TASK DIR\nkill TASK DIR\nreach HOST "
-                "COMMAND...\nhear\nwatch\ndeputize",
+                "COMMAND...\nhear\nwatch\ndeputize\ngive-back HOST",
     .doc =
         "Tells about this host, or about the processes of a task on it, in one line of JSON. A "
         "probe with --before kills what older incarnations left. Inside of a job of Slurm, reach "
         "runs COMMAND on a host of the job by srun, hear waits for a signal to the job's steps, "
-        "watch tells which nodes are drained, and deputize puts a job back into the queue that has "
-        "lost the node of its script.",
+        "watch tells which nodes are drained, deputize puts a job back into the queue that has "
+        "lost "
+        "the node of its script, and give-back takes a host out of the job.",
 };
 
 /* In one line, which the launcher finds whatever a shell says before it. */
@@ -177,10 +186,28 @@ static int list(const struct input *input)
     return count < 0 ? 1 : exit_code;
 }
 
+/* No member is left that could want them. */
+static void clean(const struct input *input)
+{
+    struct rundir *rundir = NULL;
+    struct local_id id = {.directory = input->cleaned, .task = input->choice.task};
+    struct copy_place place = {.directory = input->cleaned, .task = input->choice.task};
+    if (rundir_open(input->choice.base, input->choice.task, NULL, &rundir, NULL) != ONWARD_OK)
+        return;
+    if (rundir_number(rundir, &id.run, NULL) == ONWARD_OK) {
+        place.run = id.run;
+        copy_remove_all(&place);
+        local_remove_all(&id);
+    }
+    rundir_close(rundir);
+}
+
 static int signal_them(const struct input *input)
 {
     int signalled;
     int left = leftovers_signal(&input->choice, input->signal, kill_limit_s, &signalled);
+    if (input->cleaned && left == 0)
+        clean(input);
     int exit_code = print_line(json_pack("{s:i, s:i}", "signalled", signalled, "left", left));
     bool ends = input->signal == SIGKILL || input->signal == SIGTERM;
     return left < 0 || (ends && left > 0) ? 1 : exit_code;
@@ -202,6 +229,8 @@ int main(int argc, char **argv)
         return slurm_watch();
     if (argc == 2 && !strcmp(argv[1], "deputize"))
         return slurm_deputize();
+    if (argc == 3 && !strcmp(argv[1], "give-back"))
+        return slurm_give_back(argv[2]);
     options_parse(&host_argp, "onward-host", argc, argv, &input);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (input.count == verbs[i].arguments && !strcmp(input.arguments[0], verbs[i].name)) {

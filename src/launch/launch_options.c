@@ -38,7 +38,9 @@ enum {
     KEY_LOCAL_DIRECTORY,
     KEY_REPLACE,
     KEY_WAIT,
-    KEY_REQUEUE
+    KEY_REQUEUE,
+    KEY_GIVE_BACK,
+    KEY_BY_CPUS
 };
 
 static const double default_detect_s = 5, max_detect_s = 86400, max_wait_s = 30 * 86400;
@@ -179,11 +181,26 @@ static bool parse_place(int key, const char *text, struct launch_options *option
     case KEY_REPLACE:
         options->replace = check_replace(text);
         return true;
+    case KEY_WAIT:
+        options->wait_s = !strcmp(text, "0") ? 0 : options_seconds("--wait", text, max_wait_s);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What concerns a job of Slurm alone. */
+static bool parse_slurm(int key, struct launch_options *options)
+{
+    switch (key) {
     case KEY_REQUEUE:
         options->requeue = true;
         return true;
-    case KEY_WAIT:
-        options->wait_s = !strcmp(text, "0") ? 0 : options_seconds("--wait", text, max_wait_s);
+    case KEY_GIVE_BACK:
+        options->give_back = true;
+        return true;
+    case KEY_BY_CPUS:
+        options->by_cpus = true;
         return true;
     default:
         return false;
@@ -275,7 +292,7 @@ static error_t parse_launch(int key, char *text, struct argp_state *state)
 {
     struct launch_options *options = state->input;
     if (parse_policy(key, text, options) || parse_place(key, text, options) ||
-        parse_checkpoint(key, text, options))
+        parse_checkpoint(key, text, options) || parse_slurm(key, options))
         return 0;
     switch (key) {
     case KEY_TASK:
@@ -338,6 +355,10 @@ static const struct argp_option table[] = {
      "kill a worker whose step the others wait for so long; 0: never (default 60, or 20 steps)", 0},
     {"requeue", KEY_REQUEUE, NULL, 0,
      "in a job of Slurm: put it back into the queue when it was stopped or has too few hosts", 0},
+    {"give-back", KEY_GIVE_BACK, NULL, 0,
+     "in a job of Slurm: start again without hosts that are drained, and give them back", 0},
+    {"by-cpus", KEY_BY_CPUS, NULL, 0,
+     "in a job of Slurm: a slot for each CPU of the job, not for each task", 0},
     {"inject", KEY_INJECT, "FAULTS", 0, "rehearse faults, such as kill:worker=2@step=300", 0},
     {"mpirun", KEY_MPIRUN, "PATH", 0, "the mpirun to use (default $ONWARD_MPIRUN)", 0},
     {"mpirun-arg", KEY_MPIRUN_ARGUMENT, "A", 0, "hand A to mpirun; may be given several times", 0},

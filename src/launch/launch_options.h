@@ -33,7 +33,9 @@ struct launch_options {
     const char *mpirun; /* NULL: $ONWARD_MPIRUN, or the one that was there at build time */
     const char *mpirun_arguments[LAUNCH_MAX_MPIRUN_ARGUMENTS + 1];
     uint32_t mpirun_argument_count;
-    bool requeue; /* a job of Slurm goes back into the queue when it was stopped */
+    bool requeue;   /* a job of Slurm goes back into the queue when it was stopped */
+    bool give_back; /* hosts that are drained go back to Slurm */
+    bool by_cpus;   /* slots by the CPUs that a job of Slurm has, not by its tasks */
     bool quiet, json;
     /* Puts what the task needs into its run directory before it starts; NULL: nothing. */
     int (*prepare)(void *context, const char *run, struct error *error);

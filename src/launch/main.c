@@ -14,6 +14,7 @@ static const struct verb verbs[] = {
     {"gang", "run a command once a rank, as torchrun does", verb_gang},
     {"resume", "go on with a task that was stopped or died", verb_resume},
     {"submit", "write and submit a job script for Slurm", verb_submit},
+    {"join", "lend the hosts of this job of Slurm to a running task", verb_join},
     {"status", "show how a task stands, or list tasks", verb_status},
     {"stop", "ask a task to stop, resumable", verb_stop},
     {"checkpoint", "ask a task for a checkpoint now", verb_checkpoint},

@@ -88,6 +88,16 @@ void places_retire(struct places *places, const char *host)
     place->usable = false;
 }
 
+void places_remove(struct places *places, const char *host)
+{
+    struct place *place = find_place(places, host);
+    if (!place)
+        return;
+    uint32_t behind = places->count - (uint32_t)(place - places->list) - 1;
+    memmove(place, place + 1, behind * sizeof *place);
+    places->count--;
+}
+
 void places_drain(struct places *places, const char *host, bool drained)
 {
     for (uint32_t i = 0; i < places->count; i++)
@@ -188,12 +198,12 @@ static void judge_silence(struct place *place, const struct agent_call *call)
 static void judge(const struct places *places, struct place *place, const struct agent_call *call)
 {
     json_t *answer = answer_of(call);
-    if (!answer || !json_is_true(json_object_get(answer, "visible")) ||
-        !json_is_true(json_object_get(answer, "writable"))) {
+    place->is_blind = answer && !json_is_true(json_object_get(answer, "visible"));
+    if (!answer || place->is_blind || !json_is_true(json_object_get(answer, "writable"))) {
         const char *where = places->base;
         if (!answer)
             judge_silence(place, call);
-        else if (!json_is_true(json_object_get(answer, "visible")))
+        else if (place->is_blind)
             refuse(place, "does not see the run directory in %.90s: expected a shared directory",
                    where);
         else
@@ -243,16 +253,18 @@ int places_usable(const struct places *places, struct hosts *hosts, struct error
     return ONWARD_OK;
 }
 
-uint32_t places_sweep(struct places *places, char *text, size_t text_bytes)
+uint32_t places_sweep(struct places *places, bool clean, char *text, size_t text_bytes)
 {
     uint32_t count, silent = 0;
     size_t used = 0;
-    const char *const arguments[] = {"kill", "--", places->task, places->base};
+    const char *const arguments[] = {"kill", "--clean",    places->local_directory,
+                                     "--",   places->task, places->base};
+    const char *const without[] = {"kill", "--", places->task, places->base};
     text[0] = '\0';
     if (places->count == 0)
         return 0;
-    struct agent_call *calls =
-        ask(places, arguments, sizeof arguments / sizeof *arguments, AGENT_PATIENT, true, &count);
+    struct agent_call *calls = clean ? ask(places, arguments, 6, AGENT_PATIENT, true, &count)
+                                     : ask(places, without, 4, AGENT_PATIENT, true, &count);
     for (uint32_t i = 0; calls && i < count; i++) {
         json_t *answer = answer_of(&calls[i]);
         bool is_clean = answer && json_integer_value(json_object_get(answer, "left")) == 0;
@@ -268,15 +280,11 @@ uint32_t places_sweep(struct places *places, char *text, size_t text_bytes)
     return silent;
 }
 
-bool places_kill(const struct places *places, const char *host, int32_t pid)
+/* A command on one host, after which nothing that it was to kill is left there. */
+static bool clear_by(const struct places *places, const char *host, char *const *command)
 {
-    char number[NUMBER_BYTES];
     struct agent_call *call = calloc(1, sizeof *call);
     bool is_gone = false;
-    snprintf(number, sizeof number, "%ld", (long)pid);
-    char *const command[] = {
-        (char *)places->program, "kill", "--pid", number, "--", (char *)places->task,
-        (char *)places->base,    NULL};
     for (uint32_t i = 0; call && i < places->count && !call->host; i++)
         if (!strcmp(places->list[i].host.name, host))
             *call = (struct agent_call){.host = host, .is_local = places->list[i].is_local};
@@ -289,6 +297,29 @@ bool places_kill(const struct places *places, const char *host, int32_t pid)
     }
     free(call);
     return is_gone;
+}
+
+bool places_kill(const struct places *places, const char *host, int32_t pid)
+{
+    char number[NUMBER_BYTES];
+    snprintf(number, sizeof number, "%ld", (long)pid);
+    char *const command[] = {
+        (char *)places->program, "kill", "--pid", number, "--", (char *)places->task,
+        (char *)places->base,    NULL};
+    return clear_by(places, host, command);
+}
+
+bool places_clear(const struct places *places, const char *host)
+{
+    char *const command[] = {(char *)places->program,
+                             "kill",
+                             "--clean",
+                             (char *)places->local_directory,
+                             "--",
+                             (char *)places->task,
+                             (char *)places->base,
+                             NULL};
+    return clear_by(places, host, command);
 }
 
 /* Has the place an address in that network? A network in which two hosts have the same address is

@@ -7,7 +7,12 @@
 
 #include "hosts.h"
 
-enum { PLACES_REASON_BYTES = 256, PLACES_SUBNETS_BYTES = 512, PLACES_ADDRESSES = 8 };
+enum {
+    PLACES_REASON_BYTES = 256,
+    PLACES_SUBNETS_BYTES = 512,
+    PLACES_ADDRESSES = 8,
+    PLACES_JOB_BYTES = 64
+};
 
 /* An IPv4 address of a host and its network, in the byte order of this machine. */
 struct place_address {
@@ -17,10 +22,13 @@ struct place_address {
 struct place {
     struct host host;
     bool is_local;
-    bool usable;                      /* at the last probe */
-    bool is_expected;                 /* to answer the next one */
-    bool retired;                     /* it was taken out of the list: never usable, but swept */
-    bool drained;                     /* by the operator: as well, until it is asked for again */
+    bool usable;                /* at the last probe */
+    bool is_blind;              /* it answered, and does not see the run directory */
+    bool is_expected;           /* to answer the next one */
+    bool retired;               /* it was taken out of the list: never usable, but swept */
+    bool drained;               /* by the operator: as well, until it is asked for again */
+    bool leaves;                /* the next start is to be without it; then it is let go */
+    char job[PLACES_JOB_BYTES]; /* of Slurm that it came with; "": with the task's own, if any */
     char reason[PLACES_REASON_BYTES]; /* why not: "h1 does not answer ..." */
     struct place_address addresses[PLACES_ADDRESSES];
     uint32_t address_count;
@@ -45,6 +53,8 @@ int places_add(struct places *places, const struct place *place, struct error *e
 bool places_have(const struct places *places, const char *host);
 /* That host is not to be used any more. */
 void places_retire(struct places *places, const char *host);
+/* Forgets it: it is not even swept. */
+void places_remove(struct places *places, const char *host);
 /* An operator drained that host, or asks for it again; by the name that it or the list gives it. */
 void places_drain(struct places *places, const char *host, bool drained);
 
@@ -56,9 +66,14 @@ uint32_t places_probe(struct places *places, int64_t incarnation, bool patient);
 /* The hosts that can be used, in order; the caller's to clear. */
 int places_usable(const struct places *places, struct hosts *hosts, struct error *error);
 
-/* Kills every process of the task on every host and here, at most limit_s. Returns how many hosts
- * did not answer, with the names of the first of them in text. */
-uint32_t places_sweep(struct places *places, char *text, size_t text_bytes);
+/* Kills every process of the task on every host and here, at most limit_s; `clean`: and removes its
+ * copies of the state there. Returns how many hosts did not answer, with the names of the first of
+ * them in text. */
+uint32_t places_sweep(struct places *places, bool clean, char *text, size_t text_bytes);
+
+/* Kills every process of the task on one host, and removes its copies of the state there, at most
+ * limit_s. False when the host is not known or did not say so. */
+bool places_clear(const struct places *places, const char *host);
 
 /* Kills one process of the task on a host, at most limit_s. False when the host is not known or did
  * not say that the process is gone. */

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "joins.h"
 #include "lineup.h"
 #include "say.h"
+#include "slurm.h"
 #include "supervise_internal.h"
 
 enum { CAUSE_BYTES = 1024, MAX_WAIT_PAUSE_S = 15 };
@@ -61,7 +63,9 @@ static void describe_cause(const struct supervisor *s, enum outcome outcome, cha
     char rank[160] = "";
     if (!*s->output.lost_host && !*s->error_output.lost_host)
         ranks_describe(&s->plain.ranks, rank, sizeof rank);
-    if (are_too_few(s, outcome))
+    if (s->is_planned)
+        snprintf(text, text_bytes, "%s", s->move.cause);
+    else if (are_too_few(s, outcome))
         snprintf(text, text_bytes, "%s", s->watch.status.text);
     else if (outcome == OUTCOME_CUT_OFF)
         snprintf(text, text_bytes, "%s", s->cut_off);
@@ -214,7 +218,8 @@ static int claim_next(struct supervisor *s, const char *cause, json_t *lost, str
     if (code != ONWARD_OK)
         return code;
     s->result->restarts++;
-    budget_take(&s->budget);
+    if (!s->is_planned)
+        budget_take(&s->budget);
     json_t *extra = json_pack("{s:s, s:i, s:O}", "cause", cause, "restarts", s->result->restarts,
                               "hosts_lost", lost);
     rundir_event(s->settings->rundir, "relaunch", status->epoch, s->best_step, extra, NULL);
@@ -260,7 +265,8 @@ static void expect_answers(struct supervisor *s)
         const char *name = places->list[i].host.name;
         bool was_lost =
             !strcmp(name, s->output.lost_host) || !strcmp(name, s->error_output.lost_host);
-        places->list[i].is_expected = !was_lost && detector_heard(&s->detector, name, s->down_s);
+        places->list[i].is_expected = !was_lost && ((s->is_planned && places->list[i].usable) ||
+                                                    detector_heard(&s->detector, name, s->down_s));
     }
 }
 
@@ -271,11 +277,12 @@ static void expect_answers(struct supervisor *s)
 static int prepare_restart(struct supervisor *s, char *cause, bool *again, struct error *error)
 {
     struct allotment *allotment = s->settings->allotment;
-    double pause_s = budget_pause_s(&s->budget);
+    double pause_s = s->is_planned ? 0 : budget_pause_s(&s->budget);
     struct hosts before = allotment->hosts;
     allotment->hosts = (struct hosts){.list = NULL};
     unsetenv("ONWARD_INJECT"); /* a rehearsed fault happens once */
     pause_before_restart(s, pause_s);
+    joins_look(s, true);
     expect_answers(s);
     bool is_early = early_begin(s);
     uint32_t members = allot_probe(allotment, s->incarnation + 1, false);
@@ -301,6 +308,7 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
             supervise_ask_to_stop(s);
     }
     json_decref(lost);
+    s->move = (struct move){.due_s = 0};
     return code;
 }
 
@@ -335,16 +343,20 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
 {
     char cause[CAUSE_BYTES], why[512];
     *again = false;
-    if (has_ended(s, outcome))
+    why[0] = '\0';
+    s->is_planned = outcome == OUTCOME_MOVE || (outcome == OUTCOME_ENDED && move_is_made(s));
+    if (!s->is_planned && has_ended(s, outcome))
         return ONWARD_OK;
     const struct run_status *status = &s->watch.status;
     int64_t step = status->step > status->checkpoint_step ? status->step : status->checkpoint_step;
     if (s->plain.settings)
         step = plain_account(s);
-    budget_account(&s->budget, s->watch.seen ? step : -1,
-                   s->seen_s > 0 ? s->down_s - s->seen_s : 0);
+    if (!s->is_planned)
+        budget_account(&s->budget, s->watch.seen ? step : -1,
+                       s->seen_s > 0 ? s->down_s - s->seen_s : 0);
     describe_cause(s, outcome, cause, sizeof cause);
-    refuse_restart(s, why, sizeof why);
+    if (!s->is_planned)
+        refuse_restart(s, why, sizeof why);
     if (!*why)
         return prepare_restart(s, cause, again, error);
     if (outcome == OUTCOME_ENDED)
@@ -372,9 +384,12 @@ int restart_begin(struct supervisor *s, struct error *error)
     const struct places *places = &allotment->places;
     uint32_t members = probe_first(allotment, s->incarnation);
     uint32_t usable = usable_hosts(places);
-    for (uint32_t i = 0; i < places->count; i++)
+    for (uint32_t i = 0; i < places->count; i++) {
+        if (places->list[i].is_blind && slurm_is_inside()) /* it would be so for the whole job */
+            return error_set(error, ONWARD_ERR_INPUT, "%s", places->list[i].reason);
         if (!places->list[i].usable)
             say("%s", places->list[i].reason);
+    }
     if (members < allotment->min_workers)
         return error_set(error, ONWARD_ERR_INPUT,
                          "%u of %u hosts can be used, with room for %u worker%s: expected room for "

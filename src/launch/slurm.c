@@ -12,6 +12,7 @@
 
 #include "quick.h"
 #include "say.h"
+#include "slurm_joined.h"
 
 extern char **environ;
 
@@ -32,7 +33,17 @@ const char *slurm_job(void)
 
 bool slurm_is_inside(void)
 {
-    return slurm_job() && variable("SLURM_JOB_NODELIST");
+    return slurm_job() != NULL;
+}
+
+double slurm_end_time_s(void)
+{
+    const char *text = variable("SLURM_JOB_END_TIME");
+    char *end;
+    if (!slurm_is_inside() || !text)
+        return 0;
+    double end_s = strtod(text, &end);
+    return *end == '\0' && end_s > 0 && end_s < 1e11 ? end_s : 0;
 }
 
 /* A number from 1 up at *text, which moves behind it; 0: there is none. */
@@ -92,16 +103,17 @@ int slurm_take_counts(const char *text, const char *where, struct hosts *hosts, 
                      where, text, hosts->count);
 }
 
-int slurm_hosts(struct hosts *hosts, struct error *error)
+int slurm_hosts(bool by_cpus, struct hosts *hosts, struct error *error)
 {
     static const char *const counts[] = {"SLURM_TASKS_PER_NODE", "SLURM_JOB_CPUS_PER_NODE"};
     const char *list = variable("SLURM_JOB_NODELIST");
     *hosts = (struct hosts){.list = NULL};
     if (!list)
         return error_set(error, ONWARD_ERR_INPUT,
-                         "SLURM_JOB_NODELIST: expected the hosts of job %s", slurm_job());
+                         "SLURM_JOB_NODELIST is not set: expected the hosts of job %s of Slurm",
+                         slurm_job());
     int code = hosts_parse_list(list, "SLURM_JOB_NODELIST", hosts, error);
-    const char *name = variable(counts[0]) ? counts[0] : counts[1];
+    const char *name = variable(counts[0]) && !by_cpus ? counts[0] : counts[1];
     if (code == ONWARD_OK && variable(name))
         code = slurm_take_counts(variable(name), name, hosts, error);
     if (code != ONWARD_OK)
@@ -153,10 +165,10 @@ void slurm_requeue(void)
             code != ONWARD_OK ? error.text : result.error_line);
 }
 
-int slurm_place(const char *helper, char **hosts, char **agent, struct error *error)
+int slurm_place(const char *helper, bool by_cpus, char **hosts, char **agent, struct error *error)
 {
     struct hosts list;
-    int code = slurm_hosts(&list, error);
+    int code = slurm_hosts(by_cpus, &list, error);
     if (code != ONWARD_OK)
         return code;
     code = slurm_check_job(error);
@@ -235,11 +247,15 @@ int slurm_reach(int argc, char **argv)
                            (char *)"-c",
                            command,
                            NULL};
+    char job[SLURM_JOINED_JOB_BYTES];
+    bool joined = slurm_joined_find(argv[0], job);
     if (!command) {
         say("onward-host reach: out of memory");
         return 1;
     }
     forget_options();
+    if (joined)
+        setenv("SLURM_JOB_ID", job, 1);
     execvp(words[0], words);
     say("srun: %m: expected Slurm's srun in PATH");
     free(command);

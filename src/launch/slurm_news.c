@@ -18,6 +18,7 @@
 #include "quick.h"
 #include "say.h"
 #include "slurm.h"
+#include "slurm_joined.h"
 
 enum { NOT_EXECUTED = 127 };
 
@@ -61,11 +62,11 @@ static void start(struct slurm_news_source *source, const char *program, const c
     }
 }
 
-/* The host of that number among those that can be used, or NULL. */
+/* The host of that number among those of the task's own job that can be used, or NULL. */
 static const char *usable_host(const struct places *places, uint32_t number)
 {
     for (uint32_t i = 0; i < places->count; i++)
-        if (places->list[i].usable && number-- == 0)
+        if (places->list[i].usable && !places->list[i].job[0] && number-- == 0)
             return places->list[i].host.name;
     return NULL;
 }
@@ -206,16 +207,31 @@ static bool ask(char *const *command, struct quick_result *result, double *pause
     return answered;
 }
 
+/* The hosts of the job and of those that joined, as Slurm reads them; the caller's to free(). NULL:
+ * there are none, or no memory. */
+static char *list_nodes(struct hosts *hosts)
+{
+    const char *own = getenv("SLURM_JOB_NODELIST");
+    char *joined = slurm_joined_names(), *list = NULL;
+    if (!own || !joined || asprintf(&list, "%s%s", own, joined) < 0)
+        list = NULL;
+    free(joined);
+    if (list && hosts_parse_list(list, "SLURM_JOB_NODELIST", hosts, NULL) == ONWARD_OK)
+        return list;
+    free(list);
+    return NULL;
+}
+
 int slurm_watch(void)
 {
     static struct quick_result result;
-    struct hosts hosts;
-    struct error error;
-    if (!slurm_is_inside() || slurm_hosts(&hosts, &error) != ONWARD_OK)
+    struct hosts hosts = {.list = NULL};
+    char *list = slurm_is_inside() ? list_nodes(&hosts) : NULL;
+    if (!list)
         return EXIT_USAGE;
     bool *drains = calloc(hosts.count, sizeof *drains);
     char *const command[] = {(char *)"sinfo", (char *)"-hN", (char *)"-t",
-                             (char *)"drain", (char *)"-n",  (char *)getenv("SLURM_JOB_NODELIST"),
+                             (char *)"drain", (char *)"-n",  list,
                              (char *)"-o",    (char *)"%N",  NULL};
     int code = drains ? 0 : 1;
     while (code == 0) {
@@ -226,6 +242,7 @@ int slurm_watch(void)
         sleep_s(pause_s);
     }
     free(drains);
+    free(list);
     hosts_clear(&hosts);
     return code;
 }

@@ -45,6 +45,20 @@ void slurm_task_record(const struct rundir *rundir)
     free(bytes);
 }
 
+bool slurm_task_hosts(const struct rundir *rundir, char *text, size_t text_bytes)
+{
+    char path[PATH_MAX];
+    if (file_join(path, sizeof path, rundir_path(rundir), file_name, NULL) != ONWARD_OK)
+        return false;
+    json_t *root = json_load_file(path, 0, NULL);
+    const char *nodes = json_string_value(json_object_get(root, "nodes"));
+    bool fits = nodes && *nodes && strlen(nodes) < text_bytes;
+    if (fits)
+        memcpy(text, nodes, strlen(nodes) + 1);
+    json_decref(root);
+    return fits;
+}
+
 static bool is_job_id(const char *text)
 {
     size_t digits = strspn(text, "0123456789");

@@ -241,6 +241,15 @@ static int open_allotment(const struct launch_options *options, const struct tas
     return open_places(&allotment->places, record, base, paths->helper, error);
 }
 
+/* A signal, the end of the job's time, and the loss of too many hosts are nobody's wish to stop the
+ * task; `onward stop' is. */
+static bool has_more_to_do(const struct supervise_result *result, int exit_code)
+{
+    if (result->signal)
+        return exit_code != 0;
+    return exit_code == EXIT_TOO_FEW || (exit_code == EXIT_RESUMABLE && !result->was_asked_to_stop);
+}
+
 static int supervise_claimed(const struct launch_options *options, struct rundir *rundir,
                              int64_t incarnation, const struct task_record *record,
                              struct allotment *allotment, struct error *error)
@@ -258,6 +267,7 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     settings.wait_s = record->wait_s;
     settings.hang_s = options->hang_s;
     settings.hostfile = options->hostfile;
+    settings.give_back = options->give_back;
     struct plain_settings plain = {.restart_command = record->restart_command,
                                    .restart_file = record->restart_file,
                                    .done_file = record->done_file,
@@ -268,8 +278,7 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     if (code != ONWARD_OK)
         return say_error(error);
     int exit_code = report_result(options, &result, rundir, record->task);
-    bool was_stopped = result.signal ? exit_code != 0 : exit_code == EXIT_TOO_FEW;
-    if (options->requeue && was_stopped)
+    if (options->requeue && has_more_to_do(&result, exit_code))
         slurm_requeue();
     return exit_code;
 }
@@ -413,21 +422,25 @@ static int start_own(const struct launch_options *options, struct task_record *r
     return exit_code;
 }
 
-/* Inside of a job of Slurm the hosts are those of the job, unless others were named. */
-static int take_allocation(const struct launch_options *options, struct task_record *record,
+/* Inside of a job of Slurm the hosts are those of the job, unless others were named, and the end of
+ * its time is the task's. */
+static int take_allocation(struct launch_options *options, struct task_record *record,
                            struct start_paths *paths, struct error *error)
 {
+    if (options->end_time_s <= 0)
+        options->end_time_s = slurm_end_time_s();
     if (*record->hosts || !slurm_is_inside())
         return ONWARD_OK;
     bool needs_agent = !options->agent && !strcmp(record->agent, "ssh");
-    int code = slurm_place(paths->helper, &paths->hosts, needs_agent ? &paths->agent : NULL, error);
+    int code = slurm_place(paths->helper, options->by_cpus, &paths->hosts,
+                           needs_agent ? &paths->agent : NULL, error);
     record->hosts = paths->hosts ? paths->hosts : record->hosts;
     record->agent = paths->agent ? paths->agent : record->agent;
     return code;
 }
 
 /* Where the task is to run and how many workers that makes. */
-static int find_place(const struct launch_options *options, struct task_record *record,
+static int find_place(struct launch_options *options, struct task_record *record,
                       struct start_paths *paths, struct error *error)
 {
     paths->recorded_workers = record->workers;
@@ -462,10 +475,11 @@ static int start_placed(const struct launch_options *options, struct task_record
 int start_task(const struct launch_options *options, struct task_record *record, bool again)
 {
     struct start_paths paths = {.hosts = NULL};
-    struct task_record placed = *record; /* the caller's is as it was */
+    struct launch_options here = *options; /* the caller's are as they were */
+    struct task_record placed = *record;
     struct error error;
-    bool found = find_place(options, &placed, &paths, &error) == ONWARD_OK;
-    int exit_code = found ? start_placed(options, &placed, again, &paths) : say_error(&error);
+    bool found = find_place(&here, &placed, &paths, &error) == ONWARD_OK;
+    int exit_code = found ? start_placed(&here, &placed, again, &paths) : say_error(&error);
     free(paths.hosts);
     free(paths.agent);
     return exit_code;

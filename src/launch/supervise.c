@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "joins.h"
 #include "say.h"
 #include "supervise_internal.h"
 
@@ -162,6 +163,9 @@ static enum outcome watch_task(struct supervisor *s)
         bool is_over = plain_turn(s, gone);
         look(s);
         host_changes_look(s);
+        joins_look(s, false);
+        move_settle(s);
+        bool overdue = move_look(s);
         bool cut_off = detector_look(&s->detector, &s->watch.status, s->cut_off, sizeof s->cut_off);
         double silent_s = clock_now_s() - s->watch.changed_s;
         double limit_s = s->watch.seen ? supervise_silent_limit_s(s) : supervise_start_limit_s(s);
@@ -173,6 +177,8 @@ static enum outcome watch_task(struct supervisor *s)
             return OUTCOME_GONE;
         if (supervise_must_end(s))
             return OUTCOME_SIGNAL;
+        if (overdue)
+            return OUTCOME_MOVE;
         if (cut_off || is_over)
             return OUTCOME_CUT_OFF;
         if (silent_s > limit_s)
@@ -275,11 +281,12 @@ static int supervise_all(struct supervisor *s, struct error *error)
     return code;
 }
 
-/* However the task ended, nothing of it stays anywhere. */
+/* However the task ended, no process of it stays anywhere, and of one that is complete no copy of
+ * its state either. */
 static void sweep(struct supervisor *s)
 {
     char names[256];
-    if (places_sweep(&s->settings->allotment->places, names, sizeof names) > 0)
+    if (places_sweep(&s->settings->allotment->places, s->watch.complete, names, sizeof names) > 0)
         say("no answer from %s: what may be left of the task there was not ended", names);
 }
 

@@ -21,6 +21,7 @@ struct supervise_settings {
     double stop_s;        /* a task that was asked to stop has so long */
     double settle_s;      /* mpirun has so long to end once the task ended */
     const char *hostfile; /* to be watched for hosts that come and go; NULL: none */
+    bool give_back;       /* hosts that are drained go back to Slurm */
     const struct plain_settings
         *plain; /* of a program that does not use libonward; NULL: it does */
     struct display *display;
@@ -32,6 +33,7 @@ struct supervise_result {
     char text[512];           /* why, when it is not complete */
     struct run_status status; /* the newest */
     int signal;               /* that asked it to stop; 0: none */
+    bool was_asked_to_stop;   /* by an operator's request */
     double seconds;           /* since the first start */
     int restarts;
 };

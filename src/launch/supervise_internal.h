@@ -7,6 +7,7 @@
 #include "child.h"
 #include "detector.h"
 #include "host_watch.h"
+#include "move.h"
 #include "output.h"
 #include "plain.h"
 #include "progress.h"
@@ -20,6 +21,7 @@ enum outcome {
     OUTCOME_ENDED,    /* the controller says that the task ended otherwise */
     OUTCOME_GONE,     /* mpirun went away without either */
     OUTCOME_SILENT,   /* the controller says nothing any more, or never did */
+    OUTCOME_MOVE,     /* hosts come or go, and the task did not stop for it in time */
     OUTCOME_CUT_OFF,  /* a host or a member is silent, and cannot be got rid of otherwise */
     OUTCOME_SIGNAL    /* a signal, and it could not be stopped in time */
 };
@@ -45,6 +47,9 @@ struct supervisor {
     struct budget budget;
     struct host_watch host_watch;
     struct slurm_news slurm_news;
+    struct move move;
+    double joins_next_s; /* when to look for jobs that join or leave */
+    bool is_planned;     /* the start that is on its way: no failure led to it */
     struct loss_streak losses;
     double turned_s; /* when the loop last came round */
     double begun_s;  /* when this incarnation was started */
@@ -70,6 +75,9 @@ void supervise_take_signal(struct supervisor *s, int number, bool is_own);
 void supervise_ask_to_stop(struct supervisor *s);
 /* A signal, and no time is left to stop well. */
 bool supervise_must_end(const struct supervisor *s);
+
+/* A warning in the event log. */
+void supervise_warn(struct supervisor *s, const char *text);
 
 /* How long a controller may say nothing. */
 double supervise_silent_limit_s(const struct supervisor *s);

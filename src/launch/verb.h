@@ -21,6 +21,7 @@ int verb_farm(int argc, char **argv);
 int verb_gang(int argc, char **argv);
 int verb_resume(int argc, char **argv);
 int verb_submit(int argc, char **argv);
+int verb_join(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_stop(int argc, char **argv);

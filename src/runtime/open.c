@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "control.h"
 #include "copies.h"
@@ -125,20 +124,6 @@ static int install_control(struct onward *ow, struct controller *core, bool crea
     return ONWARD_OK;
 }
 
-/* The same for each incarnation in this run directory, and for no other one, not even one that was
- * removed and made again. */
-static int number_run(struct onward *ow)
-{
-    struct task_record record;
-    int code = rundir_read_task(ow->control->rundir, &record, &ow->error);
-    if (code != ONWARD_OK)
-        return code;
-    ow->run_number = XXH64(record.created, strlen(record.created), 0);
-    ow->run_number = XXH64(ow->run, strlen(ow->run), ow->run_number);
-    task_record_clear(&record);
-    return ONWARD_OK;
-}
-
 int control_create(struct onward *ow)
 {
     const char *incarnation = getenv("ONWARD_INCARNATION"); /* of a launcher */
@@ -148,7 +133,7 @@ int control_create(struct onward *ow)
     if (code != ONWARD_OK)
         return code;
     snprintf(ow->run, sizeof ow->run, "%s", rundir_path(ow->control->rundir));
-    code = number_run(ow);
+    code = rundir_number(ow->control->rundir, &ow->run_number, &ow->error);
     if (code != ONWARD_OK)
         return code;
     if (rundir_read_status(ow->control->rundir, &ow->control->before, NULL) != ONWARD_OK)

@@ -76,6 +76,9 @@ void rundir_close(struct rundir *rundir); /* drops the ownership too; NULL is al
 
 const char *rundir_path(const struct rundir *rundir); /* absolute path of DIR/TASK */
 int rundir_read_task(const struct rundir *rundir, struct task_record *record, struct error *error);
+/* The same for each incarnation in this run directory, and for no other one, not even one that was
+ * removed and made again. */
+int rundir_number(const struct rundir *rundir, uint64_t *number, struct error *error);
 /* Puts subtask_count and step_count into task.yaml once the program said them. */
 int rundir_update_task(const struct rundir *rundir, uint32_t subtask_count, int64_t step_count,
                        struct error *error);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "rundir_internal.h"
 
 enum { MAX_ARGUMENTS = 65536 };
@@ -193,4 +194,16 @@ void task_record_clear(struct task_record *record)
     free(record->created);
     free(record->version);
     memset(record, 0, sizeof *record);
+}
+
+int rundir_number(const struct rundir *rundir, uint64_t *number, struct error *error)
+{
+    struct task_record record;
+    int code = rundir_read_task(rundir, &record, error);
+    if (code != ONWARD_OK)
+        return code;
+    *number = XXH64(record.created, strlen(record.created), 0);
+    *number = XXH64(rundir->path, strlen(rundir->path), *number);
+    task_record_clear(&record);
+    return ONWARD_OK;
 }

@@ -65,3 +65,13 @@ stopped_well() {
 # last_opening TASK: the event of the newest start
 last_opening() { grep '"event": *"epoch"' "$work/$1/events.jsonl" | grep '"cause": *"start"' | tail -n 1; }
 goes_on_from() { [ "$(last_opening "$1" | field resume_step)" = "$2" ]; } # TASK STEP
+last_epoch() { grep '"event": *"epoch"' "$work/$1/events.jsonl" | tail -n 1; }
+works_with() { [ "$(last_epoch "$1" | field workers)" = "$2" ]; } # TASK WORKERS
+no_steps_lost() { ! grep '"steps_lost": *[1-9]' "$work/$1/events.jsonl" || fail "$1: steps were lost"; }
+# clean_nodes HOST...: nothing of a task is in their memory or temporary directories
+clean_nodes() {
+    for host in "$@"; do
+        left=$(on "$host" 'ls -d /dev/shm/* /tmp/onward* /tmp/prterun* 2>/dev/null' || true)
+        [ -z "$left" ] || fail "left on $host: $left"
+    done
+}

@@ -39,7 +39,7 @@ START_TEST(reads_allocations)
     struct error error;
     set_environment(allocations[_i].nodes, allocations[_i].tasks, allocations[_i].cpus);
     ck_assert(slurm_is_inside());
-    ck_assert_msg(slurm_hosts(&hosts, &error) == ONWARD_OK, "%s", error.text);
+    ck_assert_msg(slurm_hosts(false, &hosts, &error) == ONWARD_OK, "%s", error.text);
     char *text = hosts_text(&hosts);
     ck_assert_str_eq(text, allocations[_i].expected);
     free(text);
@@ -72,7 +72,7 @@ START_TEST(refuses_allocations)
     struct hosts hosts;
     struct error error;
     set_environment(bad_allocations[_i].nodes, bad_allocations[_i].tasks, NULL);
-    ck_assert_int_eq(slurm_hosts(&hosts, &error), ONWARD_ERR_INPUT);
+    ck_assert_int_eq(slurm_hosts(false, &hosts, &error), ONWARD_ERR_INPUT);
     ck_assert_msg(strstr(error.text, bad_allocations[_i].variable) == error.text, "%s", error.text);
     ck_assert_msg(strstr(error.text, bad_allocations[_i].found) != NULL, "%s", error.text);
     ck_assert_msg(strstr(error.text, "expected") != NULL, "%s", error.text);

@@ -1,0 +1,107 @@
+/* move.c - looks at the places: one that is wanted and not in use, or in use and to be left, is a
+ * reason to start again. What comes within a second is done by one start. */
+#include "move.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "joins.h"
+#include "say.h"
+#include "slurm.h"
+#include "supervise_internal.h"
+
+static const double gather_s = 1;
+
+static bool comes(const struct allotment *allotment, const struct place *place)
+{
+    return place->usable && place->job[0] && !allot_uses(allotment, place->host.name);
+}
+
+static bool goes(const struct allotment *allotment, const struct place *place)
+{
+    return place->leaves && allot_uses(allotment, place->host.name);
+}
+
+static void add_names(struct words *words, const struct allotment *allotment, const char *what,
+                      bool (*is_meant)(const struct allotment *, const struct place *))
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < allotment->places.count; i++)
+        if (is_meant(allotment, &allotment->places.list[i]))
+            words_add(words, "%s%s",
+                      count++       ? ", "
+                      : words->used ? "; "
+                                    : "",
+                      allotment->places.list[i].host.name);
+    if (count)
+        words_add(words, " %s%s", what, count == 1 ? "s" : "");
+}
+
+static void ask_to_stop(struct supervisor *s)
+{
+    struct run_request request = {.request = "stop"};
+    struct error error;
+    if (rundir_put_request(s->settings->rundir, &request, &error) != ONWARD_OK) {
+        supervise_warn(s, error.text);
+        s->move.due_s = clock_now_s() + s->settings->stop_s;
+        return;
+    }
+    s->move.deadline_s = clock_now_s() + s->settings->stop_s;
+    snprintf(s->move.request, sizeof s->move.request, "%s", request.name);
+}
+
+bool move_look(struct supervisor *s)
+{
+    struct move *move = &s->move;
+    double now_s = clock_now_s();
+    if (s->signal || !s->watch.seen || s->watch.status.epoch == 0)
+        return false;
+    if (move->request[0])
+        return now_s > move->deadline_s;
+    struct words words = words_start(move->cause, sizeof move->cause);
+    add_names(&words, s->settings->allotment, "come", comes);
+    add_names(&words, s->settings->allotment, "leave", goes);
+    if (words.used == 0)
+        move->due_s = 0;
+    else if (move->due_s == 0)
+        move->due_s = now_s + gather_s;
+    else if (now_s > move->due_s)
+        ask_to_stop(s);
+    return false;
+}
+
+bool move_is_made(const struct supervisor *s)
+{
+    return s->move.request[0] && !s->signal && !s->result->was_asked_to_stop &&
+           s->watch.status.exit_code == EXIT_RESUMABLE;
+}
+
+/* One of the task's own job: back to Slurm. */
+static void give_back(struct supervisor *s, const char *host)
+{
+    char text[MOVE_CAUSE_BYTES + 256];
+    struct error error;
+    if (slurm_give_host(&s->settings->allotment->places, host, &error) == ONWARD_OK)
+        snprintf(text, sizeof text, "host %.100s was given back to Slurm", host);
+    else
+        snprintf(text, sizeof text, "host %.100s could not be given back to Slurm: %.200s", host,
+                 error.text);
+    supervise_warn(s, text);
+}
+
+void move_settle(struct supervisor *s)
+{
+    struct places *places = &s->settings->allotment->places;
+    for (uint32_t i = 0; s->watch.seen && i < places->count;) {
+        struct place place = places->list[i++];
+        if (!place.leaves || allot_uses(s->settings->allotment, place.host.name))
+            continue;
+        places_clear(places, place.host.name);
+        if (!place.job[0])
+            give_back(s, place.host.name);
+        places_remove(places, place.host.name);
+        if (place.job[0])
+            joins_left(s, place.job);
+        i = 0;
+    }
+}

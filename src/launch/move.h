@@ -1,0 +1,32 @@
+/* move.h - a planned start. mpirun cannot let go of a host while it runs, and takes in new ones
+ * once at most; so where hosts come or go, the task stops with a checkpoint, in order, and mpirun
+ * is started again on the hosts that are wanted then. It costs that checkpoint and one start, and
+ * no completed step. */
+#ifndef LAUNCH_MOVE_H
+#define LAUNCH_MOVE_H
+
+#include <stdbool.h>
+
+struct supervisor;
+
+enum { MOVE_CAUSE_BYTES = 256 };
+
+/* Zeroed: none is on its way. */
+struct move {
+    double due_s,
+        deadline_s;   /* when to ask the task to stop, and when to wait no more; 0: not yet */
+    char request[64]; /* the name of the request; "": it was not asked */
+    char cause[MOVE_CAUSE_BYTES];
+};
+
+/* Looks whether a move is wanted, and asks the task to stop for it. True when the task was asked
+ * and has not stopped in time: then mpirun is to be started again all the same. */
+bool move_look(struct supervisor *s);
+
+/* Did the task stop for the move, and for nothing else? */
+bool move_is_made(const struct supervisor *s);
+
+/* After the start: hosts that the task has left are let go, and who joined is told. */
+void move_settle(struct supervisor *s);
+
+#endif
