@@ -47,7 +47,7 @@ says '3 losses there, the last of worker 1 (subtasks 4 to 7), host n7'
 run gives-back 0 --max-restarts 1; relaunches 3; within 6
 run orphan 0; relaunches 1
 run scaled 0; relaunches 2 # a controller and 2, 5 and 4 workers
-[ "$(tr '\n' ' ' <"$work/scaled/ranks")" = '3 6 5 ' ] || fail "scaled: $(tr '\n' ' ' <"$work/scaled/ranks")ranks"
+[ "$(tr '\n' ' ' <"$work/scaled/sizes")" = '3 6 5 ' ] || fail "scaled: $(tr '\n' ' ' <"$work/scaled/sizes")"
 run nothing 1; relaunches 0; says 'before the program opened its task'
 export STORY_STATUS=2; run nothing:bad-input 2
 run stopped-hang 75; within 14; says 'onward resume stopped-hang'; state stopped

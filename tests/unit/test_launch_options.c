@@ -234,8 +234,8 @@ static void build(const struct command_settings *settings, char *text, size_t te
 }
 
 #define COMMON                                                                                     \
-    "--bind-to none --mca pml ob1 --mca coll ^han --mca async_mpi_finalize 1 --map-by "            \
-    ":OVERSUBSCRIBE --mca btl_tcp_if_include lo"
+    "--with-ft ulfm --mca pml ob1 --mca coll ^han --mca async_mpi_finalize 1 --bind-to none "      \
+    "--map-by :OVERSUBSCRIBE --mca btl_tcp_if_include lo"
 
 START_TEST(builds_the_command)
 {
@@ -244,13 +244,13 @@ START_TEST(builds_the_command)
     struct command_settings settings = {
         .mpirun = "/m", .rank_count = 4, .core_count = 4, .program = program, .program_count = 2};
     build(&settings, text, sizeof text);
-    ck_assert_str_eq(text, "/m --with-ft ulfm -n 4 " COMMON " prog -x");
+    ck_assert_str_eq(text, "/m -n 4 " COMMON " prog -x");
     settings.core_count = 3;
     settings.is_root = true;
     settings.mpirun_arguments = more;
     settings.mpirun_argument_count = 2;
     build(&settings, text, sizeof text);
-    ck_assert_str_eq(text, "/m --with-ft ulfm -n 4 " COMMON " --mca mpi_yield_when_idle 1 "
+    ck_assert_str_eq(text, "/m -n 4 " COMMON " --mca mpi_yield_when_idle 1 "
                            "--allow-run-as-root --display map prog -x");
 }
 END_TEST
@@ -280,8 +280,8 @@ START_TEST(builds_the_command_over_hosts)
     setenv("PATH", "/bin", 1);
     build(&settings, text, sizeof text);
     ck_assert_str_eq(
-        text, "/m --with-ft ulfm -n 5 --bind-to none --mca pml ob1 --mca coll ^han --mca "
-              "async_mpi_finalize 1 --host n0:4,n1:1 --map-by slot:OVERSUBSCRIBE --mca "
+        text, "/m -n 5 --with-ft ulfm --mca pml ob1 --mca coll ^han --mca async_mpi_finalize 1 "
+              "--bind-to none --host n0:4,n1:1 --map-by slot:OVERSUBSCRIBE --mca "
               "btl_tcp_if_include 10.1.0.0/24 --prtemca plm ssh --prtemca plm_ssh_agent ssh -q "
               "--prtemca plm_ssh_no_tree_spawn 1 --prtemca oob_tcp_keepalive_time 2 --prtemca "
               "oob_tcp_keepalive_intvl 1 --prtemca oob_tcp_keepalive_probes 2 --prtemca "
