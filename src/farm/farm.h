@@ -65,9 +65,6 @@ int farm_commands_prepare(void *farm_commands, const void *item, struct keeper_l
 /* Splits a command into words, in place, when that means the same as to hand it to a shell. words:
  * room for max with a NULL behind. False: it takes a shell. */
 bool farm_split(char *command, char **words, int max);
-/* RUN/logs/T/N.out of subtask N, counted from 1 */
-void farm_log_path(const char *run, uint32_t subtask, const char *kind, char *path,
-                   size_t path_bytes);
 
 /* farm_control.c: the controller's side. */
 struct farm_control;

@@ -10,7 +10,7 @@
 #include "farm.h"
 #include "file.h"
 
-enum { MAX_WORDS = 1024, NUMBER_BYTES = 48, PER_DIRECTORY = 1000, RUN_BYTES = 4000 };
+enum { MAX_WORDS = 1024, NUMBER_BYTES = 48, RUN_BYTES = 4000 };
 
 struct farm_commands {
     struct commands *commands;
@@ -85,21 +85,15 @@ bool farm_split(char *command, char **words, int max)
     return count > 0 && !strchr(words[0], '=') && !is_builtin(words[0]);
 }
 
-void farm_log_path(const char *run, uint32_t subtask, const char *kind, char *path,
-                   size_t path_bytes)
-{
-    snprintf(path, path_bytes, "%s/logs/%u/%u.%s", run, subtask / PER_DIRECTORY, subtask, kind);
-}
-
 int farm_commands_prepare(void *context, const void *order, struct keeper_launch *launch,
                           struct error *error)
 {
     struct farm_commands *commands = context;
     const struct farm_item *item = order;
-    farm_log_path(commands->run, item->name.id + 1, "out", commands->output,
-                  sizeof commands->output);
-    farm_log_path(commands->run, item->name.id + 1, "err", commands->error_output,
-                  sizeof commands->error_output);
+    commands_output_path(commands->run, item->name.id + 1, "out", commands->output,
+                         sizeof commands->output);
+    commands_output_path(commands->run, item->name.id + 1, "err", commands->error_output,
+                         sizeof commands->error_output);
     launch->output = commands->output;
     launch->error_output = commands->error_output;
     snprintf(commands->subtask, sizeof commands->subtask, "ONWARD_SUBTASK=%u", item->name.id + 1);

@@ -241,7 +241,7 @@ static int join_pieces(const struct farm_table *table, const char *run, const ch
         give_time(table, row);
         if (sizes[row] == 0)
             continue;
-        farm_log_path(run, row + 1, kind, piece, sizeof piece);
+        commands_output_path(run, row + 1, kind, piece, sizeof piece);
         code = append(table, fd, &at, piece, path, error);
     }
     return code;
@@ -251,7 +251,7 @@ static void remove_pieces(const struct farm_table *table, const char *run, const
 {
     for (uint32_t row = 0; row < table->rows; row++) {
         char piece[4200];
-        farm_log_path(run, row + 1, kind, piece, sizeof piece);
+        commands_output_path(run, row + 1, kind, piece, sizeof piece);
         if (table->columns.out_bytes[row] || table->columns.err_bytes[row])
             unlink(piece);
     }

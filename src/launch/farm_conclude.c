@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "farm_stream.h"
 #include "say.h"
+#include "start.h"
 
 enum { COPY_BYTES = 1 << 16 };
 
@@ -20,26 +22,20 @@ static int run_path(const struct launch_options *options, const struct task_reco
     return code == ONWARD_OK ? file_join(path, path_bytes, base, record->task, error) : code;
 }
 
-static bool copy_out(const char *run, const char *name, FILE *to)
+/* All but the first bytes, which are printed already. */
+static bool copy_out(const char *run, const char *name, uint64_t printed, FILE *to)
 {
     char path[PATH_MAX + 16], bytes[COPY_BYTES];
     size_t got;
     snprintf(path, sizeof path, "%s/%s", run, name);
     FILE *from = fopen(path, "re");
-    while (from && (got = fread(bytes, 1, sizeof bytes, from)) > 0)
+    bool good = from && fseeko(from, (off_t)printed, SEEK_SET) == 0;
+    while (good && (got = fread(bytes, 1, sizeof bytes, from)) > 0)
         fwrite(bytes, 1, got, to);
-    bool good = from && !ferror(from) && fflush(to) == 0;
+    good = good && !ferror(from) && fflush(to) == 0;
     if (from)
         fclose(from);
     return good;
-}
-
-static bool keeps_order(const struct task_record *record)
-{
-    for (uint32_t i = 0; i < record->argument_count; i++)
-        if (!strcmp(record->arguments[i], "--keep-order"))
-            return true;
-    return false;
 }
 
 static long long count_in(const json_t *summary, const char *name)
@@ -47,8 +43,8 @@ static long long count_in(const json_t *summary, const char *name)
     return (long long)json_integer_value(json_object_get(summary, name));
 }
 
-int farm_conclude(const struct launch_options *options, const struct task_record *record,
-                  int exit_code)
+static int conclude(const struct launch_options *options, const struct task_record *record,
+                    const struct farm_stream *stream, int exit_code)
 {
     char run[PATH_MAX], path[PATH_MAX + 16];
     struct error error;
@@ -62,8 +58,9 @@ int farm_conclude(const struct launch_options *options, const struct task_record
         say("%s: expected what the farm came to; its event log says why it is missing", path);
         return 1;
     }
-    if (keeps_order(record) && !options->json &&
-        (!copy_out(run, "stdout", stdout) || !copy_out(run, "stderr", stderr))) {
+    if (farm_keeps_order(record) && !options->json &&
+        (!copy_out(run, "stdout", stream->printed[0], stdout) ||
+         !copy_out(run, "stderr", stream->printed[1], stderr))) {
         say("%s: the outputs could not be copied from there", run);
         exit_code = 1;
     }
@@ -74,5 +71,17 @@ int farm_conclude(const struct launch_options *options, const struct task_record
         exit_code = 1;
     }
     json_decref(summary);
+    return exit_code;
+}
+
+int farm_start(struct launch_options *options, struct task_record *record, bool again)
+{
+    struct farm_stream stream;
+    farm_stream_open(&stream, options, record);
+    options->look = farm_stream_look;
+    options->look_context = &stream;
+    int exit_code = conclude(options, record, &stream, start_task(options, record, again));
+    farm_stream_close(&stream);
+    options->look = NULL;
     return exit_code;
 }

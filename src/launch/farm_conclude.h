@@ -5,9 +5,8 @@
 #include "launch_options.h"
 #include "rundir.h"
 
-/* exit_code: of start_task. With keep-order prints the outputs. Returns the exit status: 1 when
- * some subtasks failed. */
-int farm_conclude(const struct launch_options *options, const struct task_record *record,
-                  int exit_code);
+/* start_task for a farm, and what comes after it: with keep-order prints the outputs. Returns the
+ * exit status: 1 when some subtasks failed. */
+int farm_start(struct launch_options *options, struct task_record *record, bool again);
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "error.h"
 
+struct display;
+
 enum { LAUNCH_MAX_WORKERS = 4096, LAUNCH_MAX_MPIRUN_ARGUMENTS = 256 };
 
 /* What was given on the command line; 0, NULL or -1 where nothing was. */
@@ -40,6 +42,9 @@ struct launch_options {
     /* Puts what the task needs into its run directory before it starts; NULL: nothing. */
     int (*prepare)(void *context, const char *run, struct error *error);
     void *prepare_context;
+    /* Called all the time while the task runs; NULL: nothing. */
+    void (*look)(void *context, struct display *display);
+    void *look_context;
 };
 
 void launch_options_init(struct launch_options *options);

@@ -268,6 +268,8 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     settings.hang_s = options->hang_s;
     settings.hostfile = options->hostfile;
     settings.give_back = options->give_back;
+    settings.look = options->look;
+    settings.look_context = options->look_context;
     struct plain_settings plain = {.restart_command = record->restart_command,
                                    .restart_file = record->restart_file,
                                    .done_file = record->done_file,

@@ -158,6 +158,8 @@ static enum outcome watch_task(struct supervisor *s)
     s->turned_s = clock_now_s();
     for (;;) {
         supervise_turn(s);
+        if (s->settings->look)
+            s->settings->look(s->settings->look_context, s->settings->display);
         excuse_pause(s);
         bool gone = s->child.ended; /* before the look: then the look sees all it wrote */
         bool is_over = plain_turn(s, gone);

@@ -25,6 +25,9 @@ struct supervise_settings {
     const struct plain_settings
         *plain; /* of a program that does not use libonward; NULL: it does */
     struct display *display;
+    /* Called in every turn of the loop; NULL: nothing is. */
+    void (*look)(void *context, struct display *display);
+    void *look_context;
 };
 
 struct supervise_result {

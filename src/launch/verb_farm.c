@@ -158,7 +158,7 @@ static const struct argp_option option_table[] = {
     {"max-fails", KEY_MAX_FAILS, "N", 0, "give up, resumable, when N commands have failed", 0},
     {"max-losses", KEY_MAX_LOSSES, "N", 0,
      "set a command aside that took down N workers (default 3)", 0},
-    {"keep-order", 'k', NULL, 0, "print the outputs at the end, in the order of the commands", 0},
+    {"keep-order", 'k', NULL, 0, "print the outputs in the order of the commands", 0},
     {"csv", KEY_CSV, NULL, 0, "the lines of FILE are rows, with commas between the columns", 0},
     {"tsv", KEY_TSV, NULL, 0, "the same with tabs", 0},
     {"header", KEY_HEADER, NULL, 0, "the first row has the columns' names, for {NAME}", 0},
@@ -201,8 +201,7 @@ static int start_farm(struct farm_options *options, struct commands_writer *writ
     options->launch.prepare = publish;
     options->launch.prepare_context = writer;
     start_override(&options->launch, &record);
-    int exit_code = start_task(&options->launch, &record, false);
-    return farm_conclude(&options->launch, &record, exit_code);
+    return farm_start(&options->launch, &record, false);
 }
 
 int verb_farm(int argc, char **argv)

@@ -76,9 +76,9 @@ static int resume_recorded(struct launch_options *options, const char *base,
         return EXIT_USAGE;
     }
     start_override(options, &again);
-    int exit_code = start_task(options, &again, true);
     if (!strcmp(record->program, "farm"))
-        return farm_conclude(options, &again, exit_code);
+        return farm_start(options, &again, true);
+    int exit_code = start_task(options, &again, true);
     return !strcmp(record->program, "gang") ? gang_conclude(options, &again, exit_code) : exit_code;
 }
 

@@ -15,7 +15,8 @@ enum {
     HEAD_BYTES = 29, /* of the first line */
     BUFFER_BYTES = 1 << 18,
     EVERY = 64, /* subtasks of which one offset is kept */
-    MAX_COMMANDS = 1 << 28
+    MAX_COMMANDS = 1 << 28,
+    PER_DIRECTORY = 1000
 };
 
 static const char head_format[] = "onward-commands 1 %10u\n";
@@ -291,4 +292,10 @@ int commands_read(const struct commands *commands, uint64_t offset, uint32_t len
         code = error_set(error, ONWARD_ERR_CORRUPT, "%s: no command of %u bytes at %llu",
                          commands->path, length, (unsigned long long)offset);
     return code;
+}
+
+void commands_output_path(const char *run, uint32_t subtask, const char *kind, char *path,
+                          size_t path_bytes)
+{
+    snprintf(path, path_bytes, "%s/logs/%u/%u.%s", run, subtask / PER_DIRECTORY, subtask, kind);
 }

@@ -29,6 +29,11 @@ uint32_t commands_added(const struct commands_writer *writer);
 int commands_publish(struct commands_writer *writer, const char *path, struct error *error);
 void commands_discard(struct commands_writer *writer); /* NULL is allowed */
 
+/* Where what a subtask (here from 1) wrote is: RUN/logs/T/N.KIND, KIND being out or err, T being N
+ * divided by 1000. */
+void commands_output_path(const char *run, uint32_t subtask, const char *kind, char *path,
+                          size_t path_bytes);
+
 /* Reading. */
 struct commands;
 /* with_index: for commands_find; reads the whole file once, and keeps 8 bytes for each 64

@@ -61,34 +61,49 @@ static bool is_good(const struct journal_record *record, uint32_t subtask_count)
     return record->kind <= JOURNAL_HOST || record->subtask < subtask_count;
 }
 
-static int read_records(int fd, const char *path, uint32_t subtask_count, journal_visit *visit,
-                        void *context, uint32_t *damaged, struct error *error)
+/* From *offset on, which then is behind the last whole record. */
+static int read_records(int fd, const char *path, uint32_t subtask_count, uint64_t *offset,
+                        journal_visit *visit, void *context, uint32_t *damaged, struct error *error)
 {
     struct journal_record *records = malloc(READ_RECORDS * sizeof *records);
-    uint64_t offset = 0;
     ssize_t got;
     int code = ONWARD_OK;
     if (!records)
         return error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory", path);
     while (code == ONWARD_OK &&
-           (got = pread(fd, records, READ_RECORDS * sizeof *records, (off_t)offset)) != 0) {
+           (got = pread(fd, records, READ_RECORDS * sizeof *records, (off_t)*offset)) != 0) {
         size_t count = got > 0 ? (size_t)got / sizeof *records : 0;
         if (got < 0)
             code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
-        else if (offset == 0 && count > 0)
+        else if (*offset == 0 && count > 0)
             code = take_head(records, subtask_count, path, error);
-        for (size_t i = offset == 0; code == ONWARD_OK && i < count; i++)
+        for (size_t i = *offset == 0; code == ONWARD_OK && i < count; i++)
             if (is_good(&records[i], subtask_count))
                 visit(context, &records[i]);
             else
                 ++*damaged;
+        if (code == ONWARD_OK)
+            *offset += count * sizeof *records;
         if (got >= 0 && (size_t)got % sizeof *records) {
             ++*damaged; /* the torn end */
             break;
         }
-        offset += (uint64_t)(got > 0 ? got : 0);
     }
     free(records);
+    return code;
+}
+
+static int read_file(const char *path, uint32_t subtask_count, uint64_t *offset,
+                     journal_visit *visit, void *context, uint32_t *damaged, struct error *error)
+{
+    int fd;
+    int code = file_open(path, &fd, error);
+    if (code == ONWARD_ERR_NOT_FOUND)
+        return ONWARD_OK;
+    if (code != ONWARD_OK)
+        return code;
+    code = read_records(fd, path, subtask_count, offset, visit, context, damaged, error);
+    close(fd);
     return code;
 }
 
@@ -96,18 +111,17 @@ int journal_read(const char *path, uint32_t subtask_count, journal_visit *visit,
                  uint32_t *damaged, struct error *error)
 {
     uint32_t ignored = 0;
-    int fd;
-    if (!damaged)
-        damaged = &ignored;
+    uint64_t offset = 0;
+    damaged = damaged ? damaged : &ignored;
     *damaged = 0;
-    int code = file_open(path, &fd, error);
-    if (code == ONWARD_ERR_NOT_FOUND)
-        return ONWARD_OK;
-    if (code != ONWARD_OK)
-        return code;
-    code = read_records(fd, path, subtask_count, visit, context, damaged, error);
-    close(fd);
-    return code;
+    return read_file(path, subtask_count, &offset, visit, context, damaged, error);
+}
+
+int journal_follow(const char *path, uint32_t subtask_count, uint64_t *offset, journal_visit *visit,
+                   void *context, struct error *error)
+{
+    uint32_t ignored = 0;
+    return read_file(path, subtask_count, offset, visit, context, &ignored, error);
 }
 
 static int fail(const struct journal *journal, struct error *error)

@@ -56,6 +56,11 @@ typedef void journal_visit(void *context, const struct journal_record *record);
 int journal_read(const char *path, uint32_t subtask_count, journal_visit *visit, void *context,
                  uint32_t *damaged, struct error *error);
 
+/* The same for what has come since an earlier call: *offset is 0 at first. A record that is not
+ * whole yet is left for the next call. */
+int journal_follow(const char *path, uint32_t subtask_count, uint64_t *offset, journal_visit *visit,
+                   void *context, struct error *error);
+
 /* Opens it for appending; makes it where there is none. */
 int journal_open(const char *path, uint32_t subtask_count, struct journal **journal,
                  struct error *error);
