@@ -224,11 +224,12 @@ int MPI_Reduce(const void *data, void *result, int count, MPI_Datatype type, MPI
     PMPI_Comm_size(comm, &size);
     PMPI_Type_get_extent(type, &lowest, &extent);
     size_t bytes = (size_t)extent * (size_t)count;
-    char *own = malloc(2 * bytes + 1), *other = own + bytes;
+    char *own = malloc(2 * bytes + 1);
     if (!own) {
         check(MPI_ERR_NO_MEM);
         return MPI_SUCCESS;
     }
+    char *other = own + bytes;
     memcpy(own, data, bytes);
     int place = (rank - root + size) % size, bit = 1;
     for (; bit < size && !(place & bit); bit <<= 1) {
