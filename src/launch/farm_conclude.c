@@ -77,11 +77,11 @@ static int conclude(const struct launch_options *options, const struct task_reco
 int farm_start(struct launch_options *options, struct task_record *record, bool again)
 {
     struct farm_stream stream;
-    farm_stream_open(&stream, options, record);
-    options->look = farm_stream_look;
-    options->look_context = &stream;
-    int exit_code = conclude(options, record, &stream, start_task(options, record, again));
+    struct launch_options looking = *options; /* the caller's is as it was */
+    farm_stream_open(&stream, &looking, record);
+    looking.look = farm_stream_look;
+    looking.look_context = &stream;
+    int exit_code = conclude(&looking, record, &stream, start_task(&looking, record, again));
     farm_stream_close(&stream);
-    options->look = NULL;
     return exit_code;
 }

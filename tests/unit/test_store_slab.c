@@ -344,7 +344,7 @@ int main(void)
     Suite *suite = suite_create("store slab");
     TCase *tests = tcase_create("slab");
     tcase_add_checked_fixture(tests, make_scratch, remove_scratch);
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 300);
     tcase_add_test(tests, slabs_come_into_one_form);
     tcase_add_loop_test(tests, any_layout_is_read_by_any_other, 0, 200);
     tcase_add_test(tests, sum_does_not_depend_on_layout);
