@@ -56,8 +56,10 @@ static void tell(struct supervisor *s, const char *verb, const char *job, const 
                  const char *reason)
 {
     const struct run_status *status = &s->watch.status;
-    json_t *extra = json_pack("{s:s, s:s, s:s, s:b, s:s*}", "request", verb, "job", job, "hosts",
-                              hosts, "accepted", reason == NULL, "reason", reason);
+    char by[PLACES_JOB_BYTES + 8];
+    snprintf(by, sizeof by, "job %.63s", job);
+    json_t *extra = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s*}", "request", verb, "by", by, "job",
+                              job, "hosts", hosts, "accepted", reason == NULL, "reason", reason);
     rundir_event(s->settings->rundir, "request", status->epoch, status->step, extra, NULL);
     json_decref(extra);
 }

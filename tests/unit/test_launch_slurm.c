@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "slurm.h"
+#include "slurm_joined.h"
 
 static void set_environment(const char *nodes, const char *tasks, const char *cpus)
 {
@@ -105,6 +106,62 @@ START_TEST(keeps_slots_after_an_error)
 }
 END_TEST
 
+START_TEST(knows_hosts_of_other_jobs)
+{
+    struct hosts hosts = {.list = NULL};
+    struct error error;
+    char job[SLURM_JOINED_JOB_BYTES] = "";
+    unsetenv("ONWARD_JOINED");
+    ck_assert(!slurm_joined_find("n2", job));
+    ck_assert_int_eq(hosts_parse_list("n[2-3]:2", "--hosts", &hosts, &error), ONWARD_OK);
+    ck_assert_int_eq(slurm_joined_add(&hosts, "12", &error), ONWARD_OK);
+    ck_assert_int_eq(hosts_parse_list("n20", "--hosts", &hosts, &error), ONWARD_OK);
+    ck_assert_int_eq(slurm_joined_add(&hosts, "13_4", &error), ONWARD_OK);
+    ck_assert_str_eq(getenv("ONWARD_JOINED"), "n2=12,n3=12,n20=13_4");
+    ck_assert(slurm_joined_find("n3", job));
+    ck_assert_str_eq(job, "12");
+    ck_assert(slurm_joined_find("n20", job));
+    ck_assert_str_eq(job, "13_4");
+    ck_assert(!slurm_joined_find("n", job));
+    char *names = slurm_joined_names();
+    ck_assert_str_eq(names, ",n2,n3,n20");
+    free(names);
+    ck_assert_int_eq(slurm_joined_drop("12", &error), ONWARD_OK);
+    ck_assert(!slurm_joined_find("n2", job));
+    ck_assert(slurm_joined_find("n20", job));
+    ck_assert_int_eq(slurm_joined_drop("13_4", &error), ONWARD_OK);
+    ck_assert_ptr_null(getenv("ONWARD_JOINED"));
+    hosts_clear(&hosts);
+}
+END_TEST
+
+START_TEST(counts_cpus_where_asked)
+{
+    struct hosts hosts;
+    struct error error;
+    set_environment("n[0-2]", "1(x3)", "2(x2),4");
+    ck_assert_int_eq(slurm_hosts(true, &hosts, &error), ONWARD_OK);
+    ck_assert_uint_eq(hosts_slots(&hosts), 8);
+    hosts_clear(&hosts);
+    unsetenv("SLURM_JOB_NODELIST");
+    ck_assert_int_eq(slurm_hosts(true, &hosts, &error), ONWARD_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(error.text, "SLURM_JOB_NODELIST is not set"));
+}
+END_TEST
+
+START_TEST(knows_the_end_of_the_job)
+{
+    set_environment("n0", "1", NULL);
+    setenv("SLURM_JOB_END_TIME", "1796000000", 1);
+    ck_assert_double_eq(slurm_end_time_s(), 1796000000.0);
+    setenv("SLURM_JOB_END_TIME", "soon", 1);
+    ck_assert_double_eq(slurm_end_time_s(), 0);
+    setenv("SLURM_JOB_END_TIME", "1796000000", 1);
+    unsetenv("SLURM_JOB_ID");
+    ck_assert_double_eq(slurm_end_time_s(), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("slurm");
@@ -114,6 +171,9 @@ int main(void)
                         sizeof bad_allocations / sizeof *bad_allocations);
     tcase_add_test(tests, is_not_inside);
     tcase_add_test(tests, keeps_slots_after_an_error);
+    tcase_add_test(tests, knows_hosts_of_other_jobs);
+    tcase_add_test(tests, counts_cpus_where_asked);
+    tcase_add_test(tests, knows_the_end_of_the_job);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
