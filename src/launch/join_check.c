@@ -2,6 +2,7 @@
  * starts, which may be much later. */
 #include "join_check.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -13,7 +14,9 @@
 static int check_owner(const char *task, const char *path, struct error *error)
 {
     struct stat status;
-    if (stat(path, &status) == 0 && status.st_uid == geteuid())
+    if (stat(path, &status) != 0)
+        return error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    if (status.st_uid == geteuid())
         return ONWARD_OK;
     const struct passwd *owner = getpwuid(status.st_uid);
     return error_set(error, ONWARD_ERR_INPUT,

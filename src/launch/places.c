@@ -13,7 +13,7 @@
 #include "agent.h"
 #include "place.h"
 
-enum { NUMBER_BYTES = 24, MAX_BITS = 32, NOT_EXECUTED = 127 };
+enum { NUMBER_BYTES = 24, MAX_BITS = 32, NOT_EXECUTED = 127, KILL_ARGUMENTS = 6 };
 
 bool places_is_local(const char *host)
 {
@@ -253,18 +253,33 @@ int places_usable(const struct places *places, struct hosts *hosts, struct error
     return ONWARD_OK;
 }
 
+/* The arguments of a kill: with an option and its value, or NULL. Returns how many. */
+static uint32_t kill_arguments(const struct places *places, const char *option, const char *value,
+                               const char *arguments[KILL_ARGUMENTS])
+{
+    uint32_t n = 0;
+    arguments[n++] = "kill";
+    if (option) {
+        arguments[n++] = option;
+        arguments[n++] = value;
+    }
+    arguments[n++] = "--";
+    arguments[n++] = places->task;
+    arguments[n++] = places->base;
+    return n;
+}
+
 uint32_t places_sweep(struct places *places, bool clean, char *text, size_t text_bytes)
 {
     uint32_t count, silent = 0;
     size_t used = 0;
-    const char *const arguments[] = {"kill", "--clean",    places->local_directory,
-                                     "--",   places->task, places->base};
-    const char *const without[] = {"kill", "--", places->task, places->base};
+    const char *arguments[KILL_ARGUMENTS];
+    uint32_t n =
+        kill_arguments(places, clean ? "--clean" : NULL, places->local_directory, arguments);
     text[0] = '\0';
     if (places->count == 0)
         return 0;
-    struct agent_call *calls = clean ? ask(places, arguments, 6, AGENT_PATIENT, true, &count)
-                                     : ask(places, without, 4, AGENT_PATIENT, true, &count);
+    struct agent_call *calls = ask(places, arguments, n, AGENT_PATIENT, true, &count);
     for (uint32_t i = 0; calls && i < count; i++) {
         json_t *answer = answer_of(&calls[i]);
         bool is_clean = answer && json_integer_value(json_object_get(answer, "left")) == 0;
@@ -280,17 +295,20 @@ uint32_t places_sweep(struct places *places, bool clean, char *text, size_t text
     return silent;
 }
 
-/* A command on one host, after which nothing that it was to kill is left there. */
-static bool clear_by(const struct places *places, const char *host, char *const *command)
+/* A kill on one host, after which nothing that it was meant for is left there. */
+static bool kill_by(const struct places *places, const char *host, const char *option,
+                    const char *value)
 {
+    const char *command[KILL_ARGUMENTS + 2] = {places->program};
     struct agent_call *call = calloc(1, sizeof *call);
     bool is_gone = false;
+    kill_arguments(places, option, value, command + 1);
     for (uint32_t i = 0; call && i < places->count && !call->host; i++)
         if (!strcmp(places->list[i].host.name, host))
             *call = (struct agent_call){.host = host, .is_local = places->list[i].is_local};
     if (call && call->host &&
-        agent_run(places->agent, command, call, 1, places->limit_s, AGENT_PATIENT, NULL) ==
-            ONWARD_OK) {
+        agent_run(places->agent, (char *const *)command, call, 1, places->limit_s, AGENT_PATIENT,
+                  NULL) == ONWARD_OK) {
         json_t *answer = answer_of(call);
         is_gone = answer && json_integer_value(json_object_get(answer, "left")) == 0;
         json_decref(answer);
@@ -303,23 +321,12 @@ bool places_kill(const struct places *places, const char *host, int32_t pid)
 {
     char number[NUMBER_BYTES];
     snprintf(number, sizeof number, "%ld", (long)pid);
-    char *const command[] = {
-        (char *)places->program, "kill", "--pid", number, "--", (char *)places->task,
-        (char *)places->base,    NULL};
-    return clear_by(places, host, command);
+    return kill_by(places, host, "--pid", number);
 }
 
 bool places_clear(const struct places *places, const char *host)
 {
-    char *const command[] = {(char *)places->program,
-                             "kill",
-                             "--clean",
-                             (char *)places->local_directory,
-                             "--",
-                             (char *)places->task,
-                             (char *)places->base,
-                             NULL};
-    return clear_by(places, host, command);
+    return kill_by(places, host, "--clean", places->local_directory);
 }
 
 /* Has the place an address in that network? A network in which two hosts have the same address is

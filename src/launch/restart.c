@@ -343,7 +343,6 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
 {
     char cause[CAUSE_BYTES], why[512];
     *again = false;
-    why[0] = '\0';
     s->is_planned = outcome == OUTCOME_MOVE || (outcome == OUTCOME_ENDED && move_is_made(s));
     if (!s->is_planned && has_ended(s, outcome))
         return ONWARD_OK;
@@ -351,12 +350,12 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
     int64_t step = status->step > status->checkpoint_step ? status->step : status->checkpoint_step;
     if (s->plain.settings)
         step = plain_account(s);
-    if (!s->is_planned)
-        budget_account(&s->budget, s->watch.seen ? step : -1,
-                       s->seen_s > 0 ? s->down_s - s->seen_s : 0);
     describe_cause(s, outcome, cause, sizeof cause);
-    if (!s->is_planned)
-        refuse_restart(s, why, sizeof why);
+    if (s->is_planned)
+        return prepare_restart(s, cause, again, error);
+    budget_account(&s->budget, s->watch.seen ? step : -1,
+                   s->seen_s > 0 ? s->down_s - s->seen_s : 0);
+    refuse_restart(s, why, sizeof why);
     if (!*why)
         return prepare_restart(s, cause, again, error);
     if (outcome == OUTCOME_ENDED)

@@ -274,7 +274,7 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
                                    .restart_file = record->restart_file,
                                    .done_file = record->done_file,
                                    .end_time_s = options->end_time_s};
-    if (!strcmp(record->program, "plain"))
+    if (allotment->command.is_plain)
         settings.plain = &plain;
     int code = supervise(&settings, &result, error);
     if (code != ONWARD_OK)

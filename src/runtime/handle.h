@@ -217,8 +217,8 @@ void worker_send_warning(struct onward *ow);
 /* worker_checkpoint.c: between two steps, takes the checkpoint that was ordered, and tells of the
  * one that has been saved. */
 void worker_checkpoint(struct onward *ow);
-void worker_checkpoint_opened(struct onward *ow); /* an epoch: what is being saved is of no use */
-void worker_checkpoint_release(struct onward *ow);
+void worker_checkpoint_opened(struct onward *ow);  /* an epoch: what is being saved is of no use */
+void worker_checkpoint_release(struct onward *ow); /* waits for the thread of such a save */
 
 /* service.c: a task whose work is given out in messages. */
 /* Takes a message of the program; false: it is none. */

@@ -46,8 +46,7 @@ static void tell_end(struct onward *ow, struct message *message, int code,
     worker_send(ow, message);
 }
 
-/* Waits for the thread of a save that is of no use any more. */
-static void drop(struct onward *ow)
+void worker_checkpoint_release(struct onward *ow)
 {
     struct checkpoint_shard shard;
     struct error error;
@@ -64,11 +63,6 @@ void worker_checkpoint_opened(struct onward *ow)
 {
     if (ow->saving)
         saving_give_up(ow->saving);
-}
-
-void worker_checkpoint_release(struct onward *ow)
-{
-    drop(ow);
 }
 
 static void look_at_saving(struct onward *ow)
@@ -106,7 +100,7 @@ static void take_checkpoint(struct onward *ow, struct message *message)
 {
     struct checkpoint_id id = state_checkpoint_id(ow, ow->role.epoch, ow->complete_step);
     int64_t begin_ns = clock_ns();
-    drop(ow);
+    worker_checkpoint_release(ow);
     bool is_behind = !ow->checkpoint_waits && begin_saving(ow, &id);
     fault_at_phase(ow, INJECT_PHASE_CHECKPOINT);
     if (is_behind) {
