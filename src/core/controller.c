@@ -55,8 +55,9 @@ void controller_give_up(struct controller *state, uint8_t reason,
                         struct controller_actions *actions)
 {
     static const int exit_codes[] = {
-        [GIVE_UP_TOO_FEW] = 69, [GIVE_UP_STOPPED] = 75,  [GIVE_UP_NO_PROGRESS] = 1,
-        [GIVE_UP_BUDGET] = 1,   [GIVE_UP_END_TIME] = 75, [GIVE_UP_NO_STATE] = 1,
+        [GIVE_UP_TOO_FEW] = 69,        [GIVE_UP_STOPPED] = 75,  [GIVE_UP_NO_PROGRESS] = 1,
+        [GIVE_UP_BUDGET] = 1,          [GIVE_UP_END_TIME] = 75, [GIVE_UP_NO_STATE] = 1,
+        [GIVE_UP_STATE_ON_HOSTS] = 69,
     };
     struct controller_action *action = controller_act(actions, ACTION_GIVE_UP);
     action->reason = reason;

@@ -177,8 +177,10 @@ enum give_up_reason {
     GIVE_UP_NO_PROGRESS, /* exit 1 */
     GIVE_UP_BUDGET,      /* exit 1 */
     GIVE_UP_END_TIME,    /* the time of the job is nearly over; exit 75 */
-    GIVE_UP_NO_STATE /* sharded state with no whole copy anywhere, and steps were complete: exit 1
-                      */
+    GIVE_UP_NO_STATE, /* sharded state with no whole copy anywhere, and steps were complete: exit 1
+                       */
+    GIVE_UP_STATE_ON_HOSTS /* who had the newest state is lost, and the next start can have it from
+                              the hosts; exit 69 */
 };
 
 enum note_type {

@@ -186,6 +186,7 @@ int change_opened(struct controller *state, const struct controller_event *event
     plain->reform_wanted = REFORM_NO;
     plain->epoch_opened = plain->epoch_given;
     plain->known_step = 0;
+    plain->has_worked = 1;
     if (state->lineup_size >= plain->desired)
         plain->spawn_free = 0; /* grown by those who were there */
     judge_spawn(state);

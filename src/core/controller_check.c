@@ -24,6 +24,7 @@ static bool flags_are_valid(const struct controller_plain *plain)
         plain->opening,
         plain->planned,
         plain->stall_counted,
+        plain->has_worked,
         plain->scaled,
         plain->spawn_pending,
         plain->spawn_tried,

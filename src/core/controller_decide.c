@@ -48,25 +48,25 @@ static bool progress_is_made(struct controller_plain *plain)
     return plain->stalled < plain->policy.no_progress_limit;
 }
 
-/* Did the state die with the workers? Then those of the next start can have the newest step from
- * what the hosts still hold, and those who are spawned into this one cannot. */
-static bool is_better_relaunched(const struct controller *state)
+/* Did the newest state die with those who worked? Nobody who is left, and nobody who could be
+ * spawned, has it, but those of the next start can have it from what the hosts still hold. How new
+ * it was is not known: workers report at times, not each step. */
+static bool is_better_relaunched(const struct controller_plain *plain,
+                                 const struct restore_choice *choice)
 {
-    for (uint32_t i = 0; i < state->roster.count; i++)
-        if (state->roster.members[i]->is_worker)
-            return false;
-    return state->plain.policy.can_relaunch;
+    bool is_far_back = choice->source == SOURCE_FRESH || choice->source == SOURCE_CHECKPOINT;
+    return plain->policy.can_relaunch && !plain->policy.sharded && plain->has_worked &&
+           is_far_back && choice->step < plain->policy.step_count;
 }
 
 /* How many to spawn before a lineup can be formed at all; 0: go on with those who are there, and
  * spawn while they work. */
-static uint32_t spawn_count(const struct controller *state, const struct policy_supply *supply)
+static uint32_t spawn_count(const struct controller_plain *plain,
+                            const struct policy_supply *supply)
 {
-    const struct controller_plain *plain = &state->plain;
     const struct controller_policy *policy = &plain->policy;
     uint32_t wanted = plain->desired > policy->min_workers ? plain->desired : policy->min_workers;
-    if (supply->usable >= policy->min_workers || plain->spawn_tried || !change_may_spawn(plain) ||
-        is_better_relaunched(state))
+    if (supply->usable >= policy->min_workers || plain->spawn_tried || !change_may_spawn(plain))
         return 0;
     return wanted - supply->usable;
 }
@@ -185,15 +185,11 @@ static void open_epoch(struct controller *state, const struct policy_supply *sup
 }
 
 static int decide_lineup(struct controller *state, const struct policy_supply *supply,
-                         struct controller_actions *actions)
+                         const struct restore_choice *choice, struct controller_actions *actions)
 {
     struct controller_plain *plain = &state->plain;
-    struct restore_choice choice;
     uint32_t size = policy_size(&plain->policy, supply);
-    if (restore_choose(&state->roster, &plain->checkpoint.committed, plain->policy.sharded,
-                       &choice) != 0)
-        return -1;
-    if (choice.source == SOURCE_FRESH && plain->policy.sharded && !plain->policy.initial_kept &&
+    if (choice->source == SOURCE_FRESH && plain->policy.sharded && !plain->policy.initial_kept &&
         plain->best_step > 0) {
         controller_give_up(state, GIVE_UP_NO_STATE, actions);
         return 0;
@@ -203,7 +199,7 @@ static int decide_lineup(struct controller *state, const struct policy_supply *s
         return -1;
     choose_workers(state, supply->survivors, size, chosen);
     set_lineup(state, chosen, size);
-    open_epoch(state, supply, &choice, actions);
+    open_epoch(state, supply, choice, actions);
     return 0;
 }
 
@@ -221,23 +217,27 @@ int change_gathered(struct controller *state, const struct controller_event *eve
                     struct controller_actions *actions)
 {
     struct controller_plain *plain = &state->plain;
+    struct restore_choice choice;
     (void)event;
-    if (!plain->in_change)
+    if (!plain->in_change || restore_choose(&state->roster, &plain->checkpoint.committed,
+                                            plain->policy.sharded, &choice) != 0)
         return -1;
     struct policy_supply supply = take_stock(state);
     close_open_spawn(state, supply.usable < plain->policy.min_workers, actions);
     plain->opening = 0;
     plain->reform_wanted = REFORM_NO;
-    uint32_t spawn = spawn_count(state, &supply);
+    uint32_t spawn = spawn_count(plain, &supply);
     if (!progress_is_made(plain) || plain->passes++ > SPARE_PASSES + 2 * state->roster.count)
         controller_give_up(state, GIVE_UP_NO_PROGRESS, actions);
     else if (plain->stop_requested && plain->epoch_given == 0)
         controller_give_up(state, GIVE_UP_STOPPED, actions);
+    else if (is_better_relaunched(plain, &choice))
+        controller_give_up(state, GIVE_UP_STATE_ON_HOSTS, actions);
     else if (spawn > 0)
         change_order_spawn(plain, spawn, actions);
     else if (supply.usable < plain->policy.min_workers)
         controller_give_up(state, reason_of_too_few(plain), actions);
     else
-        return decide_lineup(state, &supply, actions);
+        return decide_lineup(state, &supply, &choice, actions);
     return 0;
 }

@@ -78,6 +78,7 @@ struct controller_plain {
     uint8_t planned;       /* nothing was lost in this change */
     uint8_t stall_counted; /* this change is in `stalled` already */
     uint8_t reform_wanted; /* enum reform_wanted */
+    uint8_t has_worked;    /* an epoch was opened in this start */
     uint8_t scaled;        /* the operator asked for `desired` in this change */
     uint8_t spawn_pending, spawn_tried, spawn_free; /* free: planned growth, not from the budget */
     uint8_t spawn_came; /* some came, and whether they get as far as a lineup is not known yet */

@@ -142,9 +142,8 @@ void control_end(struct onward *ow, int code, const char *text)
 static int give_up_code(uint8_t reason)
 {
     bool stops = reason == GIVE_UP_STOPPED || reason == GIVE_UP_END_TIME;
-    return reason == GIVE_UP_TOO_FEW ? ONWARD_ERR_TOO_FEW
-           : stops                   ? ONWARD_ERR_STOPPED
-                                     : ONWARD_ERR_GAVE_UP;
+    bool has_few = reason == GIVE_UP_TOO_FEW || reason == GIVE_UP_STATE_ON_HOSTS;
+    return has_few ? ONWARD_ERR_TOO_FEW : stops ? ONWARD_ERR_STOPPED : ONWARD_ERR_GAVE_UP;
 }
 
 static void give_up(struct onward *ow, const struct controller_action *action)
@@ -156,6 +155,7 @@ static void give_up(struct onward *ow, const struct controller_action *action)
         [GIVE_UP_BUDGET] = "the budget of restarts is used up",
         [GIVE_UP_END_TIME] = "stopped before the end of its time; it can be resumed",
         [GIVE_UP_NO_STATE] = "no whole copy of the state is left anywhere",
+        [GIVE_UP_STATE_ON_HOSTS] = "no worker that has the newest state is left",
     };
     control_end(ow, give_up_code(action->reason), reasons[action->reason]);
 }

@@ -30,11 +30,22 @@ void control_checkpoint_bad(struct onward *ow, int64_t step)
     ow->control->knows_checkpoints = false; /* the one before is to be found */
 }
 
+/* Workers report at times, not each step: only of those who live is the newest step known. */
+static bool is_witnessed(const struct controller *core, int64_t step)
+{
+    for (uint32_t i = 0; i < controller_member_count(core); i++) {
+        const struct core_member *member = controller_member(core, i);
+        if (member->reported && member->complete_step >= step)
+            return true;
+    }
+    return false;
+}
+
 bool control_newest_is_saved(const struct onward *ow)
 {
     const struct controller *core = ow->control->core;
-    int64_t step = controller_checkpoint_step(core);
-    return step >= 0 && step >= controller_best_step(core);
+    int64_t step = controller_checkpoint_step(core), best = controller_best_step(core);
+    return step >= 0 && step >= best && is_witnessed(core, best);
 }
 
 /* To begin at the initial values, and in time overwrite what may still be mended, is for the user

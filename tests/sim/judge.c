@@ -66,6 +66,15 @@ static int64_t newest_restorable(const struct world *world)
     return memory > stored ? memory : stored;
 }
 
+/* Some worked, and none of those who had the newest state is left. */
+static bool is_better_started_again(const struct world *world)
+{
+    int64_t clean = newest_clean(world), stored = newest_stored(world);
+    return world->policy.can_relaunch && !world->policy.sharded && world->epoch > 0 &&
+           (clean < 0 || clean < stored) && stored < world->policy.step_count &&
+           world->policy.step_count > 0;
+}
+
 static void judge_resume(struct world *world, const struct controller_action *action)
 {
     int64_t newest = newest_restorable(world), resume = newest < 0 ? 0 : newest;
@@ -82,6 +91,9 @@ static void judge_resume(struct world *world, const struct controller_action *ac
     }
     if (action->source == SOURCE_CHECKPOINT && newest_stored(world) != action->step)
         world_fail(world, "there is no checkpoint of step %" PRId64, action->step);
+    if (is_better_started_again(world) && world->takeovers == 0)
+        world_fail(world, "goes back to step %" PRId64 ", which another start need not",
+                   action->step);
     int64_t lost = world->best_step > action->step ? world->best_step - action->step : 0;
     if (action->steps_lost != world->lost_noted ||
         (world->takeovers == 0 && action->steps_lost < lost))
@@ -217,6 +229,10 @@ static void judge_give_up(struct world *world, const struct controller_action *a
     case GIVE_UP_BUDGET:
         if (!too_few || !policy->can_spawn || policy->replace != REPLACE_SPAWN)
             world_fail(world, "the budget is no reason to give up");
+        break;
+    case GIVE_UP_STATE_ON_HOSTS:
+        if (!is_better_started_again(world) || action->exit_code != 69)
+            world_fail(world, "asks for another start although the state is at hand");
         break;
     default:
         if (!policy->sharded || newest_restorable(world) >= 0 || world->best_step <= 0)

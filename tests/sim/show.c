@@ -35,9 +35,13 @@ static const char *const source_names[] = {
 };
 
 static const char *const reason_names[] = {
-    [GIVE_UP_TOO_FEW] = "too-few",         [GIVE_UP_STOPPED] = "stopped",
-    [GIVE_UP_NO_PROGRESS] = "no-progress", [GIVE_UP_BUDGET] = "budget",
-    [GIVE_UP_END_TIME] = "end-time",       [GIVE_UP_NO_STATE] = "no-state",
+    [GIVE_UP_TOO_FEW] = "too-few",
+    [GIVE_UP_STOPPED] = "stopped",
+    [GIVE_UP_NO_PROGRESS] = "no-progress",
+    [GIVE_UP_BUDGET] = "budget",
+    [GIVE_UP_END_TIME] = "end-time",
+    [GIVE_UP_NO_STATE] = "no-state",
+    [GIVE_UP_STATE_ON_HOSTS] = "state-on-hosts",
 };
 
 static const char *const note_names[] = {

@@ -91,6 +91,7 @@ static void choose_policy(struct world *world, uint32_t members)
     policy->restart_budget = world_below(world, 8);
     policy->backoff_us = 1000 + world_below(world, 1000000);
     policy->no_progress_limit = 1 + world_below(world, 12);
+    policy->can_relaunch = world_chance(world, 50);
     policy->seed = world->seed;
     world->max_workers = policy->max_workers;
 }
