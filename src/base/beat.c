@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x4f574254, VERSION = 1, FLAG_ENDS = 1, TOKEN_DIGITS = 16 };
+enum { MAGIC = 0x4f574254, VERSION = 2, FLAG_ENDS = 1, TOKEN_DIGITS = 16 };
 
 static unsigned char *put(unsigned char *at, uint64_t value, int size)
 {
@@ -41,6 +41,8 @@ void beat_encode(const struct beat *beat, unsigned char bytes[BEAT_BYTES])
     at = put(at, (uint32_t)beat->pid, 4);
     at = put(at, (uint32_t)beat->rank, 4);
     at = put(at, beat->longest_ms, 4);
+    at = put(at, beat->tellings, 4);
+    at = put(at, (uint32_t)beat->disk_errno, 4);
     memset(at, 0, BEAT_HOST_BYTES);
     memcpy(at, beat->host, strnlen(beat->host, BEAT_HOST_BYTES - 1));
 }
@@ -78,9 +80,11 @@ bool beat_decode(const void *bytes, size_t size, struct beat *beat)
     got.pid = (int32_t)take(&at, 4);
     got.rank = (int32_t)take(&at, 4);
     got.longest_ms = (uint32_t)take(&at, 4);
+    got.tellings = (uint32_t)take(&at, 4);
+    got.disk_errno = (int32_t)take(&at, 4);
     bool good = got.place <= BEAT_FINAL && flags <= FLAG_ENDS && got.incarnation >= 0 &&
                 got.epoch >= 0 && got.complete_step >= -1 && got.pid > 0 && got.rank >= -1 &&
-                take_host(at, got.host);
+                got.disk_errno >= 0 && take_host(at, got.host);
     if (good)
         *beat = got;
     return good;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-    BEAT_BYTES = 136,
+    BEAT_BYTES = 144,
     BEAT_HOST_BYTES = 64,
     BEAT_MAX_ADDRESSES = 8,
     BEAT_ADDRESS_BYTES = 46, /* INET6_ADDRSTRLEN */
@@ -35,6 +35,8 @@ struct beat {
     int32_t pid;
     int32_t rank;        /* in the lineup; -1: none */
     uint32_t longest_ms; /* that the main thread stayed in the program at once */
+    uint32_t tellings;   /* grows whenever it told, as the controller, how the task stands */
+    int32_t disk_errno;  /* why that could not be written into the run directory; 0: it was */
     uint8_t place;       /* enum beat_place */
     bool ends;           /* the last beat: this process leaves */
     char host[BEAT_HOST_BYTES];

@@ -56,6 +56,7 @@ int onward_exit_code(int error)
 static void set_text(struct error *error, int code, const char *format, va_list arguments)
 {
     error->code = code;
+    error->errno_value = 0;
     vsnprintf(error->text, sizeof error->text, format, arguments);
 }
 
@@ -79,6 +80,7 @@ int error_set_errno(struct error *error, int code, int errno_value, const char *
         va_start(arguments, format);
         set_text(error, code, format, arguments);
         va_end(arguments);
+        error->errno_value = errno_value;
         size_t used = strlen(error->text);
         snprintf(error->text + used, sizeof error->text - used, ": %s", strerror(errno_value));
     }

@@ -13,6 +13,7 @@ enum { ERROR_TEXT_BYTES = 768 };
 struct error {
     int code;
     char text[ERROR_TEXT_BYTES];
+    int errno_value; /* what the system said; 0: it was not asked */
 };
 
 /* Sets code and text, and returns code. Thread-safe for distinct errors. */

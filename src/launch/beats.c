@@ -21,6 +21,8 @@ struct beats {
     struct beats_settings settings;
     char host[BEAT_HOST_BYTES];
     int64_t incarnation;
+    struct beats_telling telling;
+    int64_t telling_epoch; /* of the member that told */
     uint32_t count;
     struct entry entries[BEATS_MAX_MEMBERS];
     uint32_t slots[SLOTS]; /* index + 1; 0: empty */
@@ -46,6 +48,8 @@ void beats_begin(struct beats *beats, int64_t incarnation)
 {
     beats->incarnation = incarnation;
     beats->count = 0;
+    beats->telling = (struct beats_telling){.when_s = 0};
+    beats->telling_epoch = 0;
     memset(beats->slots, 0, sizeof beats->slots);
 }
 
@@ -85,11 +89,20 @@ void beats_take(struct beats *beats, const struct beat *beat, double now_s)
         return;
     if (is_new)
         *entry = (struct entry){.moved_s = now_s};
-    else if (beat->moves != entry->beat.moves)
+    if (beat->tellings != entry->beat.tellings) {
+        beats->telling = (struct beats_telling){now_s, beat->disk_errno};
+        beats->telling_epoch = beat->epoch;
+    }
+    if (!is_new && beat->moves != entry->beat.moves)
         entry->moved_s = now_s;
     entry->beat = *beat;
     entry->beat_s = now_s;
     entry->gone |= beat->ends;
+}
+
+struct beats_telling beats_telling(const struct beats *beats)
+{
+    return beats->telling;
 }
 
 static double earlier(double a, double b)
@@ -99,6 +112,8 @@ static double earlier(double a, double b)
 
 void beats_excuse(struct beats *beats, double pause_s, double now_s)
 {
+    if (beats->telling.when_s > 0)
+        beats->telling.when_s = earlier(beats->telling.when_s + pause_s, now_s);
     for (uint32_t i = 0; i < beats->count; i++) {
         struct entry *entry = &beats->entries[i];
         entry->beat_s = earlier(entry->beat_s + pause_s, now_s);
@@ -174,12 +189,20 @@ static enum beats_kind judge_host(const struct beats *beats, const struct entry 
                                      : BEATS_SILENT;
 }
 
+/* While the disk is full nobody can read which members were lost; an epoch that it is not in tells
+ * it too. */
+static bool is_left_out(const struct beats *beats, const struct entry *silent)
+{
+    return beats->telling.disk_errno != 0 && silent->beat.epoch > 0 &&
+           silent->beat.epoch < beats->telling_epoch;
+}
+
 static struct beats_finding find_silent(const struct beats *beats, double now_s)
 {
     double detect_s = beats->settings.detect_s;
     for (uint32_t i = 0; i < beats->count; i++) {
         const struct entry *entry = &beats->entries[i];
-        if (entry->gone || now_s - entry->beat_s <= detect_s)
+        if (entry->gone || now_s - entry->beat_s <= detect_s || is_left_out(beats, entry))
             continue;
         enum beats_kind kind = strcmp(entry->beat.host, beats->host) == 0
                                    ? BEATS_SILENT

@@ -56,6 +56,13 @@ void beats_lost(struct beats *beats, uint32_t member, const char *host, int64_t 
  */
 struct beats_finding beats_find(const struct beats *beats, double now_s);
 
+/* The newest of what controllers told, in beats, of how the task stands. */
+struct beats_telling {
+    double when_s;  /* 0: none did yet */
+    int disk_errno; /* why it is not in the run directory; 0: it is */
+};
+struct beats_telling beats_telling(const struct beats *beats);
+
 /* Did any member on that host say anything at that time or later? */
 bool beats_heard(const struct beats *beats, const char *host, double since_s);
 /* Its process is gone. */

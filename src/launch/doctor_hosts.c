@@ -121,7 +121,7 @@ static double run_over(struct trip *trip, const char *mode, const char *argument
 static bool check_start(struct trip *trip, uint32_t usable)
 {
     static struct quick_result result;
-    struct error error = {0, ""};
+    struct error error = {.text = ""};
     char detail[160];
     double seconds = run_over(trip, "start", NULL, start_limit_s, &result, &error);
     bool starts = doctor_probe_says(result.output, "start", detail, sizeof detail);
@@ -140,7 +140,7 @@ static bool check_start(struct trip *trip, uint32_t usable)
 static void check_add_host(struct trip *trip)
 {
     static struct quick_result result;
-    struct error error = {0, ""};
+    struct error error = {.text = ""};
     char detail[160], host[HOSTS_NAME_BYTES + 8] = "";
     struct places *places = &trip->allotment.places;
     bool has_first = false;

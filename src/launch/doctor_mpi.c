@@ -94,7 +94,7 @@ static void run_here(const struct doctor *doctor, const char *mode, uint32_t ran
 bool doctor_check_recovery(struct doctor *doctor)
 {
     static struct quick_result result;
-    struct error error = {0, ""};
+    struct error error = {.text = ""};
     char detail[160];
     result.output[0] = '\0';
     if (find_own("onward-probe", "ONWARD_PROBE", doctor->probe, sizeof doctor->probe, &error) ==
@@ -119,7 +119,7 @@ bool doctor_check_recovery(struct doctor *doctor)
 bool doctor_check_spawn(struct doctor *doctor)
 {
     static struct quick_result result;
-    struct error error = {0, ""};
+    struct error error = {.text = ""};
     char detail[160];
     result.output[0] = '\0';
     run_here(doctor, "spawn", SPAWN_RANKS, &result, &error);

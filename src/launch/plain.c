@@ -82,7 +82,7 @@ int plain_prepare(struct supervisor *s, int64_t incarnation, struct error *error
     if (!plain->settings)
         return ONWARD_OK;
     ranks_clear(&plain->ranks);
-    plain->opened = plain->stops = false;
+    plain->opened = plain->stops = plain->no_room = false;
     plain->look_s = plain->ended_s = 0;
     plain->newest_ns = restart_file_newest_ns(plain->pattern);
     int code = ranks_init(&plain->ranks, s->settings->allotment->rank_count, error);
@@ -99,6 +99,23 @@ static int64_t run_s(const struct supervisor *s)
 {
     const struct plain *plain = &s->plain;
     return s->best_step + (plain->opened ? (int64_t)(clock_now_s() - plain->opened_s) : 0);
+}
+
+static void write_members(struct supervisor *s)
+{
+    const struct ranks *ranks = &s->plain.ranks;
+    struct run_members members = {.epoch = 1, .count = ranks->count};
+    members.list = calloc(ranks->count, sizeof *members.list);
+    for (uint32_t i = 0; members.list && i < ranks->count; i++) {
+        struct run_member *member = &members.list[i];
+        *member = (struct run_member){
+            .member = i + 1, .rank = (int32_t)i, .pid = ranks->list[i].pid, .epoch = 1};
+        snprintf(member->role, sizeof member->role, "worker");
+        snprintf(member->host, sizeof member->host, "%s", ranks->list[i].host);
+    }
+    s->plain.members_unwritten =
+        !members.list || rundir_write_members(s->settings->rundir, &members, NULL) != ONWARD_OK;
+    run_members_clear(&members);
 }
 
 static void write_status(struct supervisor *s, const char *state, int exit_code, const char *text)
@@ -118,31 +135,18 @@ static void write_status(struct supervisor *s, const char *state, int exit_code,
     snprintf(status.state, sizeof status.state, "%s", state);
     snprintf(status.text, sizeof status.text, "%s", text);
     gethostname(status.host, sizeof status.host - 1);
-    /* As everywhere: a full disk must not stop the program. */
-    rundir_write_status(s->settings->rundir, &status, NULL);
+    struct error error = {.errno_value = 0};
+    int code = rundir_write_status(s->settings->rundir, &status, &error);
+    if (code == ONWARD_OK && plain->members_unwritten)
+        write_members(s);
+    s->plain.disk_errno = error.errno_value;
+    s->watch.changed_s = clock_now_s(); /* as everywhere: a full disk must not stop the program */
 }
 
 static void tell(struct supervisor *s, const char *event, json_t *extra)
 {
     rundir_event(s->settings->rundir, event, 1, run_s(s), extra, NULL);
     json_decref(extra);
-}
-
-static void write_members(struct supervisor *s)
-{
-    const struct ranks *ranks = &s->plain.ranks;
-    struct run_members members = {.epoch = 1, .count = ranks->count};
-    members.list = calloc(ranks->count, sizeof *members.list);
-    for (uint32_t i = 0; members.list && i < ranks->count; i++) {
-        struct run_member *member = &members.list[i];
-        *member = (struct run_member){
-            .member = i + 1, .rank = (int32_t)i, .pid = ranks->list[i].pid, .epoch = 1};
-        snprintf(member->role, sizeof member->role, "worker");
-        snprintf(member->host, sizeof member->host, "%s", ranks->list[i].host);
-    }
-    if (members.list)
-        rundir_write_members(s->settings->rundir, &members, NULL);
-    run_members_clear(&members);
 }
 
 /* All ranks have begun. */
@@ -207,11 +211,15 @@ static void complete(struct supervisor *s)
                                         .epoch = 1,
                                         .step = run_s(s),
                                         .seconds = clock_now_s() - s->plain.opened_s};
-    struct error error;
-    if (rundir_write_completion(s->settings->rundir, &completion, &error) != ONWARD_OK) {
+    struct error error = {.errno_value = 0};
+    bool was_told = s->plain.no_room;
+    int code = rundir_write_completion(s->settings->rundir, &completion, &error);
+    s->plain.no_room = code != ONWARD_OK && rundir_may_recover(&error);
+    s->plain.disk_errno = error.errno_value;
+    if (code != ONWARD_OK && !was_told)
         tell(s, "warning", json_pack("{s:s}", "text", error.text));
+    if (code != ONWARD_OK)
         return;
-    }
     tell(s, "complete", json_pack("{s:s}", "text", ""));
     write_status(s, "complete", 0, "");
 }
@@ -276,6 +284,8 @@ bool plain_turn(struct supervisor *s, bool is_gone)
 bool plain_waits(const struct supervisor *s)
 {
     const struct plain *plain = &s->plain;
+    if (plain->settings && plain->no_room && !s->signal)
+        return clock_now_s() < plain->ended_s + room_limit_s(s);
     return plain->settings && plain->ranks.ended < plain->ranks.count &&
            WIFEXITED(s->child.status) && WEXITSTATUS(s->child.status) == 0 &&
            !*s->output.lost_host && !*s->error_output.lost_host &&

@@ -28,8 +28,11 @@ struct plain {
     char directory[PATH_MAX]; /* of what they report */
     char pattern[PATH_MAX];   /* of restart files */
     char runs[PATH_MAX];      /* what is run, in words */
+    int disk_errno;           /* why the newest status could not be written; 0: it was */
     bool opened;              /* all ranks have begun */
     bool stops;               /* it was asked to */
+    bool members_unwritten;   /* members.json is of an older incarnation */
+    bool no_room;             /* it is complete, and that cannot be written yet */
     double look_s, opened_s, stop_deadline_s;
     double ended_s;    /* when all ranks had ended, or mpirun had; 0: not yet */
     int64_t newest_ns; /* of the restart files when it began */
@@ -48,7 +51,8 @@ int plain_prepare(struct supervisor *s, int64_t incarnation, struct error *error
  * or what it left is all that comes; s->cut_off says why. */
 bool plain_turn(struct supervisor *s, bool is_gone);
 
-/* mpirun has ended, and what the ranks reported may still be on its way. */
+/* mpirun has ended, and what the ranks reported may still be on its way, or there is no room to
+ * record that the task is complete. */
 bool plain_waits(const struct supervisor *s);
 
 /* After an incarnation: seconds that led to new restart files so far. */

@@ -131,7 +131,7 @@ static void describe_losses(const struct supervisor *s, int64_t step, char *text
 static void refuse_restart(const struct supervisor *s, char *why, size_t why_bytes)
 {
     char losses[256];
-    bool never_began = !s->watch.seen && s->result->restarts == 0;
+    bool never_began = !supervise_has_opened(s) && s->result->restarts == 0;
     bool may_be_host = s->settings->allotment->places.count > 0 && WIFEXITED(s->child.status) &&
                        WEXITSTATUS(s->child.status) != EXIT_USAGE;
     why[0] = '\0';
@@ -161,13 +161,6 @@ static void fail(struct supervisor *s, const char *cause, const char *why)
     record_end(s);
 }
 
-static void pause_before_restart(struct supervisor *s, double pause_s)
-{
-    double deadline_s = clock_now_s() + pause_s;
-    while (clock_now_s() < deadline_s && !supervise_must_end(s))
-        supervise_turn(s);
-}
-
 /* Asks again and again, for --wait at most. Returns how many members fit in the end. */
 static uint32_t wait_for_hosts(struct supervisor *s, uint32_t members)
 {
@@ -183,7 +176,7 @@ static uint32_t wait_for_hosts(struct supervisor *s, uint32_t members)
         if (left_s <= 0)
             break;
         pause_s = pause_s < MAX_WAIT_PAUSE_S ? pause_s : MAX_WAIT_PAUSE_S;
-        pause_before_restart(s, pause_s < left_s ? pause_s : left_s);
+        supervise_pause(s, pause_s < left_s ? pause_s : left_s);
         members = allot_probe(allotment, s->incarnation + 1, true);
     }
     return members;
@@ -207,6 +200,20 @@ static uint32_t usable_hosts(const struct places *places)
     return usable;
 }
 
+static int try_write(struct supervisor *s, struct error *error)
+{
+    return rundir_try_write(s->settings->rundir, error);
+}
+
+/* What was started early waits for the claim, but not for long. */
+static int try_claim(struct supervisor *s, struct error *error)
+{
+    int code = rundir_claim(s->settings->rundir, &s->incarnation, error);
+    if (code != ONWARD_OK && s->is_started)
+        early_settle(s, false);
+    return code;
+}
+
 static int claim_next(struct supervisor *s, const char *cause, json_t *lost, struct error *error)
 {
     const struct run_status *status = &s->watch.status;
@@ -214,7 +221,7 @@ static int claim_next(struct supervisor *s, const char *cause, json_t *lost, str
         s->best_step = status->step;
     if (status->checkpoint_step > s->best_checkpoint)
         s->best_checkpoint = status->checkpoint_step;
-    int code = rundir_claim(s->settings->rundir, &s->incarnation, error);
+    int code = room_wait(s, try_claim, error);
     if (code != ONWARD_OK)
         return code;
     s->result->restarts++;
@@ -244,6 +251,18 @@ static void end_by_signal(struct supervisor *s)
     record_end(s);
 }
 
+static void end_without_room(struct supervisor *s, const char *cause, const struct error *error)
+{
+    char text[CAUSE_BYTES + ERROR_TEXT_BYTES];
+    snprintf(text, sizeof text, "%s; it is not started again, %s", cause, error->text);
+    if (s->signal) {
+        end_by_signal(s);
+        return;
+    }
+    end_result(s, EXIT_RESUMABLE, "stopped", text);
+    record_end(s);
+}
+
 /* The hosts that went missing are part of the cause. */
 static json_t *add_lost_hosts(const struct supervisor *s, const struct hosts *hosts, char *cause,
                               size_t cause_bytes)
@@ -270,6 +289,24 @@ static void expect_answers(struct supervisor *s)
     }
 }
 
+/* The next incarnation, and what starts it, unless that is on its way. */
+static int take_next(struct supervisor *s, const char *cause, json_t *lost, bool *again,
+                     struct error *error)
+{
+    int code = claim_next(s, cause, lost, error);
+    if (code == ONWARD_OK && !s->is_started)
+        code = allot_command(s->settings->allotment, s->incarnation, error);
+    if (code != ONWARD_OK && s->is_started)
+        early_settle(s, false);
+    *again = code == ONWARD_OK;
+    if (*again && s->signal)
+        supervise_ask_to_stop(s);
+    if (code == ONWARD_OK || !rundir_may_recover(error))
+        return code;
+    end_without_room(s, cause, error);
+    return ONWARD_OK;
+}
+
 /* A new start is allowed: finds hosts for it and takes the next incarnation. False in *again when
  * there are none or no time is left. A task that was to stop when mpirun went down is started again
  * to write the checkpoint that it was asked for: its newest steps are in the hosts' memory alone.
@@ -281,32 +318,29 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
     struct hosts before = allotment->hosts;
     allotment->hosts = (struct hosts){.list = NULL};
     unsetenv("ONWARD_INJECT"); /* a rehearsed fault happens once */
-    pause_before_restart(s, pause_s);
+    supervise_pause(s, pause_s);
+    if (room_wait(s, try_write, error) != ONWARD_OK && rundir_may_recover(error)) {
+        hosts_clear(&before);
+        end_without_room(s, cause, error);
+        return ONWARD_OK;
+    }
     joins_look(s, true);
     expect_answers(s);
     bool is_early = early_begin(s);
     uint32_t members = allot_probe(allotment, s->incarnation + 1, false);
     json_t *lost = add_lost_hosts(s, &before, cause, CAUSE_BYTES);
     hosts_clear(&before);
-    is_early = is_early && early_settle(s, members >= allotment->min_workers);
+    if (is_early)
+        early_settle(s, members >= allotment->min_workers);
     if (members < allotment->min_workers && s->settings->wait_s > 0 && !s->signal)
         members = wait_for_hosts(s, members);
     int code = ONWARD_OK;
-    *again = false;
-    if (supervise_must_end(s)) {
+    if (supervise_must_end(s))
         end_by_signal(s);
-    } else if (members < allotment->min_workers) {
+    else if (members < allotment->min_workers)
         end_too_few(s, cause, members);
-    } else {
-        code = claim_next(s, cause, lost, error);
-        if (code == ONWARD_OK && !is_early)
-            code = allot_command(allotment, s->incarnation, error);
-        if (code != ONWARD_OK && is_early)
-            early_settle(s, false);
-        *again = code == ONWARD_OK;
-        if (*again && s->signal)
-            supervise_ask_to_stop(s);
-    }
+    else
+        code = take_next(s, cause, lost, again, error);
     json_decref(lost);
     s->move = (struct move){.due_s = 0};
     return code;

@@ -117,6 +117,13 @@ void supervise_turn(struct supervisor *s)
     host_changes_slurm(s);
 }
 
+void supervise_pause(struct supervisor *s, double seconds)
+{
+    double deadline_s = clock_now_s() + seconds;
+    while (clock_now_s() < deadline_s && !supervise_must_end(s))
+        supervise_turn(s);
+}
+
 static void look(struct supervisor *s)
 {
     char text[PROGRESS_LINE_BYTES];
@@ -146,6 +153,22 @@ double supervise_silent_limit_s(const struct supervisor *s)
     return silent_detections * s->settings->detect_s;
 }
 
+bool supervise_has_opened(const struct supervisor *s)
+{
+    return s->watch.seen || beats_telling(s->detector.beats).when_s > 0;
+}
+
+/* A controller that lives says how the task stands: in the run directory, and in its beats where
+ * that cannot be written. */
+static bool is_silent(const struct supervisor *s)
+{
+    double told_s = beats_telling(s->detector.beats).when_s;
+    double newest_s = told_s > s->watch.changed_s ? told_s : s->watch.changed_s;
+    double limit_s =
+        supervise_has_opened(s) ? supervise_silent_limit_s(s) : supervise_start_limit_s(s);
+    return clock_now_s() - newest_s > limit_s;
+}
+
 /* Once it is known how long a start takes, an mpirun that hangs as it starts is found sooner. */
 double supervise_start_limit_s(const struct supervisor *s)
 {
@@ -169,8 +192,7 @@ static enum outcome watch_task(struct supervisor *s)
         move_settle(s);
         bool overdue = move_look(s);
         bool cut_off = detector_look(&s->detector, &s->watch.status, s->cut_off, sizeof s->cut_off);
-        double silent_s = clock_now_s() - s->watch.changed_s;
-        double limit_s = s->watch.seen ? supervise_silent_limit_s(s) : supervise_start_limit_s(s);
+        room_look(s);
         if (s->watch.complete)
             return OUTCOME_COMPLETE;
         if (s->watch.seen && s->watch.status.exit_code > 0)
@@ -183,7 +205,7 @@ static enum outcome watch_task(struct supervisor *s)
             return OUTCOME_MOVE;
         if (cut_off || is_over)
             return OUTCOME_CUT_OFF;
-        if (silent_s > limit_s)
+        if (is_silent(s))
             return OUTCOME_SILENT;
     }
 }

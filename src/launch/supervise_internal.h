@@ -11,6 +11,7 @@
 #include "output.h"
 #include "plain.h"
 #include "progress.h"
+#include "room.h"
 #include "slurm_news.h"
 #include "supervise.h"
 #include "watch.h"
@@ -43,6 +44,7 @@ struct supervisor {
     struct output output, error_output;
     struct progress_events events;
     struct detector detector;
+    struct room room;
     char cut_off[192]; /* OUTCOME_CUT_OFF: what is silent */
     struct budget budget;
     struct host_watch host_watch;
@@ -71,6 +73,8 @@ void supervise_turn(struct supervisor *s);
 /* The first signal asks the task to stop. Of those that this process got itself, `is_own`, a second
  * one ends it. */
 void supervise_take_signal(struct supervisor *s, int number, bool is_own);
+/* The same for so long, or until a signal ends it all. */
+void supervise_pause(struct supervisor *s, double seconds);
 /* Asks the task (again, after a new start) to stop. */
 void supervise_ask_to_stop(struct supervisor *s);
 /* A signal, and no time is left to stop well. */
@@ -79,6 +83,8 @@ bool supervise_must_end(const struct supervisor *s);
 /* A warning in the event log. */
 void supervise_warn(struct supervisor *s, const char *text);
 
+/* The program has opened its task, as its status or its heartbeats tell. */
+bool supervise_has_opened(const struct supervisor *s);
 /* How long a controller may say nothing. */
 double supervise_silent_limit_s(const struct supervisor *s);
 /* How long an incarnation may take until the program has opened its task. */

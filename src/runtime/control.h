@@ -85,6 +85,7 @@ struct control {
     char *known_hosts, *new_hosts; /* NULL until hosts changed; see control_hosts.c */
     bool took_hosts_in;            /* mpirun can do that once */
     char cause[64];                /* of the change under way */
+    bool members_unwritten;        /* members.json is of an older epoch */
     bool epoch_told;               /* the event of the newest epoch is in the log */
     char worker_warning[256];      /* the newest from a worker; each host has several */
     int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
@@ -152,6 +153,7 @@ void control_serve(struct onward *ow);
 /* What the core decided, for all; member IDs and hosts are there already. */
 void control_fill_seats(const struct onward *ow, const struct change_report *reports, int count,
                         struct seat *seats);
+void control_write_members(struct onward *ow); /* members.json */
 /* An epoch opened: events of those who joined or were drained, and members.json. */
 void control_tell_members(struct onward *ow, const struct seat *before, uint32_t before_count);
 

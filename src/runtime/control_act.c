@@ -56,7 +56,11 @@ void control_write_status(struct onward *ow, const char *state)
     struct run_status *status = &ow->control->status;
     fill_status(ow, status);
     snprintf(status->state, sizeof status->state, "%s", state);
-    rundir_write_status(ow->control->rundir, status, NULL); /* the next one may fit on the disk */
+    struct error error = {.errno_value = 0};
+    int code = rundir_write_status(ow->control->rundir, status, &error);
+    if (code == ONWARD_OK && ow->control->members_unwritten)
+        control_write_members(ow);
+    mark_telling(ow, error.errno_value);
 }
 
 void control_write_end(struct onward *ow, int code, const char *text)

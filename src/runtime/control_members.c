@@ -37,7 +37,7 @@ static const char *role_of(const struct seat *seat)
                              : "spare";
 }
 
-static void write_members(struct onward *ow)
+void control_write_members(struct onward *ow)
 {
     struct run_members members = {.epoch = ow->control->opened.epoch, .count = ow->seat_count};
     members.list = calloc(ow->seat_count, sizeof *members.list);
@@ -55,7 +55,8 @@ static void write_members(struct onward *ow)
         snprintf(one->host, sizeof one->host, "%s", seat->host);
     }
     /* As the status: a full disk must not stop the training. */
-    rundir_write_members(ow->control->rundir, &members, NULL);
+    int code = rundir_write_members(ow->control->rundir, &members, NULL);
+    ow->control->members_unwritten = code != ONWARD_OK;
     run_members_clear(&members);
 }
 
@@ -75,5 +76,5 @@ void control_tell_members(struct onward *ow, const struct seat *before, uint32_t
         else if (now->rank >= 0 && !(was && was->rank >= 0))
             tell_seat(ow, "joined", now);
     }
-    write_members(ow);
+    control_write_members(ow);
 }

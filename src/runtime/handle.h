@@ -194,6 +194,9 @@ void open_fill_news(const struct onward *ow, struct open_news *news, int code);
 
 /* next.c: the main thread is now at `place` (enum beat_place). */
 void mark_place(struct onward *ow, enum beat_place place);
+/* The controller told how the task stands; the launcher hears it even where it cannot be written,
+ * and why not. */
+void mark_telling(struct onward *ow, int disk_errno);
 
 /* change.c: forms the lineup (again) with all other members. Returns ONWARD_OK with a role, or
  * none, or ended; else an error that ends this member. */

@@ -62,6 +62,8 @@ static void read_marks(struct heart *heart)
     heart->beat.complete_step = atomic_load_explicit(&marks->complete_step, memory_order_relaxed);
     heart->beat.member = atomic_load_explicit(&marks->member, memory_order_relaxed);
     heart->beat.rank = atomic_load_explicit(&marks->rank, memory_order_relaxed);
+    heart->beat.tellings = atomic_load_explicit(&marks->tellings, memory_order_relaxed);
+    heart->beat.disk_errno = atomic_load_explicit(&marks->disk_errno, memory_order_relaxed);
 }
 
 static void send_beat(struct heart *heart, bool ends)

@@ -18,6 +18,8 @@ struct heart_marks {
     _Atomic uint64_t moves;
     _Atomic uint32_t member;
     _Atomic int32_t rank;
+    _Atomic uint32_t tellings; /* of the controller: how the task stands */
+    _Atomic int32_t disk_errno;
     _Atomic uint8_t place; /* enum beat_place */
 };
 

@@ -22,6 +22,13 @@ void mark_place(struct onward *ow, enum beat_place place)
     atomic_store_explicit(&marks->complete_step, ow->complete_step, memory_order_relaxed);
 }
 
+void mark_telling(struct onward *ow, int disk_errno)
+{
+    struct heart_marks *marks = &ow->marks;
+    atomic_store_explicit(&marks->disk_errno, disk_errno, memory_order_relaxed);
+    atomic_fetch_add_explicit(&marks->tellings, 1, memory_order_relaxed);
+}
+
 /* The step that just ended counts if no loss was seen in it. */
 static void end_step(struct onward *ow)
 {

@@ -171,6 +171,24 @@ int rundir_write_unsynced(const struct rundir *rundir, const char *name, json_t 
     return write_root(rundir, name, root, false, error);
 }
 
+bool rundir_may_recover(const struct error *error)
+{
+    int number = error->errno_value;
+    return number == ENOSPC || number == EDQUOT || number == EROFS;
+}
+
+int rundir_try_write(const struct rundir *rundir, struct error *error)
+{
+    char path[PATH_MAX];
+    int code =
+        rundir_write_unsynced(rundir, ".room", json_pack("{s:s}", "task", rundir->task), error);
+    if (code == ONWARD_OK)
+        code = file_join(path, sizeof path, rundir->path, ".room", error);
+    if (code == ONWARD_OK)
+        unlink(path);
+    return code;
+}
+
 /* Whether what is there belongs to the task that the record describes. */
 static int compare_records(const char *path, const struct task_record *there,
                            const struct task_record *record, struct error *error)
@@ -273,6 +291,7 @@ void rundir_close(struct rundir *rundir)
         close(rundir->events_fd);
     if (rundir->lock_fd >= 0)
         close(rundir->lock_fd);
+    free(rundir->kept);
     free(rundir);
 }
 

@@ -156,9 +156,20 @@ void run_members_clear(struct run_members *members);
 
 /* Appends one line to events.jsonl with one write: {"time","incarnation","epoch","step","event"}
  * and what `extra` holds (an object, borrowed; may be NULL). event is one of start registered epoch
- * lost joined drained spawned relaunch checkpoint request warning complete failed stopped. */
+ * lost joined drained spawned relaunch checkpoint request warning complete failed stopped. One that
+ * cannot be written is an error, and kept: it is written with the next one, or the next status,
+ * that can be. */
 int rundir_event(struct rundir *rundir, const char *event, int64_t epoch, int64_t step,
                  json_t *extra, struct error *error);
+
+/* Writes the events that could not be written when they came. */
+int rundir_write_kept(struct rundir *rundir, struct error *error);
+
+/* Whether the error is one that goes away when there is room again, or the file system is made
+ * writable again: then it is worth waiting. */
+bool rundir_may_recover(const struct error *error);
+/* Can a file be written there? What is written is removed again. */
+int rundir_try_write(const struct rundir *rundir, struct error *error);
 
 /* Operator requests: requests/NAME.json, made by atomic rename. */
 struct run_request {

@@ -16,6 +16,9 @@ struct rundir {
     int lock_fd;         /* -1: not the owner */
     int events_fd;       /* -1: not open yet */
     int64_t incarnation; /* 0: neither claimed nor joined */
+    char *kept;          /* lines for events.jsonl, with a newline before them */
+    size_t kept_bytes;   /* 0: none waits */
+    uint32_t dropped;    /* lines that were too many to keep */
 };
 
 /* The whole file with a NUL behind it; *bytes is the caller's to free(). ONWARD_ERR_NOT_FOUND when
@@ -34,7 +37,6 @@ int rundir_write_json(const struct rundir *rundir, const char *name, json_t *roo
  * failures within milliseconds, must not wait for a disk. */
 int rundir_write_unsynced(const struct rundir *rundir, const char *name, json_t *root,
                           struct error *error);
-
 /* task.yaml: reads it, or creates it. */
 int rundir_load_task(const char *path, struct task_record *record, struct error *error);
 int rundir_save_task(const char *path, const struct task_record *record, struct error *error);

@@ -50,7 +50,8 @@ int rundir_write_status(struct rundir *rundir, const struct run_status *status, 
 {
     char time[40];
     time_text(time, sizeof time);
-    return rundir_write_unsynced(rundir, "status.json", encode_status(status, time), error);
+    int code = rundir_write_unsynced(rundir, "status.json", encode_status(status, time), error);
+    return code == ONWARD_OK ? rundir_write_kept(rundir, error) : code;
 }
 
 static void copy_text(char *to, size_t to_bytes, const char *from)

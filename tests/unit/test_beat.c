@@ -15,6 +15,8 @@ static const struct beat sample = {.token = 0x0123456789abcdef,
                                    .pid = 4711,
                                    .rank = -1,
                                    .longest_ms = 1500,
+                                   .tellings = 9,
+                                   .disk_errno = 28,
                                    .place = BEAT_STEP,
                                    .ends = true,
                                    .host = "n3.example"};
@@ -35,6 +37,8 @@ START_TEST(reads_what_it_wrote)
     ck_assert_int_eq(beat.pid, 4711);
     ck_assert_int_eq(beat.rank, -1);
     ck_assert_uint_eq(beat.longest_ms, 1500);
+    ck_assert_uint_eq(beat.tellings, 9);
+    ck_assert_int_eq(beat.disk_errno, 28);
     ck_assert_uint_eq(beat.place, BEAT_STEP);
     ck_assert(beat.ends);
     ck_assert_str_eq(beat.host, "n3.example");
@@ -45,13 +49,13 @@ END_TEST
 
 START_TEST(has_a_fixed_layout)
 {
-    static const unsigned char head[] = {'O',  'W',  'B',  'T',  0,    1,    BEAT_STEP, 1,
+    static const unsigned char head[] = {'O',  'W',  'B',  'T',  0,    2,    BEAT_STEP, 1,
                                          0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd,      0xef,
                                          0,    0,    0,    0,    0,    0,    0,         3};
     unsigned char bytes[BEAT_BYTES];
     beat_encode(&sample, bytes);
     ck_assert_mem_eq(bytes, head, sizeof head);
-    ck_assert_mem_eq(bytes + 72, "n3.example", 11);
+    ck_assert_mem_eq(bytes + 80, "n3.example", 11);
 }
 END_TEST
 
@@ -61,7 +65,7 @@ static const struct {
     unsigned char value;
 } damages[] = {
     {0, 'X'},              /* magic */
-    {5, 2},                /* version */
+    {5, 1},                /* version */
     {6, BEAT_FINAL + 1},   /* place */
     {7, 2},                /* flags */
     {16, 0x80},            /* incarnation below 0 */
@@ -69,9 +73,10 @@ static const struct {
     {47, 0xfe},            /* complete step -2 */
     {60, 0x80},            /* pid below 0 */
     {67, 0xfe},            /* rank -2 */
-    {72, 0},               /* no host */
-    {74, ' '},             /* a blank in its name */
-    {75, 0x80},            /* no ASCII */
+    {76, 0x80},            /* error below 0 */
+    {80, 0},               /* no host */
+    {82, ' '},             /* a blank in its name */
+    {83, 0x80},            /* no ASCII */
     {BEAT_BYTES - 1, 'x'}, /* something behind the name */
 };
 
@@ -94,7 +99,7 @@ START_TEST(refuses_other_sizes)
     ck_assert(!beat_decode(bytes, BEAT_BYTES - 1, &beat));
     ck_assert(!beat_decode(bytes, BEAT_BYTES + 1, &beat));
     ck_assert(!beat_decode(bytes, 0, &beat));
-    memset(bytes + 72, 'h', BEAT_HOST_BYTES); /* a name without an end */
+    memset(bytes + 80, 'h', BEAT_HOST_BYTES); /* a name without an end */
     ck_assert(!beat_decode(bytes, BEAT_BYTES, &beat));
     beat_encode(&sample, bytes);
     memset(bytes + 60, 0, 4); /* process 0 */

@@ -142,6 +142,54 @@ START_TEST(hears_its_own_token_alone)
 }
 END_TEST
 
+/* The controller, member 0, in that epoch. */
+static void tell(int64_t epoch, int disk_errno)
+{
+    struct beat *beat = member(0, "a");
+    beat->epoch = epoch;
+    beat->tellings++;
+    beat->disk_errno = disk_errno;
+    beats_take(beats, beat, now_s);
+}
+
+START_TEST(hears_how_the_task_stands)
+{
+    take(0, "a");
+    take(1, "a");
+    ck_assert(beats_telling(beats).when_s == 0);
+    now_s += 1;
+    tell(1, 28);
+    ck_assert(beats_telling(beats).when_s == now_s);
+    ck_assert_int_eq(beats_telling(beats).disk_errno, 28);
+    now_s += 1;
+    take(0, "a"); /* it lives, and tells nothing */
+    take(1, "a");
+    ck_assert(beats_telling(beats).when_s == now_s - 1);
+    beats_excuse(beats, 0.5, now_s);
+    ck_assert(beats_telling(beats).when_s == now_s - 0.5);
+    tell(1, 0);
+    ck_assert(beats_telling(beats).when_s == now_s);
+    ck_assert_int_eq(beats_telling(beats).disk_errno, 0);
+    beats_begin(beats, 3);
+    ck_assert(beats_telling(beats).when_s == 0);
+}
+END_TEST
+
+/* That a member was lost is in the event log, unless that cannot be written. */
+START_TEST(leaves_who_was_left_out_while_the_disk_is_full)
+{
+    take(0, "a");
+    take(1, "a");
+    now_s += 5.1;
+    tell(1, 28);
+    expect(BEATS_SILENT, 101, "a");
+    tell(2, 28);
+    expect_nothing();
+    tell(2, 0);
+    expect(BEATS_SILENT, 101, "a");
+}
+END_TEST
+
 START_TEST(leaves_who_left)
 {
     take(0, "a");
@@ -421,6 +469,8 @@ int main(void)
     tcase_add_test(test, finds_who_is_silent);
     tcase_add_test(test, takes_no_older_beat_for_life);
     tcase_add_test(test, hears_its_own_token_alone);
+    tcase_add_test(test, hears_how_the_task_stands);
+    tcase_add_test(test, leaves_who_was_left_out_while_the_disk_is_full);
     tcase_add_test(test, leaves_who_left);
     tcase_add_test(test, leaves_who_mpi_lost);
     tcase_add_test(test, leaves_who_was_lost_before_it_said_who_it_is);

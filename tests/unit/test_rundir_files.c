@@ -1,5 +1,7 @@
 /* test_rundir_files.c - status, events, requests and completion: what others left in a file is
  * refused by name instead of being believed, and a failed write leaves the old file. */
+#include <errno.h>
+
 #include "rundir_fixture.h"
 
 START_TEST(gives_back_the_status)
@@ -304,6 +306,114 @@ START_TEST(keeps_the_old_file_when_there_is_no_space)
 }
 END_TEST
 
+/* Files may grow to `bytes`; 0: to any size. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes ? bytes : limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The steps of the events in events.jsonl, in its order, and the text of its last warning; returns
+ * how many there are. Lines that are none are passed over. */
+static int read_steps(int steps[], int capacity, char *warning, size_t warning_bytes)
+{
+    char path[128], line[512];
+    int count = 0;
+    snprintf(path, sizeof path, "%s/t/events.jsonl", base);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    while (count < capacity && fgets(line, sizeof line, file)) {
+        json_t *root = json_loads(line, 0, NULL);
+        const char *text = json_string_value(json_object_get(root, "text"));
+        if (text)
+            snprintf(warning, warning_bytes, "%s", text);
+        else if (root)
+            steps[count++] = (int)json_integer_value(json_object_get(root, "step"));
+        json_decref(root);
+    }
+    fclose(file);
+    return count;
+}
+
+/* Room for that many bytes after the first event, which is half a line, some lines, or none. */
+static const int rooms[] = {0, 1, 60, 250, 400};
+
+START_TEST(writes_an_event_once_when_there_is_room)
+{
+    struct rundir *rundir = make("t");
+    struct stat status;
+    char path[128], warning[80];
+    int steps[32], failures = 0;
+    snprintf(path, sizeof path, "%s/t/events.jsonl", base);
+    ck_assert_int_eq(rundir_event(rundir, "lost", 1, 0, NULL, &error), ONWARD_OK);
+    ck_assert_int_eq(stat(path, &status), 0);
+    limit_files((rlim_t)(status.st_size + rooms[_i]));
+    for (int step = 1; step < 9; step++)
+        failures += rundir_event(rundir, "lost", 1, step, NULL, &error) != ONWARD_OK;
+    limit_files(0);
+    ck_assert_int_ge(failures, 4);
+    ck_assert_int_eq(rundir_event(rundir, "lost", 1, 9, NULL, &error), ONWARD_OK);
+    ck_assert_int_eq(read_steps(steps, 32, warning, sizeof warning), 10);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(steps[i], i);
+    rundir_close(rundir);
+}
+END_TEST
+
+START_TEST(says_how_many_events_were_too_many)
+{
+    enum { MANY = 4000 };
+    struct rundir *rundir = make("t");
+    static int steps[MANY + 2];
+    char warning[80] = "", expected[80];
+    ck_assert_int_eq(rundir_event(rundir, "lost", 1, 0, NULL, &error), ONWARD_OK);
+    limit_files(1);
+    for (int step = 1; step < MANY; step++)
+        ck_assert_int_ne(rundir_event(rundir, "lost", 1, step, NULL, &error), ONWARD_OK);
+    limit_files(0);
+    ck_assert_int_eq(rundir_write_kept(rundir, &error), ONWARD_OK);
+    int count = read_steps(steps, MANY + 2, warning, sizeof warning);
+    ck_assert_int_gt(count, MANY / 4);
+    ck_assert_int_lt(count, MANY);
+    snprintf(expected, sizeof expected, "%d events before this one could not be written",
+             MANY - count);
+    ck_assert_str_eq(warning, expected);
+    rundir_close(rundir);
+}
+END_TEST
+
+START_TEST(knows_what_may_recover)
+{
+    static const int passing[] = {ENOSPC, EDQUOT, EROFS};
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
+        error_set_errno(&error, ONWARD_ERR_IO, passing[i], "x");
+        ck_assert(rundir_may_recover(&error));
+    }
+    error_set_errno(&error, ONWARD_ERR_IO, EACCES, "x");
+    ck_assert(!rundir_may_recover(&error));
+    error_set(&error, ONWARD_ERR_NO_SPACE, "x");
+    ck_assert(!rundir_may_recover(&error));
+}
+END_TEST
+
+START_TEST(leaves_nothing_of_a_trial)
+{
+    struct rundir *rundir = make("t");
+    char path[128];
+    snprintf(path, sizeof path, "%s/t/.room", base);
+    ck_assert_int_eq(rundir_try_write(rundir, &error), ONWARD_OK);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    limit_files(1);
+    ck_assert_int_ne(rundir_try_write(rundir, &error), ONWARD_OK);
+    limit_files(0);
+    ck_assert_int_eq(error.errno_value, EFBIG);
+    rundir_close(rundir);
+}
+END_TEST
+
 static TCase *file_tests(void)
 {
     TCase *tests = tcase_create("files");
@@ -319,6 +429,10 @@ static TCase *file_tests(void)
     LOOP(tests, moves_away_what_is_no_request, bad_requests);
     tcase_add_test(tests, gives_back_the_completion);
     tcase_add_test(tests, keeps_the_old_file_when_there_is_no_space);
+    LOOP(tests, writes_an_event_once_when_there_is_room, rooms);
+    tcase_add_test(tests, says_how_many_events_were_too_many);
+    tcase_add_test(tests, knows_what_may_recover);
+    tcase_add_test(tests, leaves_nothing_of_a_trial);
     return tests;
 }
 
