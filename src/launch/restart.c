@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 
 #include "joins.h"
-#include "lineup.h"
 #include "say.h"
 #include "slurm.h"
 #include "supervise_internal.h"
@@ -83,48 +82,19 @@ static void describe_cause(const struct supervisor *s, enum outcome outcome, cha
         snprintf(text, text_bytes, "mpirun ended (%s) before the program opened its task", how);
 }
 
-void restart_note_event(struct supervisor *s, const json_t *event)
+bool restart_is_poisoned(const struct supervisor *s)
 {
-    const char *what = json_string_value(json_object_get(event, "event"));
-    const char *host = json_string_value(json_object_get(event, "host"));
-    int64_t step = json_integer_value(json_object_get(event, "step"));
-    struct loss_streak *losses = &s->losses;
-    if (what && !strcmp(what, "epoch"))
-        losses->workers = (uint32_t)json_integer_value(json_object_get(event, "workers"));
-    if (!what || strcmp(what, "lost") != 0)
-        return;
-    losses->count = losses->step == step ? losses->count + 1 : 1;
-    losses->step = step;
-    losses->rank = json_integer_value(json_object_get(event, "rank"));
-    snprintf(losses->host, sizeof losses->host, "%s", host ? host : "");
+    return *s->losses.poison != '\0';
 }
 
-/* "the last loss was worker 1 (subtasks 4 to 7) on host n1", or "" when there was none at the step
- * at which the task stands. */
+void restart_note_event(struct supervisor *s, const json_t *event)
+{
+    losses_note(&s->losses, event);
+}
+
 static void describe_losses(const struct supervisor *s, int64_t step, char *text, size_t text_bytes)
 {
-    const struct loss_streak *losses = &s->losses;
-    struct task_record record;
-    char subtasks[64] = "";
-    text[0] = '\0';
-    if (losses->count == 0 || losses->step < step)
-        return;
-    if (losses->rank < 0) {
-        snprintf(text, text_bytes, "the last loss was no worker, host %.100s", losses->host);
-        return;
-    }
-    if (rundir_read_task(s->settings->rundir, &record, NULL) == ONWARD_OK) {
-        uint32_t rank = (uint32_t)losses->rank;
-        if (rank < losses->workers && record.subtask_count) {
-            struct lineup_range range = lineup_split(record.subtask_count, losses->workers, rank);
-            snprintf(subtasks, sizeof subtasks, " (subtasks %u to %u)", range.first,
-                     range.first + range.count - 1);
-        }
-        task_record_clear(&record);
-    }
-    snprintf(text, text_bytes, "%d loss%s there, the last of worker %lld%s, host %.100s",
-             losses->count, losses->count == 1 ? "" : "es", (long long)losses->rank, subtasks,
-             losses->host);
+    losses_describe(&s->losses, s->settings->rundir, step, text, text_bytes);
 }
 
 /* Empty when it may be started again, else why not. */
@@ -352,7 +322,7 @@ static void end_as_said(struct supervisor *s)
 {
     const struct run_status *status = &s->watch.status;
     char losses[256] = "", text[640];
-    if (status->exit_code == EXIT_TOO_FEW && s->losses.count >= BUDGET_STUCK_LIMIT)
+    if (status->exit_code != EXIT_RESUMABLE && s->losses.count >= BUDGET_STUCK_LIMIT)
         describe_losses(s, status->step, losses, sizeof losses);
     snprintf(text, sizeof text, "%s%s%s", status->text, *losses ? ": " : "", losses);
     end_result(s, (int)status->exit_code,
@@ -364,6 +334,8 @@ static bool has_ended(struct supervisor *s, enum outcome outcome)
 {
     if (outcome == OUTCOME_COMPLETE)
         end_result(s, 0, "complete", "");
+    else if (restart_is_poisoned(s))
+        fail(s, s->losses.poison, "it is not started again");
     else if (outcome == OUTCOME_ENDED && (s->signal || !are_too_few(s, outcome)))
         end_as_said(s);
     else if (outcome == OUTCOME_SIGNAL || supervise_must_end(s))

@@ -197,6 +197,8 @@ static enum outcome watch_task(struct supervisor *s)
             return OUTCOME_COMPLETE;
         if (s->watch.seen && s->watch.status.exit_code > 0)
             return OUTCOME_ENDED;
+        if (restart_is_poisoned(s))
+            return OUTCOME_POISON;
         if (gone && !plain_waits(s))
             return OUTCOME_GONE;
         if (supervise_must_end(s))

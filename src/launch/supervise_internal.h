@@ -7,6 +7,7 @@
 #include "child.h"
 #include "detector.h"
 #include "host_watch.h"
+#include "losses.h"
 #include "move.h"
 #include "output.h"
 #include "plain.h"
@@ -24,15 +25,8 @@ enum outcome {
     OUTCOME_SILENT,   /* the controller says nothing any more, or never did */
     OUTCOME_MOVE,     /* hosts come or go, and the task did not stop for it in time */
     OUTCOME_CUT_OFF,  /* a host or a member is silent, and cannot be got rid of otherwise */
+    OUTCOME_POISON,   /* one subtask of one step ended worker after worker */
     OUTCOME_SIGNAL    /* a signal, and it could not be stopped in time */
-};
-
-/* Losses that the controller wrote of, one after the other at the same step. */
-struct loss_streak {
-    int count;
-    int64_t step, rank; /* of the last; rank -1: no worker */
-    uint32_t workers;   /* in the lineup then */
-    char host[RUNDIR_HOST_BYTES];
 };
 
 struct supervisor {
@@ -100,6 +94,9 @@ void supervise_kill(struct supervisor *s);
 bool early_begin(struct supervisor *s);
 /* With the answers there: true when the start may go on, else it is ended. */
 bool early_settle(struct supervisor *s, bool wanted);
+
+/* One subtask of the step at which the task stands ended so many workers that no other is tried. */
+bool restart_is_poisoned(const struct supervisor *s);
 
 /* Remembers what restart.c needs of an event. */
 void restart_note_event(struct supervisor *s, const json_t *event);

@@ -43,6 +43,7 @@ static struct change_report report_of(struct onward *ow)
     memcpy(report.host, ow->host, sizeof report.host);
     if (!ow->dedicated && !ow->opened && !ow->spawned)
         slots_find_held(ow);
+    traces_of_dead(ow, &report);
     report.held_step = ow->held ? local_copy_step(ow->held) : -1;
     report.held_incarnation = ow->held ? local_copy_incarnation(ow->held) : 0;
     return report;
@@ -202,6 +203,7 @@ static void take_role(struct onward *ow, const struct pass *pass)
         slots_commit(ow);
         shards_commit(ow);
     }
+    traces_open(ow);
     slots_forget_held(ow);
     if (ow->in_lineup)
         slots_remove_older(ow);

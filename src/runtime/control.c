@@ -242,26 +242,40 @@ static bool is_seated(const struct seat *seats, int count, uint32_t member)
     return false;
 }
 
-static void lose_member(struct onward *ow, const struct core_member *lost)
+/* What the reports of a change say before the core has them. */
+static int64_t newest_step(const struct onward *ow, const struct change_report *reports, int count)
+{
+    int64_t step = controller_best_step(ow->control->core);
+    for (int i = 0; i < count; i++)
+        step = reports[i].complete_step > step ? reports[i].complete_step : step;
+    return step;
+}
+
+static void lose_member(struct onward *ow, const struct core_member *lost,
+                        const struct change_report *reports, int count)
 {
     struct control *control = ow->control;
     struct controller_event event = {.type = EVENT_LOST, .member = lost->id};
-    const char *host = "";
-    uint32_t pid = 0;
+    struct seat seat = {.host = ""};
     for (uint32_t i = 0; i < ow->seat_count; i++)
-        if (ow->seats[i].member == lost->id) {
-            host = ow->seats[i].host;
-            pid = ow->seats[i].pid;
-        }
-    control_event(ow, "lost",
-                  json_pack("{s:I, s:i, s:s, s:I}", "member", (json_int_t)lost->id, "rank",
-                            lost->rank, "host", host, "pid", (json_int_t)pid));
+        if (ow->seats[i].member == lost->id)
+            seat = ow->seats[i];
+    struct trace_point point = {.step = -1, .subtask = TRACE_NO_SUBTASK};
+    int64_t step = newest_step(ow, reports, count);
+    bool is_known = traces_find(ow, reports, count, &seat, &point) && point.step >= step;
+    step = is_known ? point.step : step; /* who began a step had all before it */
+    json_t *extra = json_pack("{s:I, s:i, s:s, s:I}", "member", (json_int_t)lost->id, "rank",
+                              lost->rank, "host", seat.host, "pid", (json_int_t)seat.pid);
+    if (is_known && point.subtask >= 0)
+        json_object_set_new(extra, "subtask", json_integer(point.subtask));
+    control_event_at(ow, "lost", step, extra);
     snprintf(control->cause, sizeof control->cause, "lost member %u", lost->id);
     control->status.losses++;
     control_feed(ow, event);
 }
 
-static void lose_missing(struct onward *ow, int count, const struct seat *seats)
+static void lose_missing(struct onward *ow, const struct change_report *reports, int count,
+                         const struct seat *seats)
 {
     struct controller *core = ow->control->core;
     for (uint32_t i = 0; i < controller_member_count(core);) {
@@ -272,7 +286,7 @@ static void lose_missing(struct onward *ow, int count, const struct seat *seats)
             continue;
         }
         struct core_member lost = *member;
-        lose_member(ow, &lost);
+        lose_member(ow, &lost, reports, count);
         if (controller_member_count(core) == before)
             i++; /* the core refused: never loop on it */
     }
@@ -368,7 +382,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
     }
     control_choose_copies(ow);
     identify(control, reports, count, seats);
-    lose_missing(ow, count, seats);
+    lose_missing(ow, reports, count, seats);
     register_unknown(ow, reports, count, seats);
     remember_seats(control, seats, count);
     if (!same_arrays(reports, count))

@@ -10,8 +10,15 @@
 #include "copyset.h"
 #include "handle.h"
 #include "place.h"
+#include "trace.h"
 
-enum { OPENING_MAGIC = 0x0e9e0001, REPORT_TEXT_BYTES = 256 };
+enum { OPENING_MAGIC = 0x0e9e0001, REPORT_TEXT_BYTES = 256, REPORT_TRACES = 4 };
+
+/* Where a process that is gone was, on the host of who reports it. */
+struct dead_trace {
+    uint32_t pid;
+    int64_t step, subtask;
+};
 
 /* What each member brings to an epoch change. */
 struct change_report {
@@ -22,6 +29,8 @@ struct change_report {
     uint64_t signature;                  /* of the protected arrays; 0 for a dedicated controller */
     int64_t held_step, held_incarnation; /* of a local copy on its host; step -1: none */
     uint32_t copy_count; /* of shards, on its host; their list comes behind the reports */
+    uint32_t trace_count;
+    struct dead_trace traces[REPORT_TRACES];
     bool clean, dedicated, sharded;
     char host[HOST_BYTES];
     struct partner_address partner;
@@ -143,6 +152,13 @@ int control_load_hosts(struct onward *ow);
 /* What came of a spawn on hosts that are new. */
 void control_host_result(struct onward *ow, const struct placement *place, bool works);
 
+/* traces.c */
+void traces_open(struct onward *ow);
+void traces_of_dead(const struct onward *ow, struct change_report *report);
+/* Where a lost member was; false: it is not known. */
+bool traces_find(const struct onward *ow, const struct change_report *reports, int count,
+                 const struct seat *lost, struct trace_point *point);
+
 /* service.c: nothing where the task has no service. */
 /* In a change, before the decision: what counts is what the service says, whoever reports. */
 void control_lead_service(struct onward *ow, struct change_report *reports, int count);
@@ -207,6 +223,8 @@ void control_feed(struct onward *ow, struct controller_event event);
 void control_order(struct onward *ow, struct message message, bool workers_only);
 void control_warn(struct onward *ow, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void control_event(struct onward *ow, const char *event, json_t *extra);
+/* The same, where the core does not know the newest step yet. */
+void control_event_at(struct onward *ow, const char *event, int64_t step, json_t *extra);
 /* True when another incarnation has taken over: then this side ends, and has written its last. */
 bool control_is_fenced(struct onward *ow);
 void control_write_status(struct onward *ow, const char *state);

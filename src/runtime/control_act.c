@@ -7,13 +7,17 @@
 
 #include "control.h"
 
-void control_event(struct onward *ow, const char *event, json_t *extra)
+void control_event_at(struct onward *ow, const char *event, int64_t step, json_t *extra)
 {
     struct control *control = ow->control;
     /* A log on a full disk must not stop the training; the status says how things stand. */
-    rundir_event(control->rundir, event, controller_epoch(control->core),
-                 controller_best_step(control->core), extra, NULL);
+    rundir_event(control->rundir, event, controller_epoch(control->core), step, extra, NULL);
     json_decref(extra);
+}
+
+void control_event(struct onward *ow, const char *event, json_t *extra)
+{
+    control_event_at(ow, event, controller_best_step(ow->control->core), extra);
 }
 
 void control_warn(struct onward *ow, const char *format, ...)

@@ -111,6 +111,7 @@ struct copies {
 struct control; /* control.h */
 struct local;   /* local.h */
 struct local_copy;
+struct trace; /* store's trace.h */
 
 struct onward {
     struct transport *transport;
@@ -123,6 +124,7 @@ struct onward {
     struct protected_array protected[ONWARD_MAX_ARRAYS];
     uint32_t array_count;
     struct local *local;     /* slots; NULL before the first change */
+    struct trace *trace;     /* of where this worker is; NULL: none */
     bool outlives;           /* they are in a file, and hold the whole state */
     struct local_copy *held; /* what an earlier incarnation left on this host; NULL: nothing */
     bool held_sought;

@@ -5,6 +5,7 @@
 #include "control.h"
 #include "copies.h"
 #include "slots.h"
+#include "trace.h"
 
 /* A spare sleeps under 1 % of a core; a worker at the end of its steps waits for a short while. */
 enum { SPARE_NS = 10000000, END_NS = 1000000 };
@@ -35,6 +36,7 @@ static void end_step(struct onward *ow)
     if (!ow->in_step)
         return;
     ow->in_step = false;
+    trace_subtask(ow->trace, TRACE_NO_SUBTASK);
     if (ow->options.service || ow->gave_up || transport_loss_seen(ow->transport))
         return; /* by contract or in its slot, each array is still as after complete_step */
     ow->complete_step++;
@@ -66,6 +68,7 @@ static int begin_step(struct onward *ow, struct onward_role *role)
     *role = ow->role;
     ow->role.changed = false;
     ow->in_step = true;
+    trace_step(ow->trace, ow->role.step);
     if (ow->fault_count > 0)
         fault_at_step(ow);
     ow->started_step = ow->complete_step;
@@ -182,15 +185,24 @@ static int sum_result(struct onward *ow, const char *call, int code)
     return code;
 }
 
+/* Contributions come in order: the one after this was added, or the first, is worked on now. */
+static void enter_subtask(struct onward *ow, uint32_t subtask)
+{
+    bool is_own = ow->in_step && subtask - ow->role.first < ow->role.count;
+    trace_subtask(ow->trace, is_own ? (int64_t)subtask : TRACE_NO_SUBTASK);
+}
+
 int onward_sum_begin(struct onward *ow, enum onward_type type, size_t length)
 {
     if (!ow->in_step && !ow->finishing)
         return sum_result(ow, "onward_sum_begin", ONWARD_ERR_ORDER);
     if (type != ONWARD_FLOAT && type != ONWARD_DOUBLE)
         return sum_result(ow, "onward_sum_begin", ONWARD_ERR_ARGUMENT);
-    return sum_result(ow, "onward_sum_begin",
-                      sum_begin(ow->sum, type == ONWARD_DOUBLE, length, ow->options.subtask_count,
-                                ow->role.first, ow->role.count));
+    int code = sum_begin(ow->sum, type == ONWARD_DOUBLE, length, ow->options.subtask_count,
+                         ow->role.first, ow->role.count);
+    if (code == ONWARD_OK)
+        enter_subtask(ow, ow->role.first);
+    return sum_result(ow, "onward_sum_begin", code);
 }
 
 void *onward_sum_buffer(struct onward *ow)
@@ -202,7 +214,10 @@ int onward_sum_add(struct onward *ow, uint32_t subtask, const void *contribution
 {
     if (!contribution)
         return sum_result(ow, "onward_sum_add", ONWARD_ERR_ARGUMENT);
-    return sum_result(ow, "onward_sum_add", sum_add(ow->sum, subtask, contribution));
+    int code = sum_add(ow->sum, subtask, contribution);
+    if (code == ONWARD_OK)
+        enter_subtask(ow, subtask + 1);
+    return sum_result(ow, "onward_sum_add", code);
 }
 
 int onward_sum_end(struct onward *ow, void *total)

@@ -10,6 +10,7 @@
 #include "options.h"
 #include "shards.h"
 #include "slots.h"
+#include "trace.h"
 #include "watchdog.h"
 
 enum { LEAVE_LIMIT_S = 5, NEWS_LIMIT_S = 30 };
@@ -136,6 +137,8 @@ int control_create(struct onward *ow)
     code = rundir_number(ow->control->rundir, &ow->run_number, &ow->error);
     if (code != ONWARD_OK)
         return code;
+    if (policy.can_relaunch) /* how many steps there are the launcher says */
+        rundir_update_task(ow->control->rundir, ow->options.subtask_count, -1, NULL);
     if (rundir_read_status(ow->control->rundir, &ow->control->before, NULL) != ONWARD_OK)
         ow->control->before = (struct run_status){.task = ""};
     control_event(ow, "start",
@@ -274,6 +277,7 @@ static void release(struct onward *ow)
     watchdog_destroy(ow->watchdog);
     sum_destroy(ow->sum);
     partner_stop(ow->partner);
+    trace_close(ow->trace);
     slots_release(ow);
     shards_release(ow);
     free(ow->seats);

@@ -126,12 +126,12 @@ static int make_file(const struct local_id *id, char *path, int *fd, struct erro
         char directory[PATH_MAX], name[64];
         struct stat status;
         int code = local_directory(id, true, directory, sizeof directory, error);
-        snprintf(name, sizeof name, "i%lld.XXXXXX.state", (long long)id->incarnation);
+        snprintf(name, sizeof name, "i%lld.XXXXXX" LOCAL_SUFFIX, (long long)id->incarnation);
         if (code == ONWARD_OK)
             code = file_join(path, PATH_MAX, directory, name, error);
         if (code != ONWARD_OK)
             return code;
-        *fd = mkostemps(path, (int)strlen(".state"), O_CLOEXEC);
+        *fd = mkostemps(path, (int)strlen(LOCAL_SUFFIX), O_CLOEXEC);
         if (*fd < 0 && errno == ENOENT)
             continue; /* a neighbour that ended removed the directory */
         if (*fd < 0)

@@ -42,9 +42,9 @@ const struct local_record *local_newest(const struct local_control *control, boo
     return newest;
 }
 
-/* Calls visit for every file of the task on this host, until it returns false. */
-static void walk(const struct local_id *id, bool (*visit)(void *context, const char *path),
-                 void *context)
+/* Calls visit for every such file of the task on this host, until it returns false. */
+static void walk(const struct local_id *id, const char *suffix,
+                 bool (*visit)(void *context, const char *path), void *context)
 {
     char directory[PATH_MAX], path[PATH_MAX];
     if (local_directory(id, false, directory, sizeof directory, NULL) != ONWARD_OK)
@@ -52,8 +52,8 @@ static void walk(const struct local_id *id, bool (*visit)(void *context, const c
     DIR *list = opendir(directory);
     const struct dirent *entry;
     for (int i = 0; list && i < MAX_FILES && (entry = readdir(list)) != NULL; i++) {
-        size_t length = strlen(entry->d_name), end = strlen(".state");
-        if (length <= end || strcmp(entry->d_name + length - end, ".state") != 0)
+        size_t length = strlen(entry->d_name), end = strlen(suffix);
+        if (length <= end || strcmp(entry->d_name + length - end, suffix) != 0)
             continue;
         if (file_join(path, sizeof path, directory, entry->d_name, NULL) == ONWARD_OK &&
             !visit(context, path))
@@ -164,7 +164,7 @@ int local_find(const struct local_id *id, void (*warn)(void *context, const char
     int code = local_expect(id, id->incarnation, &header, error);
     if (code != ONWARD_OK)
         return code;
-    walk(id, consider, &search);
+    walk(id, LOCAL_SUFFIX, consider, &search);
     *copy = search.best;
     return ONWARD_OK;
 }
@@ -233,7 +233,7 @@ static bool remove_left_over(void *context, const char *path)
 
 void local_remove_older(const struct local_id *id)
 {
-    walk(id, remove_left_over, (void *)id);
+    walk(id, LOCAL_SUFFIX, remove_left_over, (void *)id);
 }
 
 static bool remove_one(void *context, const char *path)
@@ -243,13 +243,34 @@ static bool remove_one(void *context, const char *path)
     return true;
 }
 
+static bool remove_older_trace(void *context, const char *path)
+{
+    const struct local_id *id = context;
+    if (strtoll(strrchr(path, '/') + 2, NULL, 10) < id->incarnation) /* behind the i */
+        unlink(path);
+    return true;
+}
+
+void local_remove_traces(const struct local_id *id)
+{
+    walk(id, TRACE_SUFFIX, remove_older_trace, (void *)id);
+}
+
+void local_remove_empty(const char *path)
+{
+    char directory[PATH_MAX];
+    snprintf(directory, sizeof directory, "%s", path);
+    for (int i = 0; i < 2; i++) {
+        *strrchr(directory, '/') = '\0';
+        rmdir(directory); /* what is not empty stays */
+    }
+}
+
 void local_remove_all(const struct local_id *id)
 {
     char path[PATH_MAX];
-    walk(id, remove_one, NULL);
-    if (local_directory(id, false, path, sizeof path, NULL) != ONWARD_OK)
-        return;
-    rmdir(path); /* what is not empty stays */
-    *strrchr(path, '/') = '\0';
-    rmdir(path);
+    walk(id, LOCAL_SUFFIX, remove_one, NULL);
+    walk(id, TRACE_SUFFIX, remove_one, NULL);
+    if (local_directory(id, false, path, sizeof path - 2, NULL) == ONWARD_OK)
+        local_remove_empty(strcat(path, "/."));
 }

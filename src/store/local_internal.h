@@ -18,6 +18,8 @@ enum {
 };
 
 #define LOCAL_MAGIC "onwardL"
+#define LOCAL_SUFFIX ".state"
+#define TRACE_SUFFIX ".trace"
 
 struct local_header {
     char magic[8];
@@ -60,5 +62,10 @@ const struct local_record *local_newest(const struct local_control *control, boo
  * onward-UID that others could write to is refused. */
 int local_directory(const struct local_id *id, bool make, char *path, size_t path_bytes,
                     struct error *error);
+
+/* Removes the traces (trace.h) of earlier incarnations. */
+void local_remove_traces(const struct local_id *id);
+/* Removes the two directories that a file of the task was in, where they are empty. */
+void local_remove_empty(const char *path);
 
 #endif

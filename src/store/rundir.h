@@ -79,7 +79,8 @@ int rundir_read_task(const struct rundir *rundir, struct task_record *record, st
 /* The same for each incarnation in this run directory, and for no other one, not even one that was
  * removed and made again. */
 int rundir_number(const struct rundir *rundir, uint64_t *number, struct error *error);
-/* Puts subtask_count and step_count into task.yaml once the program said them. */
+/* Puts subtask_count and step_count into task.yaml once the program said them; 0 and -1 leave what
+ * is there. */
 int rundir_update_task(const struct rundir *rundir, uint32_t subtask_count, int64_t step_count,
                        struct error *error);
 void task_record_clear(struct task_record *record);

@@ -164,6 +164,8 @@ int rundir_update_task(const struct rundir *rundir, uint32_t subtask_count, int6
         code = rundir_load_task(path, &record, error);
     if (code != ONWARD_OK)
         return code;
+    subtask_count = subtask_count ? subtask_count : record.subtask_count;
+    step_count = step_count >= 0 ? step_count : record.step_count;
     if (record.subtask_count != subtask_count || record.step_count != step_count) {
         record.subtask_count = subtask_count;
         record.step_count = step_count;

@@ -4,13 +4,15 @@
  *
  *     trial [--steps N] [--subtasks N] [--length N] [--plain | --alloc] [--finish] [--pause US]
  *           [--spawned-dies US] [--spawned-waits US] [--hang-at STEP] [--slow-at STEP]
+ *           [--poison SUBTASK]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
  * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return; --alloc has
  * the state in the library's memory, and fills the next one whatever the calls return.
  * --hang-at, --slow-at: in that step the worker of rank 1 does not come back, or takes 8 s more,
- * but once in a task. */
+ * but once in a task. --poison: from step POISON_STEP on, whoever is in that subtask dies of it. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +21,12 @@
 
 #include "onward.h"
 
-enum { SLOW_S = 8 };
+enum { SLOW_S = 8, POISON_STEP = 40 };
 
 struct trial {
     size_t length;
     uint32_t subtasks;
-    int64_t steps, hang_at, slow_at; /* -1: in none */
+    int64_t steps, hang_at, slow_at, poison; /* -1: in none */
     long pause_us, spawned_waits_us, spawned_dies_us;
     bool plain, alloc, finish;
     int array;          /* --alloc: the state's number */
@@ -52,6 +54,8 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
             trial->hang_at = atoll(value);
         else if (strcmp(argv[i], "--slow-at") == 0)
             trial->slow_at = atoll(value);
+        else if (strcmp(argv[i], "--poison") == 0)
+            trial->poison = atoll(value);
         trial->plain |= strcmp(argv[i], "--plain") == 0;
         trial->alloc |= strcmp(argv[i], "--alloc") == 0;
         trial->finish |= strcmp(argv[i], "--finish") == 0;
@@ -60,6 +64,8 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
 
 static void contribute(const struct trial *trial, uint32_t subtask, int64_t step)
 {
+    if (step >= POISON_STEP && subtask == trial->poison)
+        raise(SIGSEGV);
     for (size_t i = 0; i < trial->length; i++) {
         float x = trial->state[i] + (float)(subtask + 1) * 0.001f;
         trial->part[i] = x * (1.0f - x) * 0.37f + (float)((step * 7 + (int64_t)i) % 11) * 1e-3f;
@@ -173,7 +179,7 @@ static int work(struct onward *ow, struct trial *trial)
 int main(int argc, char **argv)
 {
     struct trial trial = {
-        .length = 1000, .subtasks = 16, .steps = 100, .hang_at = -1, .slow_at = -1};
+        .length = 1000, .subtasks = 16, .steps = 100, .hang_at = -1, .slow_at = -1, .poison = -1};
     struct onward_options options;
     struct onward *ow;
     read_arguments(&trial, argc, argv);

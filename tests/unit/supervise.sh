@@ -44,6 +44,9 @@ run dies-twice 0; relaunches 2; says 'starting again'; says '2 restarts'
 run dies-always 1 --max-restarts 1; relaunches 1; says 'no restart is left'; state failed
 run no-progress 1; relaunches 3; within 9; says 'no step was completed after step 5 in 3 incarnations'
 says '3 losses there, the last of worker 1 (subtasks 4 to 7), host n7'
+run poison 1; relaunches 1; within 9
+says 'subtask 3 of step 5 ended 3 workers: the last was worker 1 on host n7'; state failed
+run poison-gone 0 --max-restarts 5; relaunches 3
 run gives-back 0 --max-restarts 1; relaunches 3; within 6
 run orphan 0; relaunches 1
 run scaled 0; relaunches 2 # a controller and 2, 5 and 4 workers

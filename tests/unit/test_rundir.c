@@ -60,6 +60,11 @@ START_TEST(keeps_what_was_started)
     ck_assert_uint_eq(record.subtask_count, 8);
     ck_assert_int_eq(record.step_count, 100);
     task_record_clear(&record);
+    ck_assert_int_eq(rundir_update_task(rundir, 0, -1, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_read_task(rundir, &record, &error), ONWARD_OK);
+    ck_assert_uint_eq(record.subtask_count, 8);
+    ck_assert_int_eq(record.step_count, 100);
+    task_record_clear(&record);
     rundir_close(rundir);
 }
 END_TEST
