@@ -47,6 +47,14 @@ static const double default_detect_s = 5, max_detect_s = 86400, max_wait_s = 30 
 
 enum { DEFAULT_MAX_RESTARTS = 3, MAX_RESTARTS = 1000000, MAX_KEEP = 1000, MAX_FAULTS = 64 };
 
+/* where: the option, or the variable. */
+static const char *check_local_directory(const char *where, const char *text)
+{
+    if (text[0] != '/')
+        options_refuse("%s %s: expected an absolute path", where, text);
+    return text;
+}
+
 void launch_options_init(struct launch_options *options)
 {
     *options = (struct launch_options){.spares = -1,
@@ -56,6 +64,9 @@ void launch_options_init(struct launch_options *options)
                                        .detect_s = default_detect_s,
                                        .hang_s = -1,
                                        .wait_s = -1};
+    const char *local = getenv("ONWARD_LOCAL_DIR");
+    if (local && *local)
+        options->local_directory = check_local_directory("$ONWARD_LOCAL_DIR", local);
 }
 
 void launch_options_clear(struct launch_options *options)
@@ -155,13 +166,6 @@ static const char *check_agent(const char *text)
     return text;
 }
 
-static const char *check_local_directory(const char *text)
-{
-    if (text[0] != '/')
-        options_refuse("--local-dir %s: expected an absolute path", text);
-    return text;
-}
-
 /* Where the task is to run. */
 static bool parse_place(int key, const char *text, struct launch_options *options)
 {
@@ -176,7 +180,7 @@ static bool parse_place(int key, const char *text, struct launch_options *option
         options->agent = check_agent(text);
         return true;
     case KEY_LOCAL_DIRECTORY:
-        options->local_directory = check_local_directory(text);
+        options->local_directory = check_local_directory("--local-dir", text);
         return true;
     case KEY_REPLACE:
         options->replace = check_replace(text);

@@ -10,6 +10,7 @@ trap 'xargs kill -KILL <"$work/processes" 2>/dev/null; rm -rf "$work"' EXIT
 ONWARD_MPIRUN=$(cd "$srcdir/tests/unit" && pwd)/fake-mpirun
 FAKE_MEMBER=$(cd "${builddir:-.}" && pwd)/tests/unit/fake_member
 export ONWARD_MPIRUN FAKE_MEMBER ONWARD_DIR="$work"
+unset ONWARD_LOCAL_DIR
 failures=0 tests=0
 
 fail() { failures=$((failures + 1)); echo "FAIL: $*"; sed 's/^/    /' "$work/out" "$work/err"; }
@@ -73,6 +74,13 @@ says 'loss is falling'; says 'a word of its own'; says 'an end without a newline
 silent_about prterun
 grep -q 'prterun noticed' "$work/talks/logs/mpirun.1.log" || fail "talks: the log is not whole"
 grep -q 'loss is falling' "$work/out" || fail "talks: standard output went elsewhere"
+local_is() { [ "$(cat "$work/$task/local")" = "$1" ] || fail "$task: copies go to $(cat "$work/$task/local")"; }
+run complete:local-default 0; local_is /dev/shm
+ONWARD_LOCAL_DIR=$work/l; export ONWARD_LOCAL_DIR
+run complete:local-variable 0; local_is "$work/l"
+run complete:local-option 0 --local-dir "$work/o"; local_is "$work/o"
+ONWARD_LOCAL_DIR=l; run complete:local-relative 2; says "ONWARD_LOCAL_DIR l: expected an absolute path"
+unset ONWARD_LOCAL_DIR
 run complete:quiet 0 --quiet
 [ ! -s "$work/out" ] && [ ! -s "$work/err" ] || fail "quiet: said something"
 run complete:json 0 --json
