@@ -26,6 +26,7 @@ void transport_revoke(MPI_Comm comm)
 void transport_revoke_all(struct transport *transport)
 {
     transport_revoke(transport->team);
+    transport_revoke(transport->movers);
     transport_revoke(transport->candidate_team);
     transport_revoke(transport->candidate);
     transport_revoke(transport->control);
@@ -103,7 +104,7 @@ int transport_start(MPI_Comm base, bool spawned, struct transport **result, stru
     if (!transport)
         return error_set(error, ONWARD_ERR_MEMORY, "no memory for the transport");
     transport->control = transport->team = MPI_COMM_NULL;
-    transport->candidate = transport->candidate_team = MPI_COMM_NULL;
+    transport->candidate = transport->candidate_team = transport->movers = MPI_COMM_NULL;
     transport->own = transport->bridge = MPI_COMM_NULL;
     for (int i = 0; i < TRANSPORT_SEND_SLOTS; i++)
         transport->slots[i].request = MPI_REQUEST_NULL;
@@ -265,7 +266,7 @@ int transport_candidate(struct transport *transport, bool first, int *rank, int 
         transport->candidate = shrunk;
         MPI_Comm_set_errhandler(shrunk, transport->handler);
     }
-    transport->candidate_team = MPI_COMM_NULL;
+    transport->candidate_team = transport->movers = MPI_COMM_NULL;
     transport->loss_seen = false; /* of the candidate, from here on */
     MPI_Comm_rank(transport->candidate, rank);
     MPI_Comm_size(transport->candidate, size);
@@ -285,23 +286,32 @@ int transport_broadcast(struct transport *transport, void *bytes, size_t size)
     return code_of(MPI_Bcast(bytes, (int)size, MPI_BYTE, 0, transport->candidate));
 }
 
-int transport_split(struct transport *transport, int lineup_rank)
+static int split_candidate(struct transport *transport, bool takes_part, int key, MPI_Comm *part)
 {
-    MPI_Comm team = MPI_COMM_NULL;
-    int color = lineup_rank < 0 ? MPI_UNDEFINED : 0;
-    int code = MPI_Comm_split(transport->candidate, color, lineup_rank, &team);
-    if (code != MPI_SUCCESS)
+    int color = takes_part ? 0 : MPI_UNDEFINED;
+    if (MPI_Comm_split(transport->candidate, color, key, part) != MPI_SUCCESS) {
+        *part = MPI_COMM_NULL;
         return ONWARD_ERR_LOST;
-    transport->candidate_team = team;
-    if (team != MPI_COMM_NULL)
-        MPI_Comm_set_errhandler(team, transport->handler);
+    }
+    if (*part != MPI_COMM_NULL)
+        MPI_Comm_set_errhandler(*part, transport->handler);
     return ONWARD_OK;
 }
 
-int transport_move(struct transport *transport, bool over_control, int root, void *bytes,
+int transport_split(struct transport *transport, int lineup_rank)
+{
+    return split_candidate(transport, lineup_rank >= 0, lineup_rank, &transport->candidate_team);
+}
+
+int transport_split_movers(struct transport *transport, bool takes_part)
+{
+    return split_candidate(transport, takes_part, 0, &transport->movers);
+}
+
+int transport_move(struct transport *transport, bool over_movers, int root, void *bytes,
                    size_t size)
 {
-    MPI_Comm comm = over_control ? transport->candidate : transport->candidate_team;
+    MPI_Comm comm = over_movers ? transport->movers : transport->candidate_team;
     for (size_t done = 0; done < size; done += MOVE_CHUNK_BYTES) {
         size_t chunk = size - done < MOVE_CHUNK_BYTES ? size - done : MOVE_CHUNK_BYTES;
         int code = MPI_Bcast((char *)bytes + done, (int)chunk, MPI_BYTE, root, comm);
@@ -345,7 +355,7 @@ void transport_adopt(struct transport *transport)
     }
     transport->control = transport->candidate;
     transport->team = transport->candidate_team;
-    transport->candidate = transport->candidate_team = MPI_COMM_NULL;
+    transport->candidate = transport->candidate_team = transport->movers = MPI_COMM_NULL;
     transport->loss_seen = false;
     MPI_Comm_rank(transport->control, &transport->rank);
     MPI_Comm_size(transport->control, &transport->size);

@@ -74,8 +74,10 @@ int transport_put(struct transport *transport, int rank, const void *bytes, size
 int transport_take(struct transport *transport, int rank, void *bytes, size_t size);
 int transport_broadcast(struct transport *transport, void *bytes, size_t size);
 int transport_split(struct transport *transport, int lineup_rank); /* -1: not in the lineup */
-/* Sends bytes from root to all of the new team, or of the candidate (over_control). */
-int transport_move(struct transport *transport, bool over_control, int root, void *bytes,
+/* Collective over the candidate: who takes part gets a place among the movers. */
+int transport_split_movers(struct transport *transport, bool takes_part);
+/* Sends bytes from root to all of the new team, or of the movers. */
+int transport_move(struct transport *transport, bool over_movers, int root, void *bytes,
                    size_t size);
 /* Bitwise and of flags over the survivors: the same value on each, whatever failed meanwhile. */
 int transport_agree(struct transport *transport, int flags);

@@ -14,6 +14,7 @@ struct send_slot {
 struct transport {
     MPI_Comm control, team;
     MPI_Comm candidate, candidate_team;
+    MPI_Comm movers; /* of the candidate: those who move the state, where not just the team does */
     MPI_Comm own;    /* of this process alone (controller), or of its group (newcomer) */
     MPI_Comm bridge; /* controller and newcomers, while there are any */
     uint32_t newcomer_count, ready_count;

@@ -230,7 +230,7 @@ static int merge_groups(struct transport *transport, MPI_Comm local, int remote_
 static void enter_merged(struct transport *transport, MPI_Comm merged)
 {
     transport->candidate = merged;
-    transport->candidate_team = MPI_COMM_NULL;
+    transport->candidate_team = transport->movers = MPI_COMM_NULL;
     transport->loss_seen = false;
     transport->ever_changed = true;
 }

@@ -159,6 +159,16 @@ static int share_opening(struct onward *ow, struct pass *pass)
     return code;
 }
 
+/* Who failed says so, and frees those who wait for it. */
+static int end_pass(struct onward *ow, struct pass *pass, int code)
+{
+    if (code != ONWARD_OK) {
+        pass->flags &= ~FLAG_PASS;
+        transport_interrupt(ow->transport);
+    }
+    return transport_agree(ow->transport, pass->flags);
+}
+
 static int pass_body(struct onward *ow, struct pass *pass)
 {
     int code = gather_and_decide(ow, pass);
@@ -171,13 +181,29 @@ static int pass_body(struct onward *ow, struct pass *pass)
     ow->incarnation = pass->opening.incarnation;
     ow->run_number = pass->opening.run_number;
     code = transport_split(ow->transport, pass->lineup_rank);
+    if (code == ONWARD_OK && pass->opening.move_to_all)
+        code = transport_split_movers(ow->transport, !ow->dedicated);
     if (code == ONWARD_OK && !ow->dedicated)
         code = slots_create(ow);
     if (code == ONWARD_OK && !ow->dedicated)
         code = shards_keep_initial(ow);
-    if (code == ONWARD_OK && pass->lineup_rank >= 0)
-        code = change_lay_out(ow, pass);
-    return code == ONWARD_OK ? change_bring_state(ow, pass) : code;
+    return code == ONWARD_OK && pass->lineup_rank >= 0 ? change_lay_out(ow, pass) : code;
+}
+
+/* What all agreed on at the end of the pass. State moves over communicators that a member whose
+ * split failed does not have: it could not free those who would wait for it there. So all agree
+ * before that they have them; who failed already takes it for the agreement at the end. */
+static int walk_pass(struct onward *ow, struct pass *pass)
+{
+    int code = pass_body(ow, pass);
+    if (code == ONWARD_OK && pass->opening.move_state) {
+        int agreed = transport_agree(ow->transport, pass->flags);
+        if (!(agreed & FLAG_PASS))
+            return agreed;
+    }
+    if (code == ONWARD_OK && !pass->opening.end)
+        code = change_bring_state(ow, pass);
+    return end_pass(ow, pass, code);
 }
 
 static void take_role(struct onward *ow, const struct pass *pass)
@@ -196,7 +222,7 @@ static void take_role(struct onward *ow, const struct pass *pass)
                                     .step = opening->step,
                                     .epoch = opening->epoch,
                                     .changed = true};
-    if (ow->in_lineup || (opening->move_state && opening->move_over_control && !ow->dedicated)) {
+    if (ow->in_lineup || (opening->move_state && opening->move_to_all && !ow->dedicated)) {
         ow->clean = true;
         ow->dirty = false;
         ow->complete_step = opening->step;
@@ -337,11 +363,7 @@ static int run_pass(struct onward *ow, bool first)
     code = first ? ONWARD_OK : join_newcomers(ow, &pass);
     if (code == ONWARD_ERR_LOST)
         return code;
-    if (code != ONWARD_OK || pass_body(ow, &pass) != ONWARD_OK) {
-        pass.flags &= ~FLAG_PASS;
-        transport_interrupt(ow->transport);
-    }
-    int agreed = transport_agree(ow->transport, pass.flags);
+    int agreed = code == ONWARD_OK ? walk_pass(ow, &pass) : end_pass(ow, &pass, code);
     code = settle(ow, &pass, agreed);
     pass_clear(&pass);
     return code;

@@ -23,26 +23,37 @@ static void expose(struct onward *ow, uint8_t source)
 
 static bool is_source(const struct pass *pass)
 {
-    int own = pass->opening.move_over_control ? pass->rank : pass->lineup_rank;
-    return pass->opening.move_state && own == pass->opening.source_rank;
+    return pass->opening.move_state && pass->rank == pass->opening.source_seat;
+}
+
+/* The source's, among those to whom the state goes. */
+static int source_rank(const struct pass *pass)
+{
+    int rank = pass->opening.source_seat;
+    if (!pass->opening.move_to_all)
+        return pass->seats[rank].rank;
+    for (int i = 0; i < pass->opening.source_seat; i++)
+        rank -= pass->seats[i].dedicated;
+    return rank;
 }
 
 /* Every array from the source to the others. Members outside of the lineup take part only when the
- * source is one of them; they take the bits too, and are as good as any worker then. */
+ * source is one of them; they take the bits too, and are as good as any worker then. A dedicated
+ * controller has no room for them. */
 static int move_state(struct onward *ow, struct pass *pass)
 {
-    bool over_control = pass->opening.move_over_control;
+    bool to_all = pass->opening.move_to_all;
     uint8_t source = pass->opening.source;
     bool from_memory = is_source(pass) && source != SOURCE_HELD &&
                        !(source == SOURCE_FRESH && shards_any(ow)); /* put to where bits come in */
-    if (!pass->opening.move_state || (!over_control && pass->lineup_rank < 0))
+    if (!pass->opening.move_state || (to_all ? ow->dedicated : pass->lineup_rank < 0))
         return ONWARD_OK;
     if (!is_source(pass))
         expose(ow, pass->opening.source);
     int code = ONWARD_OK;
     for (uint32_t i = 0; i < ow->array_count && code == ONWARD_OK; i++)
         if (!ow->arrays[i].sharded)
-            code = transport_move(ow->transport, over_control, pass->opening.source_rank,
+            code = transport_move(ow->transport, to_all, source_rank(pass),
                                   from_memory ? ow->arrays[i].data : slots_incoming(ow, i),
                                   ow->protected[i].bytes);
     return code;
@@ -125,7 +136,7 @@ int change_lay_out(struct onward *ow, struct pass *pass)
 void change_rule_out_source(struct onward *ow, const struct pass *pass)
 {
     const struct opening *opening = &pass->opening;
-    uint32_t source = 0;
+    const struct seat *source = &pass->seats[opening->source_seat];
     if (opening->source != SOURCE_HELD) {
         if (ow->control)
             control_checkpoint_bad(ow, opening->step);
@@ -137,13 +148,9 @@ void change_rule_out_source(struct onward *ow, const struct pass *pass)
                          (long long)opening->step);
         return;
     }
-    for (uint32_t i = 0; i < opening->seat_count; i++)
-        if (opening->move_over_control ? (int32_t)i == opening->source_rank
-                                       : pass->seats[i].rank == opening->source_rank)
-            source = i;
-    if (strcmp(pass->seats[source].host, ow->host) == 0)
+    if (strcmp(source->host, ow->host) == 0)
         slots_forget_held(ow);
     if (ow->control)
         control_warn(ow, "the local copy of step %lld on host %s could not be loaded",
-                     (long long)opening->step, pass->seats[source].host);
+                     (long long)opening->step, source->host);
 }

@@ -305,12 +305,11 @@ static bool same_arrays(const struct change_report *reports, int count)
     return true;
 }
 
-/* Where the state comes from, in the ranks that the members know. */
+/* Where the state comes from, and who needs it. */
 static void fill_source(struct onward *ow, const struct change_report *reports, int count,
                         struct opening *opening, const struct seat *seats)
 {
     const struct controller_action *action = &ow->control->opened;
-    opening->source_rank = 0;
     opening->move_state = action->source == SOURCE_FRESH;
     bool is_held = action->source == SOURCE_HELD;
     const struct copyset_entry *copy = ow->control->copyset;
@@ -319,15 +318,16 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
             (struct copy_id){copy->incarnation, copy->epoch, copy->step, 0, copy->shard_count};
         return;
     }
-    for (int i = 0; i < count && (is_held || action->source == SOURCE_MEMBER); i++) {
+    bool from_member = is_held || action->source == SOURCE_MEMBER;
+    for (int i = 0; i < count; i++) {
         bool behind = is_held || !reports[i].clean || reports[i].complete_step != action->step;
-        if (seats[i].rank >= 0 && behind)
+        if (from_member && seats[i].rank >= 0 && behind)
             opening->move_state = true;
-        if (seats[i].member == action->member) {
-            opening->move_over_control = seats[i].rank < 0;
-            opening->source_rank = seats[i].rank < 0 ? i : seats[i].rank;
-        }
+        if (from_member ? seats[i].member == action->member : seats[i].rank == 0)
+            opening->source_seat = i;
     }
+    opening->move_to_all =
+        opening->move_state && from_member && seats[opening->source_seat].rank < 0;
 }
 
 static void fill_end(struct onward *ow, struct opening *opening)

@@ -40,14 +40,14 @@ struct change_report {
  * have changed, the bytes of control_save_hosts() come behind. */
 struct opening {
     uint32_t magic;
-    bool end;        /* no epoch: the task ends with end_code */
-    bool again;      /* no epoch yet: newcomers join in the next pass */
-    bool move_state; /* some worker's memory is not the state of step */
-    bool move_over_control;
-    bool saved;     /* end: the newest step is in a committed checkpoint */
-    uint8_t source; /* enum state_source */
+    bool end;         /* no epoch: the task ends with end_code */
+    bool again;       /* no epoch yet: newcomers join in the next pass */
+    bool move_state;  /* some worker's memory is not the state of step */
+    bool move_to_all; /* to every member but a dedicated controller, not just to the team */
+    bool saved;       /* end: the newest step is in a committed checkpoint */
+    uint8_t source;   /* enum state_source */
     int32_t end_code;
-    int32_t source_rank; /* in the candidate, or in the team */
+    int32_t source_seat; /* who has the state that moves */
     uint32_t size, seat_count;
     int64_t epoch, step, incarnation;
     uint64_t core_size, host_size, run_number;
