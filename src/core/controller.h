@@ -127,7 +127,8 @@ enum request_type {
     REQUEST_CHECKPOINT = 1,
     REQUEST_STOP,  /* checkpoint where there is none of this step, then end, resumable */
     REQUEST_SCALE, /* count workers from now on */
-    REQUEST_DRAIN, /* member, or every member of host */
+    REQUEST_DRAIN, /* member, or every member of host; count: how many can be spawned on hosts that
+                      nobody is drained from */
     REQUEST_UNDRAIN
 };
 

@@ -93,6 +93,14 @@ static enum request_verdict judge_scale(const struct controller_policy *policy, 
     return count > CONTROLLER_MAX_MEMBERS ? REQUEST_BEYOND_LIMIT : REQUEST_FITS;
 }
 
+/* Of those who are there without those who leave, and those who can come in their place. */
+static uint64_t workers_after(const struct controller *state, const struct controller_event *drain,
+                              uint32_t leaving)
+{
+    uint64_t left = roster_usable_count(&state->roster) - leaving;
+    return left + (change_may_spawn(&state->plain) ? drain->count : 0);
+}
+
 static enum request_verdict judge_members(const struct controller *state,
                                           const struct controller_event *event)
 {
@@ -103,10 +111,9 @@ static enum request_verdict judge_members(const struct controller *state,
         return REQUEST_NOBODY;
     if ((drains ? ready : draining) == 0)
         return REQUEST_ALREADY;
-    if (drains && !change_may_spawn(&state->plain) &&
-        roster_usable_count(&state->roster) - ready < state->plain.policy.min_workers)
-        return REQUEST_BELOW_MINIMUM;
-    return REQUEST_FITS;
+    return drains && workers_after(state, event, ready) < state->plain.policy.min_workers
+               ? REQUEST_BELOW_MINIMUM
+               : REQUEST_FITS;
 }
 
 enum request_verdict controller_judge_request(const struct controller *state,

@@ -125,6 +125,8 @@ void control_opened(struct onward *ow, const struct seat *before, uint32_t befor
 void control_order_spawn(struct onward *ow, uint32_t count);
 /* Starts those that were ordered, looks how they stand, and tells the core once that is known. */
 void control_look_at_newcomers(struct onward *ow);
+/* How many of the minimum could be spawned on hosts that nobody is drained from, after this one. */
+uint32_t control_slots_after_drain(const struct onward *ow, const struct controller_event *request);
 /* The core's number of a host: the same on any member that takes over. */
 uint32_t control_host_number(const char *host);
 

@@ -49,11 +49,15 @@ static bool is_host(const struct onward *ow, const char *host)
     return false;
 }
 
-static void explain_below_minimum(const struct onward *ow, char *reason, size_t reason_bytes)
+static void explain_below_minimum(const struct onward *ow, const struct run_request *request,
+                                  char *reason, size_t reason_bytes)
 {
-    uint32_t min = controller_get_policy(ow->control->core)->min_workers;
-    snprintf(reason, reason_bytes, "fewer than the minimum of %u worker%s would be left (--min)",
-             min, min == 1 ? "" : "s");
+    const struct controller_policy *policy = controller_get_policy(ow->control->core);
+    bool drains = type_of(request->request) == REQUEST_DRAIN;
+    bool might_spawn = policy->can_spawn && policy->replace == REPLACE_SPAWN;
+    snprintf(reason, reason_bytes, "fewer than the minimum of %u worker%s would be left (--min)%s",
+             policy->min_workers, policy->min_workers == 1 ? "" : "s",
+             drains && might_spawn ? ", and no other host has room for them" : "");
 }
 
 static void explain(const struct onward *ow, const struct run_request *request,
@@ -61,7 +65,7 @@ static void explain(const struct onward *ow, const struct run_request *request,
 {
     switch (verdict) {
     case REQUEST_BELOW_MINIMUM:
-        explain_below_minimum(ow, reason, reason_bytes);
+        explain_below_minimum(ow, request, reason, reason_bytes);
         break;
     case REQUEST_BEYOND_LIMIT:
         snprintf(reason, reason_bytes, "expected at most %d workers", CONTROLLER_MAX_MEMBERS);
@@ -164,6 +168,8 @@ static void answer(struct onward *ow, struct run_request *request)
                                      .count = (uint32_t)request->count,
                                      .member = (uint32_t)request->member,
                                      .host = control_host_number(request->host)};
+    if (event.request == REQUEST_DRAIN)
+        event.count = control_slots_after_drain(ow, &event);
     enum request_verdict verdict = judge(ow, request, &event, reason, sizeof reason);
     bool fits = verdict == REQUEST_FITS;
     if (!changes_lineup(event.request)) {

@@ -137,6 +137,38 @@ static uint32_t slots_used_new(const void *context, const char *name)
     return control_host_is_new(context, name) ? slots_used(context, name) : UINT32_MAX;
 }
 
+struct drain {
+    const struct onward *ow;
+    const struct controller_event *request;
+};
+
+static uint32_t slots_used_after(const void *context, const char *name)
+{
+    const struct drain *drain = context;
+    const struct onward *ow = drain->ow;
+    for (uint32_t i = ow->dedicated ? 1 : 0; i < ow->seat_count; i++) {
+        const struct seat *seat = &ow->seats[i];
+        bool is_meant = drain->request->member
+                            ? seat->member == drain->request->member
+                            : control_host_number(seat->host) == drain->request->host;
+        if (is_meant && place_same_host(seat->host, name))
+            return UINT32_MAX;
+    }
+    return slots_used(ow, name);
+}
+
+/* Without a list there is no host but those that are in use. */
+uint32_t control_slots_after_drain(const struct onward *ow, const struct controller_event *request)
+{
+    struct drain drain = {ow, request};
+    struct placement place;
+    uint32_t min_workers = controller_get_policy(ow->control->core)->min_workers;
+    if (ow->control->may_not_spawn || !*ow->options.hosts ||
+        !place_choose(ow->options.hosts, min_workers, slots_used_after, &drain, &place))
+        return 0;
+    return place.count;
+}
+
 /* On hosts of the job, or on those that are new to it, where more of them fit. */
 static int choose_place(struct onward *ow, uint32_t count, struct placement *place, bool *is_new,
                         struct error *error)
