@@ -34,6 +34,10 @@ static bool parse_target(const char *text, struct inject_fault *fault)
         fault->target = INJECT_CONTROLLER;
         return true;
     }
+    if (strcmp(text, "newcomer") == 0) {
+        fault->target = INJECT_NEWCOMER;
+        return true;
+    }
     if ((value = after(text, "worker=")) && take_number(value, INT32_MAX, &number)) {
         fault->target = INJECT_WORKER;
         fault->index = (int32_t)number;
@@ -50,12 +54,14 @@ static bool parse_target(const char *text, struct inject_fault *fault)
 static bool parse_phase(const char *text, struct inject_fault *fault)
 {
     static const char *const names[] = {
-        [INJECT_PHASE_SUM] = "sum",
-        [INJECT_PHASE_CHECKPOINT] = "checkpoint",
-        [INJECT_PHASE_REFORM] = "reform",
-        [INJECT_PHASE_FINISH] = "finish",
+        [INJECT_PHASE_SUM] = "sum",       [INJECT_PHASE_CHECKPOINT] = "checkpoint",
+        [INJECT_PHASE_FINISH] = "finish", [INJECT_PHASE_SHRINK] = "shrink",
+        [INJECT_PHASE_JOIN] = "join",     [INJECT_PHASE_REFORM] = "reform",
+        [INJECT_PHASE_OPEN] = "open",     [INJECT_PHASE_SPLIT] = "split",
+        [INJECT_PHASE_STATE] = "state",   [INJECT_PHASE_AGREE] = "agree",
+        [INJECT_PHASE_COMMIT] = "commit", [INJECT_PHASE_SPAWN] = "spawn",
     };
-    for (int phase = INJECT_PHASE_SUM; phase <= INJECT_PHASE_FINISH; phase++)
+    for (int phase = INJECT_PHASE_SUM; phase <= INJECT_PHASE_LAST; phase++)
         if (strcmp(text, names[phase]) == 0) {
             fault->trigger = INJECT_AT_PHASE;
             fault->phase = (enum inject_phase)phase;
@@ -85,7 +91,8 @@ static bool parse_fault(char *text, struct inject_fault *fault)
     fault->kind = strcmp(text, "kill") == 0 ? INJECT_KILL : INJECT_STOP;
     if (fault->kind == INJECT_STOP && strcmp(text, "stop") != 0)
         return false;
-    return parse_target(target, fault) && parse_trigger(trigger, fault);
+    return parse_target(target, fault) && parse_trigger(trigger, fault) &&
+           (fault->target != INJECT_NEWCOMER || fault->trigger == INJECT_AT_PHASE);
 }
 
 int inject_parse(const char *text, struct inject_fault *faults, int max, int *count,
@@ -104,7 +111,8 @@ int inject_parse(const char *text, struct inject_fault *faults, int max, int *co
         if (length >= sizeof one || !parse_fault(one, &faults[parsed]))
             return error_set(error, ONWARD_ERR_INPUT,
                              "--inject: '%.*s': expected kill|stop:worker=RANK|controller|"
-                             "host=NAME@step=STEP|phase=sum|checkpoint|reform|finish",
+                             "newcomer|host=NAME@step=STEP|phase=sum|checkpoint|finish|shrink|"
+                             "join|reform|open|split|state|agree|commit|spawn",
                              (int)(length < FAULT_BYTES ? length : FAULT_BYTES), rest);
         rest = comma ? comma + 1 : NULL;
     }

@@ -2,10 +2,11 @@
  *
  *     FAULTS = FAULT {"," FAULT}
  *     FAULT  = ("kill" | "stop") ":" TARGET "@" TRIGGER
- *     TARGET = "worker=" RANK | "controller" | "host=" NAME
- *     TRIGGER = "step=" STEP | "phase=" ("sum" | "checkpoint" | "reform" | "finish")
+ *     TARGET = "worker=" RANK | "controller" | "newcomer" | "host=" NAME
+ *     TRIGGER = "step=" STEP | "phase=" PHASE
  *
- * RANK is the worker's place in the lineup at that moment. */
+ * RANK is the worker's place in the lineup at that moment. A newcomer is a spawned process that is
+ * in no lineup yet; it has phases alone. */
 #ifndef BASE_INJECT_H
 #define BASE_INJECT_H
 
@@ -14,13 +15,23 @@
 #include "error.h"
 
 enum inject_kind { INJECT_KILL = 1, INJECT_STOP };
-enum inject_target { INJECT_WORKER = 1, INJECT_CONTROLLER, INJECT_HOST };
+enum inject_target { INJECT_WORKER = 1, INJECT_CONTROLLER, INJECT_NEWCOMER, INJECT_HOST };
 enum inject_trigger { INJECT_AT_STEP = 1, INJECT_AT_PHASE };
 enum inject_phase {
     INJECT_PHASE_SUM = 1,
     INJECT_PHASE_CHECKPOINT,
-    INJECT_PHASE_REFORM,
-    INJECT_PHASE_FINISH
+    INJECT_PHASE_FINISH,
+    /* of a change of the lineup, in this order */
+    INJECT_PHASE_SHRINK, /* the survivors have found each other */
+    INJECT_PHASE_JOIN,   /* newcomers and members are about to merge */
+    INJECT_PHASE_REFORM, /* all have reported */
+    INJECT_PHASE_OPEN,   /* all know the lineup */
+    INJECT_PHASE_SPLIT,  /* the team is there */
+    INJECT_PHASE_STATE,  /* the state is about to come */
+    INJECT_PHASE_AGREE,  /* it is there, and all are about to agree */
+    INJECT_PHASE_COMMIT, /* all have agreed */
+    INJECT_PHASE_SPAWN,  /* the controller is inside of a spawn */
+    INJECT_PHASE_LAST = INJECT_PHASE_SPAWN
 };
 
 struct inject_fault {

@@ -286,15 +286,17 @@ int transport_broadcast(struct transport *transport, void *bytes, size_t size)
     return code_of(MPI_Bcast(bytes, (int)size, MPI_BYTE, 0, transport->candidate));
 }
 
+/* *part is set when all is well: the error handler, which may be called inside of the split, revokes
+ * what it finds there. */
 static int split_candidate(struct transport *transport, bool takes_part, int key, MPI_Comm *part)
 {
+    MPI_Comm split = MPI_COMM_NULL;
     int color = takes_part ? 0 : MPI_UNDEFINED;
-    if (MPI_Comm_split(transport->candidate, color, key, part) != MPI_SUCCESS) {
-        *part = MPI_COMM_NULL;
+    if (MPI_Comm_split(transport->candidate, color, key, &split) != MPI_SUCCESS)
         return ONWARD_ERR_LOST;
-    }
-    if (*part != MPI_COMM_NULL)
-        MPI_Comm_set_errhandler(*part, transport->handler);
+    if (split != MPI_COMM_NULL)
+        MPI_Comm_set_errhandler(split, transport->handler);
+    *part = split;
     return ONWARD_OK;
 }
 

@@ -101,14 +101,17 @@ int transport_spawn(struct transport *transport, const struct transport_spawn *s
                     const void *news, size_t size, struct error *error);
 enum transport_newcomers transport_newcomers(struct transport *transport); /* controller */
 void transport_dismiss(struct transport *transport); /* controller: they end themselves */
-/* Newcomer: the news, then that it is ready, then the wait (asleep) for its turn to join. LOST when
- * the controller is gone, TIMEOUT after limit_s. */
+/* Newcomer: the news, then that it is ready and the wait (asleep) for its turn, then the join. LOST
+ * when the controller is gone, TIMEOUT after limit_s. */
 int transport_take_news(struct transport *transport, void *news, size_t size, double limit_s);
 int transport_await_join(struct transport *transport, double limit_s);
-/* In a pass, behind transport_candidate, on all but newcomers: joins those that the controller
- * offers, all of whom are ready. Then the candidate holds them too, behind the others. LOST: all
- * have agreed that this pass fails; MPI: this member has to say so in the agreement. */
-int transport_join(struct transport *transport, bool offers, int *rank, int *size);
+int transport_enter(struct transport *transport);
+/* In a pass, behind transport_candidate, on all but newcomers: whether the controller offers any,
+ * all of whom are ready. MPI: this member has to say in the agreement that it failed. */
+int transport_offer(struct transport *transport, bool *offers);
+/* Then, where it does, joins them: the candidate holds them too, behind the others. LOST: all have
+ * agreed that this pass fails. */
+int transport_join(struct transport *transport, int *rank, int *size);
 
 /* Waits for all living members of control; bounded by the caller's watchdog. */
 void transport_leave_together(struct transport *transport);

@@ -237,15 +237,18 @@ static void enter_merged(struct transport *transport, MPI_Comm merged)
 
 int transport_await_join(struct transport *transport, double limit_s)
 {
-    char verdict = 0, ready = 1;
-    MPI_Comm merged = MPI_COMM_NULL;
+    char go, ready = 1;
     if (MPI_Send(&ready, 1, MPI_BYTE, 0, READY_TAG, transport->bridge) != MPI_SUCCESS)
         return ONWARD_ERR_LOST;
-    int code = receive(transport, GO_TAG, &verdict, 1, limit_s);
-    if (code != ONWARD_OK)
-        return code;
+    return receive(transport, GO_TAG, &go, 1, limit_s);
+}
+
+int transport_enter(struct transport *transport)
+{
+    char verdict = 0;
+    MPI_Comm merged = MPI_COMM_NULL;
     int merge_code = merge_groups(transport, transport->own, 0, true, &merged);
-    code = receive(transport, VERDICT_TAG, &verdict, 1, verdict_limit_s);
+    int code = receive(transport, VERDICT_TAG, &verdict, 1, verdict_limit_s);
     if (code != ONWARD_OK || !verdict || merge_code != MPI_SUCCESS)
         return ONWARD_ERR_LOST;
     enter_merged(transport, merged);
@@ -269,16 +272,18 @@ static bool join_newcomers(struct transport *transport, bool is_controller, MPI_
     return agreed != 0;
 }
 
-int transport_join(struct transport *transport, bool offers, int *rank, int *size)
+int transport_offer(struct transport *transport, bool *offers)
+{
+    int is_offered = *offers;
+    int code = MPI_Bcast(&is_offered, 1, MPI_INT, 0, transport->candidate);
+    *offers = is_offered;
+    return code == MPI_SUCCESS ? ONWARD_OK : ONWARD_ERR_MPI;
+}
+
+int transport_join(struct transport *transport, int *rank, int *size)
 {
     bool is_controller = *rank == 0;
-    int is_offered = is_controller && offers;
     MPI_Comm merged = MPI_COMM_NULL;
-    int code = MPI_Bcast(&is_offered, 1, MPI_INT, 0, transport->candidate);
-    if (code != MPI_SUCCESS)
-        return ONWARD_ERR_MPI;
-    if (!is_offered)
-        return ONWARD_OK;
     char verdict = join_newcomers(transport, is_controller, &merged);
     if (is_controller)
         tell_newcomers(transport, VERDICT_TAG, &verdict, 1);

@@ -178,11 +178,13 @@ static int pass_body(struct onward *ow, struct pass *pass)
         return ONWARD_ERR_LOST;
     if (code != ONWARD_OK || pass->opening.end)
         return code;
+    fault_at_phase(ow, INJECT_PHASE_OPEN);
     ow->incarnation = pass->opening.incarnation;
     ow->run_number = pass->opening.run_number;
     code = transport_split(ow->transport, pass->lineup_rank);
     if (code == ONWARD_OK && pass->opening.move_to_all)
         code = transport_split_movers(ow->transport, !ow->dedicated);
+    fault_at_phase(ow, INJECT_PHASE_SPLIT);
     if (code == ONWARD_OK && !ow->dedicated)
         code = slots_create(ow);
     if (code == ONWARD_OK && !ow->dedicated)
@@ -201,8 +203,11 @@ static int walk_pass(struct onward *ow, struct pass *pass)
         if (!(agreed & FLAG_PASS))
             return agreed;
     }
-    if (code == ONWARD_OK && !pass->opening.end)
+    if (code == ONWARD_OK && !pass->opening.end) {
+        fault_at_phase(ow, INJECT_PHASE_STATE);
         code = change_bring_state(ow, pass);
+        fault_at_phase(ow, INJECT_PHASE_AGREE);
+    }
     return end_pass(ow, pass, code);
 }
 
@@ -324,6 +329,7 @@ static int settle(struct onward *ow, struct pass *pass, int agreed)
         change_rule_out_source(ow, pass);
         return ONWARD_ERR_LOST;
     }
+    fault_at_phase(ow, INJECT_PHASE_COMMIT);
     commit(ow, pass);
     return ONWARD_OK;
 }
@@ -345,7 +351,12 @@ static int join_newcomers(struct onward *ow, struct pass *pass)
 {
     double limit_s = ow->options.reform_limit_s;
     watchdog_arm(ow->watchdog, limit_s < JOIN_LIMIT_S ? limit_s : JOIN_LIMIT_S, WATCHDOG_EXIT);
-    int code = transport_join(ow->transport, offers_newcomers(ow), &pass->rank, &pass->size);
+    bool offers = offers_newcomers(ow);
+    int code = transport_offer(ow->transport, &offers);
+    if (code == ONWARD_OK && offers) {
+        fault_at_phase(ow, INJECT_PHASE_JOIN);
+        code = transport_join(ow->transport, &pass->rank, &pass->size);
+    }
     watchdog_arm(ow->watchdog, limit_s, WATCHDOG_EXIT);
     return code;
 }
@@ -358,6 +369,7 @@ static int run_pass(struct onward *ow, bool first)
     int code = transport_candidate(ow->transport, first, &pass.rank, &pass.size);
     if (code != ONWARD_OK)
         return code;
+    fault_at_phase(ow, INJECT_PHASE_SHRINK);
     if (pass.rank == 0 && !ow->control && (code = control_take_over(ow)) != ONWARD_OK)
         return code; /* this member cannot be the controller; its end makes the next one try */
     code = first ? ONWARD_OK : join_newcomers(ow, &pass);
@@ -373,6 +385,10 @@ static int run_pass(struct onward *ow, bool first)
 static int await_join(struct onward *ow)
 {
     int code = transport_await_join(ow->transport, AWAIT_LIMIT_S);
+    if (code == ONWARD_OK) {
+        fault_at_phase(ow, INJECT_PHASE_JOIN);
+        code = transport_enter(ow->transport);
+    }
     if (code != ONWARD_OK)
         error_set(&ow->error, code, "the controller that spawned this member is gone");
     return code;

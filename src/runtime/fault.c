@@ -105,6 +105,8 @@ static bool hits_me(const struct onward *ow, const struct inject_fault *fault)
         return ow->in_lineup && fault->index == ow->role.rank;
     case INJECT_CONTROLLER:
         return ow->control != NULL;
+    case INJECT_NEWCOMER:
+        return ow->spawned;
     default:
         return place_same_host(fault->host, ow->host);
     }
@@ -137,7 +139,7 @@ void fault_at_phase(struct onward *ow, int phase)
     for (uint32_t i = 0; i < ow->fault_count; i++) {
         const struct inject_fault *fault = &ow->faults[i];
         if (is_due(ow, i) && fault->trigger == INJECT_AT_PHASE && (int)fault->phase == phase &&
-            (phase != INJECT_PHASE_REFORM || ow->opened) && hits_me(ow, fault))
+            (ow->opened || fault->target == INJECT_NEWCOMER) && hits_me(ow, fault))
             happen(ow, i);
     }
 }

@@ -246,6 +246,7 @@ static void start_ordered(struct onward *ow)
         watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_EXIT);
         code = start_newcomers(ow, count, &error);
         watchdog_disarm(ow->watchdog);
+        fault_at_phase(ow, INJECT_PHASE_SPAWN);
         announce(ow, false);
     } else {
         error_set(&error, code, "the controller before this one did not return from a spawn");
