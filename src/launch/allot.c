@@ -6,12 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint32_t allot_room(const struct allotment *allotment)
+{
+    uint32_t slots = places_room(&allotment->places);
+    bool limited = allotment->places.count > 0 && slots < allotment->member_count;
+    return limited ? slots : allotment->member_count;
+}
+
 uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool patient)
 {
-    if (allotment->places.count == 0)
-        return allotment->member_count;
-    uint32_t slots = places_probe(&allotment->places, incarnation, patient);
-    return slots < allotment->member_count ? slots : allotment->member_count;
+    places_probe(&allotment->places, incarnation, patient);
+    return allot_room(allotment);
 }
 
 /* Has a host more ranks than cores? The first may have the controller too. */

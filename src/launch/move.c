@@ -1,5 +1,9 @@
 /* move.c - looks at the places: one that is wanted and not in use, or in use and to be left, is a
- * reason to start again. What comes within a second is done by one start. */
+ * reason to start again. What comes within a second is done by one start.
+ *
+ * So is a lineup that has lost a quarter of what fits on the hosts, or more, and cannot spawn
+ * anybody. That waits, since a host may come, or mpirun go down, which fills it up for nothing; and
+ * it waits longer each time, so that a task that loses workers all the time still gets on. */
 #include "move.h"
 
 #include <stdio.h>
@@ -11,6 +15,8 @@
 #include "supervise_internal.h"
 
 static const double gather_s = 1;
+static const double refill_s = 10; /* the first wait; each next one is twice as long */
+enum { MAX_DOUBLINGS = 6, CALM_WAITS = 10, WORTH_IT = 4 };
 
 static bool comes(const struct allotment *allotment, const struct place *place)
 {
@@ -37,6 +43,35 @@ static void add_names(struct words *words, const struct allotment *allotment, co
         words_add(words, " %s%s", what, count == 1 ? "s" : "");
 }
 
+/* Members that the hosts have room for, and that are not there. */
+static uint32_t missing_members(const struct supervisor *s, uint32_t *room)
+{
+    const struct run_status *status = &s->watch.status;
+    uint32_t present = status->workers + status->spares;
+    *room = allot_room(s->settings->allotment);
+    return *room > present ? *room - present : 0;
+}
+
+static void add_refill(struct supervisor *s, struct words *words)
+{
+    struct refill *refill = &s->refill;
+    double now_s = clock_now_s();
+    uint32_t room, missing = missing_members(s, &room);
+    if (!s->watch.status.spawns_barred || missing * WORTH_IT < room || missing == 0) {
+        refill->since_s = 0;
+        return;
+    }
+    double wait_s = refill_s * (1 << refill->doublings);
+    if (refill->since_s == 0) {
+        refill->since_s = now_s;
+        if (now_s - s->begun_s > CALM_WAITS * wait_s)
+            refill->doublings = 0;
+    } else if (now_s - refill->since_s > wait_s) {
+        words_add(words, "%s%u of %u members are missing, and none can be spawned",
+                  words->used ? "; " : "", missing, room);
+    }
+}
+
 static void ask_to_stop(struct supervisor *s)
 {
     struct run_request request = {.request = "stop"};
@@ -61,6 +96,7 @@ bool move_look(struct supervisor *s)
     struct words words = words_start(move->cause, sizeof move->cause);
     add_names(&words, s->settings->allotment, "come", comes);
     add_names(&words, s->settings->allotment, "leave", goes);
+    add_refill(s, &words);
     if (words.used == 0)
         move->due_s = 0;
     else if (move->due_s == 0)
@@ -87,6 +123,15 @@ static void give_back(struct supervisor *s, const char *host)
         snprintf(text, sizeof text, "host %.100s could not be given back to Slurm: %.200s", host,
                  error.text);
     supervise_warn(s, text);
+}
+
+void move_begin(struct supervisor *s)
+{
+    struct refill *refill = &s->refill;
+    if (s->is_planned && refill->since_s > 0 && refill->doublings < MAX_DOUBLINGS)
+        refill->doublings++;
+    refill->since_s = 0;
+    s->move = (struct move){.due_s = 0};
 }
 
 void move_settle(struct supervisor *s)

@@ -1,11 +1,12 @@
 /* move.h - a planned start. mpirun cannot let go of a host while it runs, and takes in new ones
  * once at most; so where hosts come or go, the task stops with a checkpoint, in order, and mpirun
  * is started again on the hosts that are wanted then. It costs that checkpoint and one start, and
- * no completed step. */
+ * no completed step. The same makes up for workers that cannot be spawned any more. */
 #ifndef LAUNCH_MOVE_H
 #define LAUNCH_MOVE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct supervisor;
 
@@ -19,12 +20,21 @@ struct move {
     char cause[MOVE_CAUSE_BYTES];
 };
 
+/* Zeroed: as many members as fit are there. */
+struct refill {
+    double since_s;     /* when members were first seen to be missing; 0: they are not */
+    uint32_t doublings; /* of the next wait */
+};
+
 /* Looks whether a move is wanted, and asks the task to stop for it. True when the task was asked
  * and has not stopped in time: then mpirun is to be started again all the same. */
 bool move_look(struct supervisor *s);
 
 /* Did the task stop for the move, and for nothing else? */
 bool move_is_made(const struct supervisor *s);
+
+/* A start, planned or not, is about to be made. */
+void move_begin(struct supervisor *s);
 
 /* After the start: hosts that the task has left are let go, and who joined is told. */
 void move_settle(struct supervisor *s);

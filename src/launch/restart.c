@@ -312,7 +312,7 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
     else
         code = take_next(s, cause, lost, again, error);
     json_decref(lost);
-    s->move = (struct move){.due_s = 0};
+    move_begin(s);
     return code;
 }
 

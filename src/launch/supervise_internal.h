@@ -44,6 +44,7 @@ struct supervisor {
     struct host_watch host_watch;
     struct slurm_news slurm_news;
     struct move move;
+    struct refill refill;
     double joins_next_s; /* when to look for jobs that join or leave */
     bool is_planned;     /* the start that is on its way: no failure led to it */
     struct loss_streak losses;

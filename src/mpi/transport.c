@@ -286,8 +286,8 @@ int transport_broadcast(struct transport *transport, void *bytes, size_t size)
     return code_of(MPI_Bcast(bytes, (int)size, MPI_BYTE, 0, transport->candidate));
 }
 
-/* *part is set when all is well: the error handler, which may be called inside of the split, revokes
- * what it finds there. */
+/* *part is set when all is well: the error handler, which may be called inside of the split,
+ * revokes what it finds there. */
 static int split_candidate(struct transport *transport, bool takes_part, int key, MPI_Comm *part)
 {
     MPI_Comm split = MPI_COMM_NULL;

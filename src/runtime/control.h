@@ -86,7 +86,6 @@ struct control {
     struct controller_action opened; /* the newest ACTION_OPEN_EPOCH */
     struct seat *given;              /* by the newest pass, agreed to or not; given_count of them */
     int given_count;
-    bool may_not_spawn;      /* what it cost the controller before may not cost this one */
     uint32_t spawn_wanted;   /* ordered, and not begun: the epoch's line in the log comes first */
     int64_t spawn_after_ns;  /* or so late */
     uint32_t newcomer_count; /* spawned, and the core does not know yet how many came */
@@ -125,6 +124,10 @@ void control_opened(struct onward *ow, const struct seat *before, uint32_t befor
 void control_order_spawn(struct onward *ow, uint32_t count);
 /* Starts those that were ordered, looks how they stand, and tells the core once that is known. */
 void control_look_at_newcomers(struct onward *ow);
+/* A new controller: one spawn that the one before did not return from is the last of all. */
+void control_inherit_spawn(struct onward *ow);
+/* Lost workers were to be spawned again, and cannot be any more. */
+bool control_is_barred(const struct onward *ow);
 /* How many of the minimum could be spawned on hosts that nobody is drained from, after this one. */
 uint32_t control_slots_after_drain(const struct onward *ow, const struct controller_event *request);
 /* The core's number of a host: the same on any member that takes over. */

@@ -48,6 +48,7 @@ static void fill_status(struct onward *ow, struct run_status *status)
     status->spares = controller_spare_count(core);
     status->draining = controller_draining_count(core);
     status->members = controller_member_count(core);
+    status->spawns_barred = control_is_barred(ow);
     status->progress =
         status->step_count > 0 ? (double)status->step / (double)status->step_count : 1;
     status->eta_s = status->steps_per_s > 0 && status->step_count < RUNDIR_ENDLESS_STEPS

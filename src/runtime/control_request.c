@@ -112,9 +112,8 @@ static int64_t expected_workers(const struct onward *ow, int64_t count)
     const struct controller *core = ow->control->core;
     const struct controller_policy *policy = controller_get_policy(core);
     int64_t there = controller_worker_count(core) + controller_spare_count(core);
-    bool grows = policy->can_spawn && !ow->control->may_not_spawn;
     int64_t expected = count < policy->subtask_count ? count : policy->subtask_count;
-    return grows || expected < there ? expected : there;
+    return policy->can_spawn || expected < there ? expected : there;
 }
 
 static void tell(struct onward *ow, const struct run_request *request, bool accepted, bool changes,

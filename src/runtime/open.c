@@ -159,7 +159,7 @@ int control_take_over(struct onward *ow)
         return code;
     }
     control->started = true;
-    control->may_not_spawn = ow->controller_spawns; /* the one before may have died of it */
+    control_inherit_spawn(ow);
     memcpy(control->arrays, ow->arrays, ow->array_count * sizeof *ow->arrays);
     control->array_count = ow->array_count;
     /* The bytes are from before the opening was agreed to; it was, or this member had none. */

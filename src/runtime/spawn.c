@@ -2,8 +2,9 @@
  *
  * The controller spawns alone (transport_spawn.c), so the team works on. A spawn that hangs ends
  * the controller by its watchdog; the member that takes over then does not spawn any more, since
- * every member was told that one had begun and not that it was over. In a change, where too few are
- * left to go on, the newcomers are waited for, within a bound. */
+ * every member was told that one had begun and not that it was over: the launcher has to start the
+ * task again for more workers. In a change, where too few are left to go on, the newcomers are
+ * waited for, within a bound. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include "control.h"
 #include "file.h"
+#include "options.h"
 #include "place.h"
 #include "watchdog.h"
 
@@ -163,7 +165,7 @@ uint32_t control_slots_after_drain(const struct onward *ow, const struct control
     struct drain drain = {ow, request};
     struct placement place;
     uint32_t min_workers = controller_get_policy(ow->control->core)->min_workers;
-    if (ow->control->may_not_spawn || !*ow->options.hosts ||
+    if (!*ow->options.hosts ||
         !place_choose(ow->options.hosts, min_workers, slots_used_after, &drain, &place))
         return 0;
     return place.count;
@@ -238,19 +240,14 @@ static void start_ordered(struct onward *ow)
     struct control *control = ow->control;
     struct error error = {0};
     int limit_s = ow->changing ? IN_CHANGE_LIMIT_S : NEWCOMER_LIMIT_S;
-    int code = ONWARD_ERR_TIMEOUT;
     uint32_t count = control->spawn_wanted;
     control->spawn_wanted = 0;
-    if (!control->may_not_spawn) {
-        announce(ow, true);
-        watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_EXIT);
-        code = start_newcomers(ow, count, &error);
-        watchdog_disarm(ow->watchdog);
-        fault_at_phase(ow, INJECT_PHASE_SPAWN);
-        announce(ow, false);
-    } else {
-        error_set(&error, code, "the controller before this one did not return from a spawn");
-    }
+    announce(ow, true);
+    watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_EXIT);
+    int code = start_newcomers(ow, count, &error);
+    watchdog_disarm(ow->watchdog);
+    fault_at_phase(ow, INJECT_PHASE_SPAWN);
+    announce(ow, false);
     if (code != ONWARD_OK) {
         control_warn(ow, "spawn of %u workers: %s", count, error.text);
         tell_result(ow, 0);
@@ -277,6 +274,22 @@ void control_look_at_newcomers(struct onward *ow)
                                                 : "died before they joined");
         tell_result(ow, 0);
     }
+}
+
+void control_inherit_spawn(struct onward *ow)
+{
+    if (!ow->controller_spawns || !controller_get_policy(ow->control->core)->can_spawn)
+        return;
+    controller_stop_spawns(ow->control->core);
+    control_warn(ow, "the controller before this one did not return from a spawn: lost workers are "
+                     "replaced by spares, or when mpirun starts again");
+}
+
+bool control_is_barred(const struct onward *ow)
+{
+    const struct controller_policy *policy = controller_get_policy(ow->control->core);
+    return policy->replace == REPLACE_SPAWN && options_policy(&ow->options).can_spawn &&
+           !policy->can_spawn;
 }
 
 /* The controller is blocked while it spawns: outside of a change it first hears from the workers of

@@ -27,7 +27,8 @@ static json_t *encode_metrics(const struct run_status *status)
 static json_t *encode_status(const struct run_status *status, const char *time)
 {
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, "
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o, "
+        "s:o, "
         "s:s, s:o, s:I, s:o, s:o, "
         "s:s, s:I, s:I, s:s, s:o}",
         "task", status->task, "state", status->state, "time", time, "incarnation",
@@ -35,10 +36,11 @@ static json_t *encode_status(const struct run_status *status, const char *time)
         (json_int_t)status->step, "step_count", (json_int_t)status->step_count, "checkpoint_step",
         (json_int_t)status->checkpoint_step, "workers", (int)status->workers, "spares",
         (int)status->spares, "draining", (int)status->draining, "members", (int)status->members,
-        "losses", (int)status->losses, "progress", json_number_or_null(status->progress), "eta_s",
-        json_number_or_null(status->eta_s), "steps_per_s", json_number_or_null(status->steps_per_s),
-        "checkpoint_interval_s", json_number_or_null(status->checkpoint_interval_s),
-        "checkpoint_reason", status->checkpoint_reason, "checkpoint_cost_s",
+        "losses", (int)status->losses, "spawns_barred", status->spawns_barred, "progress",
+        json_number_or_null(status->progress), "eta_s", json_number_or_null(status->eta_s),
+        "steps_per_s", json_number_or_null(status->steps_per_s), "checkpoint_interval_s",
+        json_number_or_null(status->checkpoint_interval_s), "checkpoint_reason",
+        status->checkpoint_reason, "checkpoint_cost_s",
         json_number_or_null(status->checkpoint_cost_s), "failures", (json_int_t)status->failures,
         "observed_s", json_number_or_null(status->observed_s), "stop_in_s",
         json_number_or_null(status->stop_in_s), "host", status->host, "pid",
@@ -115,6 +117,7 @@ static int decode_status(json_t *root, struct run_status *status, json_error_t *
         .draining = (uint32_t)draining,
         .members = (uint32_t)members,
         .losses = (uint32_t)losses,
+        .spawns_barred = json_is_true(json_object_get(root, "spawns_barred")),
         .failures = failures > 0 ? (uint32_t)failures : 0,
         .progress = number_or_nan(json_object_get(root, "progress")),
         .eta_s = number_or_nan(json_object_get(root, "eta_s")),

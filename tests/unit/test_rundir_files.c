@@ -17,6 +17,7 @@ START_TEST(gives_back_the_status)
                                       .workers = 4,
                                       .spares = 1,
                                       .draining = 3,
+                                      .spawns_barred = true,
                                       .members = 6,
                                       .losses = 2,
                                       .progress = 0.5,
@@ -35,6 +36,7 @@ START_TEST(gives_back_the_status)
     ck_assert_int_eq(read.exit_code, -1);
     ck_assert_uint_eq(read.losses, 2);
     ck_assert_uint_eq(read.draining, 3);
+    ck_assert(read.spawns_barred);
     ck_assert_str_eq(read.text, status.text);
     ck_assert_str_eq(read.host, "n1");
     ck_assert_uint_eq(read.metric_count, 2);
