@@ -2,10 +2,10 @@
  * another host, sent while training goes on.
  *
  * Each member listens on a TCP port; the address and a random token are in its seat. A thread takes
- * in what others send, one copy at a time, under its name once its seal fits; another thread sends
- * this worker's copy, one at a time, out of the file of the local level: no memory but a window.
- * Both run at a lower priority. The token keeps out whoever is not of this task, and finds the
- * right process where several hosts have the same address on some inner network. Neither thread
+ * in what others send, one copy at a time, under its name once its checksums fit; another thread
+ * sends this worker's copy, one at a time, out of the file of the local level: no memory but a
+ * window. Both run at a lower priority. The token keeps out whoever is not of this task, and finds
+ * the right process where several hosts have the same address on some inner network. Neither thread
  * calls MPI or HDF5. */
 #ifndef RUNTIME_PARTNER_H
 #define RUNTIME_PARTNER_H

@@ -1,6 +1,6 @@
 /* partner_receive.c - the thread that takes in the copies of workers of other hosts; see partner.h.
  *
- * A copy goes to a temporary file, and gets its name once its seal fits. */
+ * A copy goes to a temporary file, and gets its name once its checksums fit. */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>

@@ -248,7 +248,7 @@ static int lay_out_shard(struct checkpoint_staged *staged, const char *directory
     if (code == ONWARD_OK)
         code = checkpoint_check_arrays(arrays, array_count, error);
     if (code == ONWARD_OK)
-        code = image_open_in(&staged->image, false, directory, error);
+        code = image_open_in(&staged->image, IMAGE_BLOCKS, directory, error);
     if (code != ONWARD_OK)
         return code;
     staged->id = *id;

@@ -12,15 +12,16 @@
  * that it owns, each a dense dataset NAME/0, NAME/1, ... Commit order: shards to temporary names,
  * synced, renamed (by their workers); then the master to a temporary name, synced, renamed. A
  * checkpoint is there when its master is there; it is whole when every shard has the size and
- * checksum that the master names. The master's attributes are format_version, task, epoch,
- * incarnation, step, time, onward_version; shard_names, shard_bytes, shard_xxh128 (one element a
- * shard, in order of rank); where a metric says which is the best, metric and metric_value;
- * array_count, array_names, and array_shapes (ten numbers an array: enum onward_type, number of
- * dimensions, eight extents); with sharded arrays also slab_table (34 numbers a hyperslab: array,
- * shard, then eight of each of start, stride, count, block). A dataset may have DIMENSION_LABELS
- * and units. The master's own length and checksum are in its first 512 bytes, a user block that
- * HDF5 readers skip. Shard paths in the master are relative, so that a run directory can be moved.
- * Serial HDF5 only. */
+ * checksum that the master names: a shard is an HDF5 file with a checksum for each block behind it
+ * (blocks.h), and the master names the checksum of these. The master's attributes are
+ * format_version, task, epoch, incarnation, step, time, onward_version; shard_names, shard_bytes,
+ * shard_xxh128 (one element a shard, in order of rank); where a metric says which is the best,
+ * metric and metric_value; array_count, array_names, and array_shapes (ten numbers an array: enum
+ * onward_type, number of dimensions, eight extents); with sharded arrays also slab_table (34
+ * numbers a hyperslab: array, shard, then eight of each of start, stride, count, block). A dataset
+ * may have DIMENSION_LABELS and units. The master's own length and checksum are in its first 512
+ * bytes, a user block that HDF5 readers skip. Shard paths in the master are relative, so that a run
+ * directory can be moved. Serial HDF5 only. */
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
 
@@ -41,7 +42,7 @@ enum {
     CHECKPOINT_MAX_SHARDS = 65536,
     CHECKPOINT_MAX_SLABS = 1 << 20, /* of all shards */
     CHECKPOINT_SHARD_BYTES = 64,    /* of a shard's file name, with NUL */
-    CHECKPOINT_SUM_BYTES = 33,      /* xxHash128 in hexadecimal, with NUL */
+    CHECKPOINT_SUM_BYTES = 33,      /* as BLOCKS_SUM_BYTES */
     CHECKPOINT_METRIC_BYTES = 32    /* of a metric's name, with NUL */
 };
 
@@ -177,9 +178,10 @@ int checkpoint_describe(const char *run, int64_t step, struct checkpoint_array *
                         uint32_t *array_count, struct error *error);
 
 /* Reads whole arrays, or (sharded) the slabs that arrays[i] names, into arrays[i].data, from those
- * shards that hold them, each verified before. The names, types and shapes must be those of the
- * checkpoint (ONWARD_ERR_INPUT names the array and both shapes). Nothing is written to data unless
- * the descriptions fit. */
+ * shards that hold them. What is read is verified as it is read, and nothing else of the shards is.
+ * The names, types and shapes must be those of the checkpoint (ONWARD_ERR_INPUT names the array and
+ * both shapes); nothing is written to data unless they are. On any other failure data holds
+ * anything. */
 int checkpoint_read(const char *run, int64_t step, const struct checkpoint_array *arrays,
                     uint32_t array_count, struct error *error);
 

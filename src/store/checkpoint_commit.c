@@ -364,7 +364,7 @@ int checkpoint_commit_with_metric(const char *run, const struct checkpoint_id *i
     if (code == ONWARD_OK)
         code = checkpoint_master_path(path, run, id->step, error);
     if (code == ONWARD_OK)
-        code = image_open(&image, true, error);
+        code = image_open(&image, IMAGE_SEALED, error);
     if (code != ONWARD_OK)
         return code;
     code = fill_master(&image, &contents, error);

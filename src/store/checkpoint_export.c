@@ -145,7 +145,7 @@ static int write_export(const char *run, int64_t step, struct checkpoint_array *
     struct image image;
     int code = checkpoint_master_path(master, run, step, error);
     if (code == ONWARD_OK)
-        code = image_open(&image, false, error);
+        code = image_open(&image, IMAGE_UNGUARDED, error);
     if (code != ONWARD_OK)
         return code;
     code = lay_out(&image, master, arrays, array_count, offsets, error);

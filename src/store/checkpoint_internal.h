@@ -3,11 +3,12 @@
 #ifndef STORE_CHECKPOINT_INTERNAL_H
 #define STORE_CHECKPOINT_INTERNAL_H
 
+#include "blocks.h"
 #include "checkpoint.h"
 
 /* One element of the attribute array_shapes: type, number of dimensions, extents (0 beyond). */
 enum {
-    CHECKPOINT_FORMAT_VERSION = 1,
+    CHECKPOINT_FORMAT_VERSION = 2,
     CHECKPOINT_SHAPE_NUMBERS = 2 + CHECKPOINT_MAX_DIMS,
     CHECKPOINT_SLAB_NUMBERS = 2 + 4 * CHECKPOINT_MAX_DIMS
 };
@@ -64,18 +65,20 @@ bool checkpoint_part_of(const struct checkpoint_master *master, uint32_t array, 
 /* Name of its dataset in the shard, CHECKPOINT_NAME_BYTES + 16. */
 void checkpoint_part_name(char *name, const struct checkpoint_array *array, uint32_t index);
 
-/* A shard that is open for reading. */
+/* A shard that is open for reading; every byte that comes from it was verified. */
 struct checkpoint_source {
     char path[4096];
-    int64_t file; /* hid_t */
-    int fd;
-    void *buffer; /* a window of the file, made at need */
+    struct blocks blocks;
+    int64_t file;             /* hid_t */
+    struct error block_error; /* of a block that HDF5 asked for */
 };
-int checkpoint_source_open(struct checkpoint_source *source, const char *path, struct error *error);
+/* expected: what the master says of the file; NULL: there is none. On failure there is nothing to
+ * close. */
+int checkpoint_source_open(struct checkpoint_source *source, const char *path,
+                           const struct checkpoint_shard *expected, struct error *error);
 void checkpoint_source_close(struct checkpoint_source *source);
 /* Where in the file a part lies; the dataset must have the part's shape. */
-int checkpoint_source_locate(const struct checkpoint_source *source,
-                             const struct checkpoint_array *array,
+int checkpoint_source_locate(struct checkpoint_source *source, const struct checkpoint_array *array,
                              const struct checkpoint_part *part, uint64_t *offset,
                              struct error *error);
 /* What the part shares with `wanted`, to its place in data, which is the dense part `wanted`.

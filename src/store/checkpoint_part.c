@@ -1,21 +1,17 @@
 /* checkpoint_part.c - the parts of arrays that a shard holds, and reading what is wanted of them.
  *
  * A part is a dense, contiguous dataset, so once HDF5 has said where it begins, its elements are
- * read by plain reads: long pieces straight to where they belong, short ones by way of a window. */
+ * read without it, straight to where they belong. Whatever is read, by HDF5 or here, comes from
+ * blocks that fit their checksum (blocks.h). */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "blocks_driver.h"
 #include "checkpoint.h"
 #include "checkpoint_internal.h"
-#include "file.h"
 #include "h5.h"
 #include "slab.h"
-
-enum { BUFFER_BYTES = 1 << 18, DIRECT_BYTES = 1 << 16 };
 
 /* The first slab of the array and shard, or of what comes behind them. */
 static uint32_t first_slab(const struct checkpoint_master *master, uint32_t array, uint32_t shard)
@@ -61,41 +57,52 @@ void checkpoint_part_name(char *name, const struct checkpoint_array *array, uint
         snprintf(name, CHECKPOINT_NAME_BYTES + 16, "%s", array->name);
 }
 
-int checkpoint_source_open(struct checkpoint_source *source, const char *path, struct error *error)
+/* A block that HDF5 asked for says more than HDF5 does. */
+static int fail_reading(const struct checkpoint_source *source, const char *what,
+                        struct error *error)
 {
-    source->buffer = NULL;
+    const struct error *cause = &source->block_error;
+    if (cause->code != ONWARD_OK)
+        return error_set(error, cause->code, "%s", cause->text);
+    return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot open %s", source->path, what);
+}
+
+int checkpoint_source_open(struct checkpoint_source *source, const char *path,
+                           const struct checkpoint_shard *expected, struct error *error)
+{
     int length = snprintf(source->path, sizeof source->path, "%s", path);
+    source->block_error = (struct error){0};
     if (length < 0 || (size_t)length >= sizeof source->path)
         return error_set(error, ONWARD_ERR_ARGUMENT, "%.400s: the path is too long", path);
-    int code = file_open(source->path, &source->fd, error);
+    int code = blocks_open(&source->blocks, source->path, expected ? &expected->bytes : NULL,
+                           expected ? expected->sum : NULL, error);
     if (code != ONWARD_OK)
         return code;
-    source->file = h5_open_file(source->path);
+    source->file = blocks_driver_open(&source->blocks, &source->block_error);
     if (source->file >= 0)
         return ONWARD_OK;
-    close(source->fd);
-    return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot open it", source->path);
+    blocks_close(&source->blocks);
+    return fail_reading(source, "it", error);
 }
 
 void checkpoint_source_close(struct checkpoint_source *source)
 {
     hid_t file = source->file;
     h5_close(&file);
-    close(source->fd);
-    free(source->buffer);
+    blocks_close(&source->blocks);
 }
 
-int checkpoint_source_locate(const struct checkpoint_source *source,
-                             const struct checkpoint_array *array,
+int checkpoint_source_locate(struct checkpoint_source *source, const struct checkpoint_array *array,
                              const struct checkpoint_part *part, uint64_t *offset,
                              struct error *error)
 {
     char name[CHECKPOINT_NAME_BYTES + 16];
     hsize_t extents[H5S_MAX_RANK] = {0};
+    source->block_error.code = ONWARD_OK;
     checkpoint_part_name(name, array, part->index);
     H5_AUTO hid_t dataset = H5Dopen2(source->file, name, H5P_DEFAULT);
     if (dataset < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: no array %s", source->path, name);
+        return fail_reading(source, name, error);
     H5_AUTO hid_t space = H5Dget_space(dataset);
     H5_AUTO hid_t type = H5Dget_type(dataset);
     bool fits = space >= 0 && type >= 0 && h5_type_of(type) == array->type &&
@@ -110,44 +117,20 @@ int checkpoint_source_locate(const struct checkpoint_source *source,
     return ONWARD_OK;
 }
 
-/* One reading of a part. Pieces come in ascending order of their place in the file. */
+/* One reading of a part. */
 struct reading {
-    struct checkpoint_source *source;
-    uint64_t offset, elements, type_bytes; /* of the part in the file */
+    struct blocks *blocks;
+    uint64_t offset, type_bytes; /* of the part in the file */
     char *data;
-    uint64_t window, window_end; /* elements of the part that source->buffer has */
     struct error *error;
 };
-
-static int read_window(struct reading *reading, uint64_t from)
-{
-    struct checkpoint_source *source = reading->source;
-    uint64_t room = BUFFER_BYTES / reading->type_bytes, rest = reading->elements - from;
-    if (!source->buffer && !(source->buffer = malloc(BUFFER_BYTES)))
-        return error_set(reading->error, ONWARD_ERR_MEMORY, "out of memory to read a checkpoint");
-    reading->window = from;
-    reading->window_end = from + (rest < room ? rest : room);
-    return file_read_at(source->fd, source->buffer,
-                        (reading->window_end - from) * reading->type_bytes,
-                        reading->offset + from * reading->type_bytes, source->path, reading->error);
-}
 
 static int read_piece(void *context, uint64_t from, uint64_t to, uint64_t length)
 {
     struct reading *reading = context;
     uint64_t bytes = reading->type_bytes;
-    if (length * bytes >= DIRECT_BYTES)
-        return file_read_at(reading->source->fd, reading->data + to * bytes, length * bytes,
-                            reading->offset + from * bytes, reading->source->path, reading->error);
-    if (from < reading->window || from + length > reading->window_end) {
-        int code = read_window(reading, from);
-        if (code != ONWARD_OK)
-            return code;
-    }
-    memcpy(reading->data + to * bytes,
-           (const char *)reading->source->buffer + (from - reading->window) * bytes,
-           length * bytes);
-    return ONWARD_OK;
+    return blocks_read(reading->blocks, reading->data + to * bytes, length * bytes,
+                       reading->offset + from * bytes, reading->error);
 }
 
 int checkpoint_source_read(struct checkpoint_source *source, const struct checkpoint_array *array,
@@ -155,10 +138,9 @@ int checkpoint_source_read(struct checkpoint_source *source, const struct checkp
                            void *data, uint64_t *elements, struct error *error)
 {
     struct slab_overlap overlap;
-    struct reading reading = {.source = source, .data = data, .error = error};
+    struct reading reading = {.blocks = &source->blocks, .data = data, .error = error};
     int code = slab_meet(&part->slab, wanted, array->ndims, array->dims, &overlap, error);
     if (code == ONWARD_OK && overlap.elements > 0) {
-        reading.elements = slab_elements(&part->slab, array->ndims, array->dims);
         reading.type_bytes = h5_type_bytes(array->type);
         code = checkpoint_source_locate(source, array, part, &reading.offset, error);
         if (code == ONWARD_OK)

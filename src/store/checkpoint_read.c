@@ -1,21 +1,16 @@
 /* checkpoint_read.c - verifying a checkpoint, reading whole arrays or some rows, and its sum.
  *
  * What is read comes from the shards directly, not through the master's virtual datasets, since
- * HDF5 gives fill values in silence where a shard cannot be read. The bytes of a shard are hashed
- * before HDF5 parses them; a shard's datasets are contiguous, so once HDF5 has said where one
- * begins, its rows are read by plain reads, straight to where they belong. */
-#include <fcntl.h>
+ * HDF5 gives fill values in silence where a shard cannot be read. The master vouches for a shard's
+ * table of checksums, the table for each block that is read. */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "checkpoint.h"
 #include "checkpoint_internal.h"
-#include "file.h"
 #include "h5.h"
 #include "hash.h"
 #include "image.h"
@@ -23,35 +18,39 @@
 
 enum { SUM_PIECE_BYTES = 1 << 26 };
 
-/* Size first: it is cheap, and bounds what is hashed. */
+/* A shard that is not there is damage to the checkpoint. */
+static int tell_missing(int code, const char *path, struct error *error)
+{
+    return code == ONWARD_ERR_NOT_FOUND
+               ? error_set(error, ONWARD_ERR_CORRUPT, "%s: the shard is missing", path)
+               : code;
+}
+
 static int verify_shard(const char *run, const struct checkpoint_master *master, uint32_t rank,
                         struct error *error)
 {
     const struct checkpoint_shard *shard = &master->shards[rank];
-    char path[PATH_MAX], sum[IMAGE_SUM_BYTES];
-    struct stat status;
-    uint64_t bytes = 0;
+    char path[PATH_MAX];
+    struct blocks blocks;
     int code = checkpoint_shard_path(path, run, master->id.step, shard->file, error);
+    if (code == ONWARD_OK)
+        code = blocks_open(&blocks, path, &shard->bytes, shard->sum, error);
     if (code != ONWARD_OK)
-        return code;
-    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
-        return error_set(error, ONWARD_ERR_CORRUPT, "%s: the shard is missing", path);
-    if ((uint64_t)status.st_size != shard->bytes)
-        return error_set(error, ONWARD_ERR_CORRUPT, "%s: has %lld bytes, expected %" PRIu64, path,
-                         (long long)status.st_size, shard->bytes);
-    code = image_sum_file(path, &bytes, sum, error);
-    if (code == ONWARD_OK && (bytes != shard->bytes || strcmp(sum, shard->sum) != 0))
-        code = error_set(error, ONWARD_ERR_CORRUPT, "%s: is damaged: checksum %s, expected %s",
-                         path, sum, shard->sum);
+        return tell_missing(code, path, error);
+    code = blocks_check(&blocks, error);
+    blocks_close(&blocks);
     return code;
 }
 
 static int open_shard(struct checkpoint_source *source, const char *run,
                       const struct checkpoint_master *master, uint32_t rank, struct error *error)
 {
+    const struct checkpoint_shard *shard = &master->shards[rank];
     char path[PATH_MAX];
-    int code = checkpoint_shard_path(path, run, master->id.step, master->shards[rank].file, error);
-    return code == ONWARD_OK ? checkpoint_source_open(source, path, error) : code;
+    int code = checkpoint_shard_path(path, run, master->id.step, shard->file, error);
+    if (code == ONWARD_OK)
+        code = tell_missing(checkpoint_source_open(source, path, shard, error), path, error);
+    return code;
 }
 
 /* Every shard must have the parts of each array that fall to it. */
@@ -188,27 +187,21 @@ static int want_all(const struct checkpoint_master *master, const struct checkpo
     return code;
 }
 
-/* A shard is verified and, in a second round, opened when something of it is needed. */
+/* A shard, opened when something of it is needed. */
 struct shard {
     const char *run;
     const struct checkpoint_master *master;
     uint32_t rank;
-    bool reads; /* the second round */
-    bool is_verified;
     bool is_open;
     struct checkpoint_source source;
 };
 
 static int need_shard(struct shard *shard, struct error *error)
 {
-    int code = ONWARD_OK;
-    if (!shard->reads && !shard->is_verified) {
-        code = verify_shard(shard->run, shard->master, shard->rank, error);
-        shard->is_verified = code == ONWARD_OK;
-    } else if (shard->reads && !shard->is_open) {
-        code = open_shard(&shard->source, shard->run, shard->master, shard->rank, error);
-        shard->is_open = code == ONWARD_OK;
-    }
+    if (shard->is_open)
+        return ONWARD_OK;
+    int code = open_shard(&shard->source, shard->run, shard->master, shard->rank, error);
+    shard->is_open = code == ONWARD_OK;
     return code;
 }
 
@@ -239,7 +232,7 @@ static int read_wanted(struct shard *shard, struct wanted *wanted, struct error 
             code = shares(&part.slab, slab, array, &is_shared, error);
             if (code == ONWARD_OK && is_shared)
                 code = need_shard(shard, error);
-            if (code == ONWARD_OK && is_shared && shard->is_open)
+            if (code == ONWARD_OK && is_shared)
                 code = checkpoint_source_read(&shard->source, stored, &part, slab, data,
                                               &wanted->found, error);
             data += slab_elements(slab, array->ndims, array->dims) * h5_type_bytes(array->type);
@@ -248,28 +241,26 @@ static int read_wanted(struct shard *shard, struct wanted *wanted, struct error 
     return code;
 }
 
-static int visit_shards(const char *run, const struct checkpoint_master *master, bool are_verified,
-                        struct wanted *wanted, uint32_t count, struct error *error)
+static int read_shard(struct shard *shard, struct wanted *wanted, uint32_t count,
+                      struct error *error)
 {
     int code = ONWARD_OK;
-    for (uint32_t rank = 0; rank < master->shard_count && code == ONWARD_OK; rank++) {
-        struct shard shard = {.run = run, .master = master, .rank = rank, .reads = are_verified};
-        for (uint32_t i = 0; i < count && code == ONWARD_OK; i++)
-            code = read_wanted(&shard, &wanted[i], error);
-        if (shard.is_open)
-            checkpoint_source_close(&shard.source);
-    }
+    for (uint32_t i = 0; i < count && code == ONWARD_OK; i++)
+        code = read_wanted(shard, &wanted[i], error);
+    if (shard->is_open)
+        checkpoint_source_close(&shard->source);
     return code;
 }
 
-/* From every shard that has some of what is wanted, nothing before all of these are verified; all
- * that is wanted has to be found. */
-static int read_shards(const char *run, const struct checkpoint_master *master, bool are_verified,
+/* From every shard that has some of what is wanted; all of it has to be found. */
+static int read_shards(const char *run, const struct checkpoint_master *master,
                        struct wanted *wanted, uint32_t count, struct error *error)
 {
-    int code = are_verified ? ONWARD_OK : visit_shards(run, master, false, wanted, count, error);
-    if (code == ONWARD_OK)
-        code = visit_shards(run, master, true, wanted, count, error);
+    int code = ONWARD_OK;
+    for (uint32_t rank = 0; rank < master->shard_count && code == ONWARD_OK; rank++) {
+        struct shard shard = {.run = run, .master = master, .rank = rank};
+        code = read_shard(&shard, wanted, count, error);
+    }
     for (uint32_t i = 0; i < count && code == ONWARD_OK; i++)
         if (wanted[i].found != wanted[i].elements)
             code = error_set(error, ONWARD_ERR_CORRUPT,
@@ -294,7 +285,7 @@ int checkpoint_read(const char *run, int64_t step, const struct checkpoint_array
     if (code == ONWARD_OK)
         code = want_all(&master, arrays, array_count, wanted, error);
     if (code == ONWARD_OK)
-        code = read_shards(run, &master, false, wanted, array_count, error);
+        code = read_shards(run, &master, wanted, array_count, error);
     free(wanted);
     checkpoint_master_clear(&master);
     return code;
@@ -324,7 +315,7 @@ int checkpoint_read_rows(const char *run, int64_t step, const struct checkpoint_
     rows.data = data;
     code = want(&master, &rows, &wanted, error);
     if (code == ONWARD_OK)
-        code = read_shards(run, &master, false, &wanted, 1, error);
+        code = read_shards(run, &master, &wanted, 1, error);
     checkpoint_master_clear(&master);
     return code;
 }
@@ -349,7 +340,7 @@ static int hash_array(const char *run, const struct checkpoint_master *master, u
         struct wanted wanted = {.array = &array, .index = index, .slab_count = 1, .slabs = &slab};
         array.data = data;
         wanted.elements = slab_elements(&slab, array.ndims, array.dims);
-        code = read_shards(run, master, true, &wanted, 1, error);
+        code = read_shards(run, master, &wanted, 1, error);
         if (code == ONWARD_OK)
             XXH3_128bits_update(hash, data, count * row_bytes);
     }

@@ -89,7 +89,7 @@ int copy_write(const struct copy_place *place, const struct copy_id *id,
     if (code == ONWARD_OK)
         code = copy_path(place, id, path, error);
     if (code == ONWARD_OK)
-        code = image_open(&image, true, error);
+        code = image_open(&image, IMAGE_BLOCKS, error);
     if (code != ONWARD_OK)
         return code;
     code = checkpoint_fill_shard(&image, &whole, arrays, array_count, id->shard, id->shard_count,
@@ -159,7 +159,13 @@ int copy_list(const struct copy_place *place, struct copy_id **list, uint32_t *c
 
 int copy_check(const char *path)
 {
-    return image_check_seal(path, NULL);
+    struct blocks blocks;
+    int code = blocks_open(&blocks, path, NULL, NULL, NULL);
+    if (code != ONWARD_OK)
+        return code;
+    code = blocks_check(&blocks, NULL);
+    blocks_close(&blocks);
+    return code;
 }
 
 void copy_remove(const struct copy_place *place, const struct copy_id *id)
@@ -213,14 +219,12 @@ int copy_open(const struct copy_place *place, const struct copy_id *id, struct c
     char path[COPY_PATH_BYTES];
     *source = NULL;
     int code = copy_path(place, id, path, error);
-    if (code == ONWARD_OK)
-        code = image_check_seal(path, error);
     if (code != ONWARD_OK)
         return code;
     struct copy_source *opened = calloc(1, sizeof *opened);
     if (!opened)
         return error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", path);
-    code = checkpoint_source_open(&opened->source, path, error);
+    code = checkpoint_source_open(&opened->source, path, NULL, error);
     if (code != ONWARD_OK) {
         free(opened);
         return code;

@@ -2,9 +2,9 @@
  *
  *     LOCALDIR/onward-UID/TASK.RUN/step-00000120.r003-of-004.i0002.e0007.h5
  *
- * A copy has the arrays that the shard of the shared level has, in a sealed HDF5 file (image.h): it
- * is there when it has its name, and whole when its seal fits. Written without a sync, since what
- * it has to outlive are processes; after the loss of power the seal says whether it came through.
+ * A copy is the same file as the shard of the shared level, but for the names: it is there when it
+ * has its name, and whole when its checksums fit (blocks.h). Written without a sync, since what it
+ * has to outlive are processes; after the loss of power the checksums say whether it came through.
  * Any process of this user on the host reads and removes the copies of all others. Functions return
  * enum onward_error; thread-safe but for what calls HDF5, which says so. */
 #ifndef STORE_COPY_H
@@ -45,7 +45,7 @@ int copy_write(const struct copy_place *place, const struct copy_id *id,
 /* All copies of the task on this host, whoever wrote them; *list is the caller's to free. */
 int copy_list(const struct copy_place *place, struct copy_id **list, uint32_t *count,
               struct error *error);
-/* Does the seal of a file fit? */
+/* Do all checksums of a file fit? */
 int copy_check(const char *path);
 void copy_remove(const struct copy_place *place, const struct copy_id *id);
 /* Those for which `is_old` is true; and all, with the temporary files of whoever died. */
@@ -53,7 +53,7 @@ void copy_sweep(const struct copy_place *place,
                 bool (*is_old)(void *context, const struct copy_id *), void *context);
 void copy_remove_all(const struct copy_place *place);
 
-/* A copy that is open for reading; its seal was checked. Calls HDF5. */
+/* A copy that is open for reading; what is read of it is verified then. Calls HDF5. */
 struct copy_source;
 int copy_open(const struct copy_place *place, const struct copy_id *id, struct copy_source **source,
               struct error *error);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "blocks.h"
 #include "file.h"
 #include "h5.h"
 #include "hash.h"
@@ -21,14 +22,16 @@
 /* Small enough that bytes which were hashed are still in the cache when they are written. */
 enum { PIECE_BYTES = 1 << 18 };
 
-int image_open(struct image *image, bool sealed, struct error *error)
+int image_open(struct image *image, enum image_guard guard, struct error *error)
 {
-    return image_open_in(image, sealed, NULL, error);
+    return image_open_in(image, guard, NULL, error);
 }
 
-int image_open_in(struct image *image, bool sealed, const char *directory, struct error *error)
+int image_open_in(struct image *image, enum image_guard guard, const char *directory,
+                  struct error *error)
 {
-    *image = (struct image){.memory_fd = -1, .file = H5I_INVALID_HID, .sealed = sealed};
+    hsize_t user_block = guard == IMAGE_SEALED ? IMAGE_SEAL_BYTES : 0;
+    *image = (struct image){.memory_fd = -1, .file = H5I_INVALID_HID, .guard = guard};
     if (directory)
         image->memory_fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (image->memory_fd < 0)
@@ -36,7 +39,7 @@ int image_open_in(struct image *image, bool sealed, const char *directory, struc
     if (image->memory_fd < 0)
         return error_set_errno(error, ONWARD_ERR_MEMORY, errno, "cannot lay out a file in memory");
     H5_AUTO hid_t creation = H5Pcreate(H5P_FILE_CREATE);
-    if (creation >= 0 && H5Pset_userblock(creation, sealed ? IMAGE_SEAL_BYTES : 0) >= 0)
+    if (creation >= 0 && H5Pset_userblock(creation, user_block) >= 0)
         image->file = image_driver_create(image->memory_fd, creation);
     if (image->file >= 0)
         return ONWARD_OK;
@@ -154,7 +157,8 @@ int image_take_in(struct image *image, struct error *error)
 struct pass {
     int fd;
     const char *path;
-    XXH3_state_t *hash;
+    XXH3_state_t *hash;      /* of a sealed image, else NULL */
+    struct block_sums *sums; /* of one with blocks, else NULL */
     uint8_t *buffer;         /* PIECE_BYTES */
     const atomic_bool *stop; /* of the image */
 };
@@ -166,8 +170,11 @@ static int pass_bytes(struct pass *pass, const uint8_t *data, uint64_t bytes, ui
         size_t piece = bytes - done < PIECE_BYTES ? (size_t)(bytes - done) : PIECE_BYTES;
         if (pass->stop && atomic_load(pass->stop))
             return error_set(error, ONWARD_ERR_LOST, "%s: was given up", pass->path);
-        XXH3_128bits_update(pass->hash, data + done, piece);
-        int code = file_write_at(pass->fd, data + done, piece, offset + done, pass->path, error);
+        if (pass->hash)
+            XXH3_128bits_update(pass->hash, data + done, piece);
+        int code = pass->sums ? block_sums_add(pass->sums, data + done, piece, error) : ONWARD_OK;
+        if (code == ONWARD_OK)
+            code = file_write_at(pass->fd, data + done, piece, offset + done, pass->path, error);
         if (code != ONWARD_OK)
             return code;
     }
@@ -193,7 +200,7 @@ static int pass_gap(struct pass *pass, int memory_fd, uint64_t begin, uint64_t e
 
 static int pass_file(struct image *image, struct pass *pass, uint64_t bytes, struct error *error)
 {
-    uint64_t at = image->sealed ? IMAGE_SEAL_BYTES : 0;
+    uint64_t at = image->guard == IMAGE_SEALED ? IMAGE_SEAL_BYTES : 0;
     for (uint32_t i = 0; i < image->region_count; i++) {
         const struct image_region *region = &image->regions[i];
         if (region->offset < at || region->bytes > bytes - region->offset)
@@ -226,20 +233,26 @@ static void make_seal(char seal[IMAGE_SEAL_BYTES], uint64_t bytes, const char *s
              IMAGE_SEAL_BYTES, bytes, sum);
 }
 
+static int write_seal(const struct pass *pass, uint64_t bytes, struct error *error)
+{
+    char seal[IMAGE_SEAL_BYTES], sum[IMAGE_SUM_BYTES];
+    image_sum_text(pass->hash, sum);
+    make_seal(seal, bytes - IMAGE_SEAL_BYTES, sum);
+    return file_write_at(pass->fd, seal, sizeof seal, 0, pass->path, error);
+}
+
+/* *bytes and sum (BLOCKS_SUM_BYTES): of an image with blocks. */
 static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, char *sum,
                      struct error *error)
 {
     *bytes = image->taken_bytes;
     int code = *bytes > 0 ? ONWARD_OK : lay_out(image, bytes, error);
-    if (code != ONWARD_OK)
-        return code;
-    code = pass_file(image, pass, *bytes, error);
-    image_sum_text(pass->hash, sum);
-    if (code == ONWARD_OK && image->sealed) {
-        char seal[IMAGE_SEAL_BYTES];
-        make_seal(seal, *bytes - IMAGE_SEAL_BYTES, sum);
-        code = file_write_at(pass->fd, seal, sizeof seal, 0, pass->path, error);
-    }
+    if (code == ONWARD_OK)
+        code = pass_file(image, pass, *bytes, error);
+    if (code == ONWARD_OK && pass->hash)
+        code = write_seal(pass, *bytes, error);
+    if (code == ONWARD_OK && pass->sums)
+        return block_sums_write(pass->sums, pass->fd, pass->path, bytes, sum, error);
     /* A file that ends in a region without data has its whole length all the same. */
     if (code == ONWARD_OK && ftruncate(pass->fd, (off_t)*bytes) != 0)
         code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot write", pass->path);
@@ -249,13 +262,19 @@ static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, ch
 static int write_image(struct image *image, int fd, const char *path, uint64_t *bytes, char *sum,
                        struct error *error)
 {
-    struct pass pass = {fd, path, XXH3_createState(), malloc(PIECE_BYTES), image->stop};
+    bool is_sealed = image->guard == IMAGE_SEALED, has_blocks = image->guard == IMAGE_BLOCKS;
+    struct pass pass = {.fd = fd, .path = path, .buffer = malloc(PIECE_BYTES), .stop = image->stop};
     int code = ONWARD_ERR_MEMORY;
-    if (pass.hash && pass.buffer && XXH3_128bits_reset(pass.hash) == XXH_OK)
+    if (is_sealed && (pass.hash = XXH3_createState()))
+        XXH3_128bits_reset(pass.hash);
+    if (has_blocks)
+        pass.sums = block_sums_begin();
+    if (pass.buffer && (pass.hash || !is_sealed) && (pass.sums || !has_blocks))
         code = write_all(image, &pass, bytes, sum, error);
     else
         error_set(error, code, "%s: out of memory to write it", path);
     free(pass.buffer);
+    block_sums_end(pass.sums);
     XXH3_freeState(pass.hash);
     return code;
 }
@@ -263,7 +282,7 @@ static int write_image(struct image *image, int fd, const char *path, uint64_t *
 int image_store(struct image *image, int fd, const char *path, struct error *error)
 {
     uint64_t bytes = 0;
-    char sum[IMAGE_SUM_BYTES];
+    char sum[BLOCKS_SUM_BYTES];
     return write_image(image, fd, path, &bytes, sum, error);
 }
 
@@ -271,7 +290,7 @@ int image_save(struct image *image, const char *path, uint64_t *bytes, char *sum
                struct error *error)
 {
     char temporary[PATH_MAX];
-    char own_sum[IMAGE_SUM_BYTES];
+    char own_sum[BLOCKS_SUM_BYTES] = "";
     uint64_t own_bytes = 0;
     int fd = -1;
     int code = file_temporary(path, temporary, sizeof temporary, &fd, error);
@@ -315,17 +334,6 @@ static int hash_file(int fd, const char *path, uint64_t begin, uint64_t *bytes, 
         image_sum_text(hash, sum);
     free(buffer);
     XXH3_freeState(hash);
-    return code;
-}
-
-int image_sum_file(const char *path, uint64_t *bytes, char *sum, struct error *error)
-{
-    int fd = -1;
-    int code = file_open(path, &fd, error);
-    if (code != ONWARD_OK)
-        return code;
-    code = hash_file(fd, path, 0, bytes, sum, error);
-    close(fd);
     return code;
 }
 

@@ -25,6 +25,13 @@
 
 enum { IMAGE_SEAL_BYTES = 512, IMAGE_SUM_BYTES = 33 };
 
+/* How damage to the file is found. */
+enum image_guard {
+    IMAGE_UNGUARDED,
+    IMAGE_SEALED, /* by one checksum in front, before anything of it is read */
+    IMAGE_BLOCKS  /* by one for each block, behind the HDF5 file, see blocks.h */
+};
+
 /* Where the bytes of a dataset go. data NULL: the caller writes them itself, see image_store. */
 struct image_region {
     uint64_t offset, bytes;
@@ -34,7 +41,7 @@ struct image_region {
 struct image {
     int memory_fd;
     hid_t file; /* open for groups, attributes and small datasets until it is saved */
-    bool sealed;
+    enum image_guard guard;
     uint64_t taken_bytes;         /* all is in the memfd, which has so many; 0: not taken in */
     const atomic_bool *stop;      /* saving is given up soon after it became true; NULL: never */
     struct image_region *regions; /* in order of offset once laid out */
@@ -43,8 +50,9 @@ struct image {
 
 /* On failure there is nothing to close. directory: where the file without a name is to be, so that
  * it takes no memory when that is a disk; NULL, or one that has no such files: in memory. */
-int image_open(struct image *image, bool sealed, struct error *error);
-int image_open_in(struct image *image, bool sealed, const char *directory, struct error *error);
+int image_open(struct image *image, enum image_guard guard, struct error *error);
+int image_open_in(struct image *image, enum image_guard guard, const char *directory,
+                  struct error *error);
 void image_close(struct image *image);
 
 /* Adds a contiguous dataset, with the groups that its name needs. data: its bytes, borrowed until
@@ -58,12 +66,13 @@ int image_array(struct image *image, const char *name, int type, int ndims, cons
  */
 int image_take_in(struct image *image, struct error *error);
 
-/* Writes the file atomically. bytes and sum (IMAGE_SUM_BYTES, XXH3 128 of all bytes of the file)
- * may be NULL; no sum for a sealed image. */
+/* Writes the file atomically. Of an image with blocks bytes and sum (BLOCKS_SUM_BYTES) are those of
+ * block_sums_write; they may be NULL. */
 int image_save(struct image *image, const char *path, uint64_t *bytes, char *sum,
                struct error *error);
 
-/* Writes all but the regions without data to fd. `path` is for texts. */
+/* Writes all but the regions without data to fd (an image with blocks has none such). `path` is for
+ * texts. */
 int image_store(struct image *image, int fd, const char *path, struct error *error);
 
 /* Is this a sealed file with the length and checksum that its seal names? OK, ONWARD_ERR_CORRUPT,
@@ -73,8 +82,5 @@ int image_check_seal(const char *path, struct error *error);
 /* The 128-bit digest of an XXH3 state in hexadecimal, IMAGE_SUM_BYTES with its NUL. */
 struct XXH3_state_s;
 void image_sum_text(const struct XXH3_state_s *hash, char *sum);
-
-/* XXH3 128 and length of a whole file. */
-int image_sum_file(const char *path, uint64_t *bytes, char *sum, struct error *error);
 
 #endif

@@ -98,7 +98,7 @@ int import_create(struct import_output *output, const char *path, struct import_
     H5_QUIET;
     struct image image;
     output->path = path;
-    int code = image_open(&image, false, error);
+    int code = image_open(&image, IMAGE_UNGUARDED, error);
     if (code != ONWARD_OK)
         return code;
     code = lay_out(&image, layouts, count, scale, error);

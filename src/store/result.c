@@ -41,7 +41,7 @@ int result_open(const char *task, const char *config, struct result **result, st
     *result = NULL;
     if (!opened)
         return error_set(error, ONWARD_ERR_MEMORY, "out of memory for a result");
-    int code = image_open(&opened->image, false, error);
+    int code = image_open(&opened->image, IMAGE_UNGUARDED, error);
     if (code != ONWARD_OK) {
         free(opened);
         return code;

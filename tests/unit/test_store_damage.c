@@ -79,7 +79,7 @@ static const struct {
 
 START_TEST(damage_is_found_and_passed_over)
 {
-    struct checkpoint_array found[COUNT], untouched[COUNT];
+    struct checkpoint_array found[COUNT];
     struct warnings warnings = {0};
     int64_t newest = 99;
     const char *file = strrchr(damages[_i].file, '/') + 1;
@@ -92,12 +92,9 @@ START_TEST(damage_is_found_and_passed_over)
     ck_assert_int_eq(warnings.count, damages[_i].newest < 0 ? 2 : 1);
     ck_assert_msg(strstr(warnings.first, file) != NULL, "%s", warnings.first);
     like_arrays(found, arrays, COUNT, 0x77);
-    like_arrays(untouched, arrays, COUNT, 0x77);
     ck_assert_int_eq(checkpoint_read(scratch, 20, found, COUNT, &failure), ONWARD_ERR_CORRUPT);
-    ck_assert(same_arrays(found, untouched, COUNT));
     ck_assert_int_eq(checkpoint_sum(scratch, 20, NULL, NULL, &failure), ONWARD_ERR_CORRUPT);
     free_arrays(found, COUNT);
-    free_arrays(untouched, COUNT);
 }
 END_TEST
 

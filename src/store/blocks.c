@@ -1,0 +1,272 @@
+/* blocks.c - files with a checksum for each block; see blocks.h. */
+#include "blocks.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "hash.h"
+
+typedef unsigned char block_sum[16];
+
+struct block_sums {
+    XXH3_state_t *hash; /* of the block that is not full */
+    uint64_t bytes;     /* that were added */
+    block_sum *table;   /* of the blocks that are */
+    uint64_t count, room;
+};
+
+static uint64_t block_count(uint64_t bytes)
+{
+    return bytes / BLOCK_BYTES + (bytes % BLOCK_BYTES > 0);
+}
+
+static void sum_text(const void *bytes, size_t size, char *sum)
+{
+    XXH128_hash_t hash = XXH3_128bits(bytes, size);
+    snprintf(sum, BLOCKS_SUM_BYTES, "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
+             (uint64_t)hash.low64);
+}
+
+static void store_sum(block_sum sum, XXH128_hash_t hash)
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, hash);
+    memcpy(sum, canonical.digest, sizeof canonical.digest);
+}
+
+/* Text, then NULs. */
+static void make_foot(char foot[BLOCKS_FOOT_BYTES], uint64_t bytes, const char *sum)
+{
+    memset(foot, 0, BLOCKS_FOOT_BYTES);
+    snprintf(foot, BLOCKS_FOOT_BYTES,
+             "onward checksums of blocks\nbytes %" PRIu64 "\nblock_bytes %d\nxxh3_128 %s\n", bytes,
+             BLOCK_BYTES, sum);
+}
+
+struct block_sums *block_sums_begin(void)
+{
+    struct block_sums *sums = calloc(1, sizeof *sums);
+    if (sums && (sums->hash = XXH3_createState()) && XXH3_128bits_reset(sums->hash) == XXH_OK)
+        return sums;
+    block_sums_end(sums);
+    return NULL;
+}
+
+void block_sums_end(struct block_sums *sums)
+{
+    if (!sums)
+        return;
+    XXH3_freeState(sums->hash);
+    free(sums->table);
+    free(sums);
+}
+
+/* The block that is not full becomes the last one of the table. */
+static int end_block(struct block_sums *sums, struct error *error)
+{
+    if (sums->count == sums->room) {
+        uint64_t room = sums->room ? 2 * sums->room : 64;
+        block_sum *grown = realloc(sums->table, room * sizeof *grown);
+        if (!grown)
+            return error_set(error, ONWARD_ERR_MEMORY, "out of memory for checksums");
+        sums->table = grown;
+        sums->room = room;
+    }
+    store_sum(sums->table[sums->count++], XXH3_128bits_digest(sums->hash));
+    XXH3_128bits_reset(sums->hash);
+    return ONWARD_OK;
+}
+
+int block_sums_add(struct block_sums *sums, const void *bytes, uint64_t size, struct error *error)
+{
+    const unsigned char *next = bytes;
+    int code = ONWARD_OK;
+    while (size > 0 && code == ONWARD_OK) {
+        uint64_t room = BLOCK_BYTES - sums->bytes % BLOCK_BYTES;
+        uint64_t piece = size < room ? size : room;
+        XXH3_128bits_update(sums->hash, next, piece);
+        sums->bytes += piece;
+        next += piece;
+        size -= piece;
+        if (piece == room)
+            code = end_block(sums, error);
+    }
+    return code;
+}
+
+int block_sums_write(struct block_sums *sums, int fd, const char *path, uint64_t *bytes, char *sum,
+                     struct error *error)
+{
+    char foot[BLOCKS_FOOT_BYTES];
+    int code = sums->bytes % BLOCK_BYTES > 0 ? end_block(sums, error) : ONWARD_OK;
+    uint64_t table_bytes = sums->count * sizeof(block_sum);
+    if (code == ONWARD_OK)
+        code = file_write_at(fd, sums->table, table_bytes, sums->bytes, path, error);
+    if (code != ONWARD_OK)
+        return code;
+    sum_text(sums->table, table_bytes, sum);
+    make_foot(foot, sums->bytes, sum);
+    *bytes = sums->bytes + table_bytes + sizeof foot;
+    return file_write_at(fd, foot, sizeof foot, sums->bytes + table_bytes, path, error);
+}
+
+static int open_file(struct blocks *blocks, const char *path, uint64_t *size, struct error *error)
+{
+    struct stat status;
+    *blocks = (struct blocks){.path = path, .window_block = UINT64_MAX};
+    int code = file_open(path, &blocks->fd, error);
+    if (code != ONWARD_OK)
+        return code;
+    if (fstat(blocks->fd, &status) == 0 && S_ISREG(status.st_mode)) {
+        *size = (uint64_t)status.st_size;
+        return ONWARD_OK;
+    }
+    close(blocks->fd);
+    return error_set(error, ONWARD_ERR_CORRUPT, "%s: expected a plain file", path);
+}
+
+/* How many bytes are protected, as the foot says; whatever it says else is looked at later. */
+static int read_foot(struct blocks *blocks, uint64_t size, char foot[BLOCKS_FOOT_BYTES],
+                     struct error *error)
+{
+    char text[BLOCKS_FOOT_BYTES + 1] = "";
+    int code = ONWARD_OK;
+    if (size > BLOCKS_FOOT_BYTES)
+        code = file_read_at(blocks->fd, foot, BLOCKS_FOOT_BYTES, size - BLOCKS_FOOT_BYTES,
+                            blocks->path, error);
+    if (code != ONWARD_OK)
+        return code;
+    if (size > BLOCKS_FOOT_BYTES)
+        memcpy(text, foot, BLOCKS_FOOT_BYTES);
+    if (sscanf(text, "onward checksums of blocks\nbytes %" SCNu64, &blocks->bytes) != 1 ||
+        blocks->bytes >= size ||
+        size - blocks->bytes != block_count(blocks->bytes) * sizeof(block_sum) + BLOCKS_FOOT_BYTES)
+        return error_set(error, ONWARD_ERR_CORRUPT,
+                         "%s: is damaged: does not end in a table of checksums of its length",
+                         blocks->path);
+    return ONWARD_OK;
+}
+
+/* The foot has to be the one that belongs to the table, every byte of it. */
+static int read_table(struct blocks *blocks, const char foot[BLOCKS_FOOT_BYTES],
+                      const char *expected_sum, struct error *error)
+{
+    char expected[BLOCKS_FOOT_BYTES], sum[BLOCKS_SUM_BYTES];
+    uint64_t bytes = block_count(blocks->bytes) * sizeof(block_sum);
+    blocks->table = malloc(bytes + 1);
+    blocks->window = malloc(BLOCK_BYTES);
+    if (!blocks->table || !blocks->window)
+        return error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", blocks->path);
+    int code = file_read_at(blocks->fd, blocks->table, bytes, blocks->bytes, blocks->path, error);
+    if (code != ONWARD_OK)
+        return code;
+    sum_text(blocks->table, bytes, sum);
+    make_foot(expected, blocks->bytes, sum);
+    if (memcmp(foot, expected, sizeof expected) != 0)
+        return error_set(error, ONWARD_ERR_CORRUPT,
+                         "%s: is damaged: its table of checksums does not fit", blocks->path);
+    if (expected_sum && strcmp(sum, expected_sum) != 0)
+        return error_set(error, ONWARD_ERR_CORRUPT, "%s: is damaged: checksum %s, expected %s",
+                         blocks->path, sum, expected_sum);
+    return ONWARD_OK;
+}
+
+int blocks_open(struct blocks *blocks, const char *path, const uint64_t *expected_bytes,
+                const char *expected_sum, struct error *error)
+{
+    char foot[BLOCKS_FOOT_BYTES];
+    uint64_t size = 0;
+    int code = open_file(blocks, path, &size, error);
+    if (code != ONWARD_OK)
+        return code;
+    if (expected_bytes && size != *expected_bytes)
+        code = error_set(error, ONWARD_ERR_CORRUPT, "%s: has %" PRIu64 " bytes, expected %" PRIu64,
+                         path, size, *expected_bytes);
+    if (code == ONWARD_OK)
+        code = read_foot(blocks, size, foot, error);
+    if (code == ONWARD_OK)
+        code = read_table(blocks, foot, expected_sum, error);
+    if (code != ONWARD_OK)
+        blocks_close(blocks);
+    return code;
+}
+
+void blocks_close(struct blocks *blocks)
+{
+    close(blocks->fd);
+    free(blocks->table);
+    free(blocks->window);
+    blocks->table = NULL;
+    blocks->window = NULL;
+}
+
+/* A whole block to where it belongs; hashed while it is in the cache. */
+static int read_block(const struct blocks *blocks, uint64_t block, void *data, uint64_t size,
+                      struct error *error)
+{
+    block_sum sum;
+    uint64_t begin = block * BLOCK_BYTES;
+    int code = file_read_at(blocks->fd, data, size, begin, blocks->path, error);
+    if (code != ONWARD_OK)
+        return code;
+    store_sum(sum, XXH3_128bits(data, size));
+    if (memcmp(sum, blocks->table[block], sizeof sum) == 0)
+        return ONWARD_OK;
+    return error_set(error, ONWARD_ERR_CORRUPT,
+                     "%s: is damaged: bytes %" PRIu64 " to %" PRIu64 " do not fit their checksum",
+                     blocks->path, begin, begin + size - 1);
+}
+
+static int fill_window(struct blocks *blocks, uint64_t block, uint64_t size, struct error *error)
+{
+    if (blocks->window_block == block)
+        return ONWARD_OK;
+    blocks->window_block = UINT64_MAX;
+    int code = read_block(blocks, block, blocks->window, size, error);
+    if (code == ONWARD_OK)
+        blocks->window_block = block;
+    return code;
+}
+
+int blocks_read(struct blocks *blocks, void *data, uint64_t size, uint64_t offset,
+                struct error *error)
+{
+    unsigned char *next = data;
+    if (offset > blocks->bytes || size > blocks->bytes - offset)
+        return error_set(error, ONWARD_ERR_CORRUPT, "%s: is shorter than expected", blocks->path);
+    while (size > 0) {
+        uint64_t block = offset / BLOCK_BYTES, skipped = offset % BLOCK_BYTES;
+        uint64_t rest = blocks->bytes - block * BLOCK_BYTES;
+        uint64_t block_bytes = rest < BLOCK_BYTES ? rest : BLOCK_BYTES;
+        uint64_t piece = size < block_bytes - skipped ? size : block_bytes - skipped;
+        bool is_direct = piece == block_bytes && blocks->window_block != block;
+        int code = is_direct ? read_block(blocks, block, next, block_bytes, error)
+                             : fill_window(blocks, block, block_bytes, error);
+        if (code != ONWARD_OK)
+            return code;
+        if (!is_direct)
+            memcpy(next, blocks->window + skipped, piece);
+        next += piece;
+        offset += piece;
+        size -= piece;
+    }
+    return ONWARD_OK;
+}
+
+int blocks_check(struct blocks *blocks, struct error *error)
+{
+    int code = ONWARD_OK;
+    for (uint64_t begin = 0; begin < blocks->bytes && code == ONWARD_OK; begin += BLOCK_BYTES) {
+        uint64_t rest = blocks->bytes - begin;
+        code = fill_window(blocks, begin / BLOCK_BYTES, rest < BLOCK_BYTES ? rest : BLOCK_BYTES,
+                           error);
+    }
+    return code;
+}
