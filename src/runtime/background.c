@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STACK_BYTES = 512 * 1024 };
+enum { STACK_BYTES = 2 * 1024 * 1024 }; /* HDF5 may run on it */
 
 int background_start(pthread_t *thread, void *(*work)(void *argument), void *argument,
                      struct error *error)
@@ -28,4 +28,32 @@ int background_start(pthread_t *thread, void *(*work)(void *argument), void *arg
 void background_lower_priority(enum background_priority priority)
 {
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), (int)priority);
+}
+
+static void *work(void *argument)
+{
+    struct background_task *task = argument;
+    background_lower_priority(BACKGROUND_LEAST);
+    task->work(task->argument);
+    atomic_store(&task->is_done, true);
+    return NULL;
+}
+
+int background_begin(struct background_task *task, void (*to_do)(void *argument), void *argument,
+                     struct error *error)
+{
+    task->work = to_do;
+    task->argument = argument;
+    atomic_store(&task->is_done, false);
+    return background_start(&task->thread, work, task, error);
+}
+
+bool background_is_done(const struct background_task *task)
+{
+    return atomic_load(&task->is_done);
+}
+
+void background_end(struct background_task *task)
+{
+    pthread_join(task->thread, NULL);
 }

@@ -3,6 +3,8 @@
 #define RUNTIME_BACKGROUND_H
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "error.h"
 
@@ -15,5 +17,18 @@ int background_start(pthread_t *thread, void *(*work)(void *argument), void *arg
 
 /* Of the thread that calls it, for good. */
 void background_lower_priority(enum background_priority priority);
+
+/* One piece of work, done by a thread of the least priority. Zeros until it is begun. */
+struct background_task {
+    pthread_t thread;
+    atomic_bool is_done;
+    void (*work)(void *argument);
+    void *argument;
+};
+int background_begin(struct background_task *task, void (*work)(void *argument), void *argument,
+                     struct error *error);
+/* Whether background_end would return at once. */
+bool background_is_done(const struct background_task *task);
+void background_end(struct background_task *task); /* waits */
 
 #endif

@@ -146,6 +146,7 @@ void control_tick(struct onward *ow)
         return;
     if (now_ns >= control->status_ns && control_is_fenced(ow))
         return;
+    control_look_at_commit(ow);
     control_feed(ow, (struct controller_event){.type = EVENT_TICK});
     control_serve(ow);
     control_look_at_newcomers(ow);

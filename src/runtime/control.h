@@ -55,6 +55,8 @@ struct opening {
     char text[REPORT_TEXT_BYTES];
 };
 
+struct commit; /* control_commit.c */
+
 struct control_slabs {
     uint32_t count;
     struct checkpoint_slab *list;
@@ -72,6 +74,7 @@ struct control {
     struct run_metric shard_metrics[RUNDIR_METRICS]; /* that came with the one of rank 0 */
     uint32_t shard_metric_count;
     int64_t shard_epoch;
+    struct commit *commit;         /* of control_commit.c, while it runs; NULL: none does */
     struct copyset_entry *copyset; /* of all copies; once chosen the newest whole state, by shard */
     uint32_t copyset_size;         /* 0: there is none */
     bool started;                  /* the core has had EVENT_START */
@@ -218,8 +221,10 @@ void control_make_shards(struct onward *ow, uint32_t size);
 void control_free_shards(struct control *control);
 /* A worker's shard is written; what it holds of sharded arrays is behind the message. */
 void control_take_shard(struct onward *ow, const struct message *message, size_t size);
-/* All shards of the step are there: writes the master. */
+/* All shards of the step are there: begins to write the master; and looks whether it is there. */
 void control_commit(struct onward *ow, int64_t step);
+void control_look_at_commit(struct onward *ow);
+void control_release_commit(struct control *control); /* waits for it */
 
 /* control_act.c */
 void control_checkpoint_warning(void *ow, const char *text);

@@ -1,7 +1,12 @@
-/* control_commit.c - the checkpoint in flight: the shards that came, and its commit. */
+/* control_commit.c - the checkpoint in flight: the shards that came, and its commit.
+ *
+ * A thread of the least priority writes the master and removes old checkpoints, out of copies of
+ * all that it needs: the controller shares its cores with workers, who would wait for the one of
+ * them that it holds up. Its end is looked for at each tick, and told to the core. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "background.h"
 #include "control.h"
 #include "shards.h"
 
@@ -94,52 +99,139 @@ static struct checkpoint_metric best_metric(const struct onward *ow)
     return metric;
 }
 
-static void remove_old_checkpoints(struct onward *ow)
+/* Of the thread from when it begins until it is done. */
+struct commit {
+    struct background_task task;
+    bool is_behind; /* there is such a thread */
+    const char *run;
+    struct checkpoint_id id;
+    struct checkpoint_metric metric;
+    struct checkpoint_array arrays[ONWARD_MAX_ARRAYS];
+    uint32_t array_count, shard_count, slab_count;
+    struct checkpoint_shard *shards;
+    struct checkpoint_slab *slabs;
+    struct checkpoint_keep keep;
+    int code, keep_code;
+    struct error error, keep_error;
+};
+
+static void free_commit(struct commit *commit)
 {
-    struct error error;
+    free(commit->shards);
+    free(commit->slabs);
+    free(commit);
+}
+
+static void write_master(void *argument)
+{
+    struct commit *commit = argument;
+    commit->code = checkpoint_commit_with_metric(
+        commit->run, &commit->id, &commit->metric, commit->arrays, commit->array_count,
+        commit->shards, commit->shard_count, commit->slabs, commit->slab_count, &commit->error);
+    if (commit->code == ONWARD_OK)
+        commit->keep_code = checkpoint_retain(commit->run, &commit->keep, &commit->keep_error);
+}
+
+static struct checkpoint_keep what_to_keep(const struct onward *ow)
+{
     struct checkpoint_keep keep = {.newest = (uint32_t)ow->options.checkpoint_keep,
                                    .every = ow->options.checkpoint_keep_every};
     if (!checkpoint_parse_best(ow->options.checkpoint_keep_best, &keep.best))
         keep.best.metric[0] = '\0';
-    if (checkpoint_retain(ow->run, &keep, &error) != ONWARD_OK)
-        control_warn(ow, "old checkpoints: %s", error.text);
+    return keep;
 }
 
-static int write_master(struct onward *ow, int64_t step, struct error *error)
+static int fill_commit(const struct onward *ow, int64_t step, struct commit *commit,
+                       struct error *error)
 {
-    struct control *control = ow->control;
-    struct checkpoint_id id = state_checkpoint_id(ow, controller_epoch(control->core), step);
-    struct checkpoint_metric metric = best_metric(ow);
-    struct checkpoint_slab *slabs = NULL;
-    uint32_t count = 0;
-    int code = rundir_check_fence(control->rundir, error);
+    const struct control *control = ow->control;
+    uint32_t size = controller_worker_count(control->core);
+    commit->run = ow->run;
+    commit->id = state_checkpoint_id(ow, controller_epoch(control->core), step);
+    commit->metric = best_metric(ow);
+    commit->keep = what_to_keep(ow);
+    commit->array_count = control->array_count;
+    memcpy(commit->arrays, control->arrays, sizeof commit->arrays);
+    commit->shard_count = size < control->shard_count ? size : control->shard_count;
+    commit->shards = calloc((size_t)size + 1, sizeof *commit->shards);
+    if (!commit->shards)
+        return error_set(error, ONWARD_ERR_MEMORY, "no memory for %u shards", size);
+    memcpy(commit->shards, control->shards, commit->shard_count * sizeof *commit->shards);
+    return join_slabs(control, &commit->slabs, &commit->slab_count, error);
+}
+
+static int begin_commit(struct onward *ow, int64_t step, struct error *error)
+{
+    if (ow->control->commit) /* it takes its time: this one is tried again later */
+        return error_set(error, ONWARD_ERR_LIMIT, "the one before is being committed still");
+    struct commit *commit = calloc(1, sizeof *commit);
+    if (!commit)
+        return error_set(error, ONWARD_ERR_MEMORY, "no memory to commit it");
+    int code = rundir_check_fence(ow->control->rundir, error);
     if (code == ONWARD_OK)
-        code = join_slabs(control, &slabs, &count, error);
-    if (code == ONWARD_OK)
-        code = checkpoint_commit_with_metric(
-            ow->run, &id, &metric, control->arrays, control->array_count, control->shards,
-            controller_worker_count(control->core), slabs, count, error);
-    free(slabs);
-    return code;
+        code = fill_commit(ow, step, commit, error);
+    if (code != ONWARD_OK) {
+        free_commit(commit);
+        return code;
+    }
+    commit->is_behind = checkpoint_may_thread() &&
+                        background_begin(&commit->task, write_master, commit, error) == ONWARD_OK;
+    if (!commit->is_behind)
+        write_master(commit);
+    ow->control->commit = commit;
+    return ONWARD_OK;
+}
+
+static void fail(struct onward *ow, int64_t step, const char *text)
+{
+    control_warn(ow, "checkpoint of step %lld: %s", (long long)step, text);
+    control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_FAILED, .step = step});
+}
+
+static void end_commit(struct onward *ow)
+{
+    struct commit *commit = ow->control->commit;
+    int64_t step = commit->id.step;
+    if (commit->is_behind)
+        background_end(&commit->task);
+    ow->control->commit = NULL; /* feeding the core may come back here */
+    if (commit->code != ONWARD_OK) {
+        fail(ow, step, commit->error.text);
+    } else {
+        ow->control->checkpoint_incarnation = ow->incarnation;
+        control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
+        if (commit->keep_code != ONWARD_OK)
+            control_warn(ow, "old checkpoints: %s", commit->keep_error.text);
+        control_feed(ow,
+                     (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
+    }
+    free_commit(commit);
+}
+
+void control_look_at_commit(struct onward *ow)
+{
+    const struct commit *commit = ow->control->commit;
+    if (commit && (!commit->is_behind || background_is_done(&commit->task)))
+        end_commit(ow);
+}
+
+void control_release_commit(struct control *control)
+{
+    if (!control->commit)
+        return;
+    if (control->commit->is_behind)
+        background_end(&control->commit->task);
+    free_commit(control->commit);
+    control->commit = NULL;
 }
 
 void control_commit(struct onward *ow, int64_t step)
 {
     struct error error = {0};
-    int64_t begin_ns = clock_ns();
     if (control_is_fenced(ow))
         return;
-    int code = write_master(ow, step, &error);
-    struct controller_event event = {.type = EVENT_CHECKPOINT_COMMITTED,
-                                     .step = step,
-                                     .cost_us = (clock_ns() - begin_ns) / 1000};
-    if (code != ONWARD_OK) {
-        control_warn(ow, "checkpoint of step %lld: %s", (long long)step, error.text);
-        event.type = EVENT_CHECKPOINT_FAILED;
-    } else {
-        ow->control->checkpoint_incarnation = ow->incarnation;
-        control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
-        remove_old_checkpoints(ow);
-    }
-    control_feed(ow, event);
+    if (begin_commit(ow, step, &error) != ONWARD_OK)
+        fail(ow, step, error.text);
+    else
+        control_look_at_commit(ow);
 }

@@ -181,6 +181,7 @@ void control_destroy(struct onward *ow)
 {
     if (!ow->control)
         return;
+    control_release_commit(ow->control);
     rundir_close(ow->control->rundir);
     controller_destroy(ow->control->core);
     control_free_shards(ow->control);

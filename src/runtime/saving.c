@@ -7,23 +7,20 @@
 #include "background.h"
 
 struct saving {
-    pthread_t thread;
+    struct background_task task;
     const char *run;
     struct checkpoint_staged *staged;
-    atomic_bool stop, is_done;
+    atomic_bool stop;
     struct checkpoint_shard shard; /* of the thread until it is done, as are the next two */
     int code;
     struct error error;
 };
 
-static void *save(void *argument)
+static void save(void *argument)
 {
     struct saving *saving = argument;
-    background_lower_priority(BACKGROUND_LEAST);
     saving->code = checkpoint_save_staged(saving->staged, saving->run, &saving->stop,
                                           &saving->shard, &saving->error);
-    atomic_store(&saving->is_done, true);
-    return NULL;
 }
 
 int saving_begin(const char *run, struct checkpoint_staged *staged, struct saving **result,
@@ -36,7 +33,7 @@ int saving_begin(const char *run, struct checkpoint_staged *staged, struct savin
     if (code == ONWARD_OK) {
         saving->run = run;
         saving->staged = staged;
-        code = background_start(&saving->thread, save, saving, error);
+        code = background_begin(&saving->task, save, saving, error);
     }
     if (code == ONWARD_OK) {
         *result = saving;
@@ -49,7 +46,7 @@ int saving_begin(const char *run, struct checkpoint_staged *staged, struct savin
 
 bool saving_is_done(const struct saving *saving)
 {
-    return atomic_load(&saving->is_done);
+    return background_is_done(&saving->task);
 }
 
 void saving_give_up(struct saving *saving)
@@ -59,7 +56,7 @@ void saving_give_up(struct saving *saving)
 
 int saving_end(struct saving *saving, struct checkpoint_shard *shard, struct error *error)
 {
-    pthread_join(saving->thread, NULL);
+    background_end(&saving->task);
     int code = saving->code;
     if (code == ONWARD_OK)
         *shard = saving->shard;

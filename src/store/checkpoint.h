@@ -144,6 +144,9 @@ int checkpoint_commit_with_metric(const char *run, const struct checkpoint_id *i
                                   const struct checkpoint_slab *slabs, uint32_t slab_count,
                                   struct error *error);
 
+/* Whether a thread may call what is declared here while others use HDF5: how HDF5 was built. */
+bool checkpoint_may_thread(void);
+
 /* Masters in the run directory, newest step first; *entries is the caller's to free(). */
 int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *count,
                     struct error *error);

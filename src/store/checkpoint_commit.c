@@ -392,3 +392,9 @@ int checkpoint_commit(const char *run, const struct checkpoint_id *id,
 {
     return checkpoint_commit_slabs(run, id, arrays, array_count, shards, size, NULL, 0, error);
 }
+
+bool checkpoint_may_thread(void)
+{
+    hbool_t is_safe = false;
+    return H5is_library_threadsafe(&is_safe) >= 0 && is_safe;
+}
