@@ -1,8 +1,13 @@
-/* ckpt.c - what the shared level of checkpoints costs beside the file system itself.
+/* ckpt.c - what the shared and the local level of checkpoints cost beside the file system itself.
  *
+ *     bench-ckpt local DIR BYTES ROUNDS     prints "local ONWARD_S RAW_S EXTRA_BYTES LIMIT_BYTES"
  *     bench-ckpt write DIR BYTES ROUNDS     prints "write ONWARD_S RAW_S PEAK_BYTES LIMIT_BYTES"
  *     bench-ckpt read DIR BYTES ROUNDS      prints "read ONWARD_S RAW_S"
  *
+ * local: one worker's copy of BYTES on its host, against the same bytes written to one file there,
+ * neither synced; rounds of the two alternate, medians. EXTRA_BYTES is what a checkpoint behind the
+ * steps takes in memory over the state: how much the process grows from before it to its end, and,
+ * where DIR is in memory, the copy from which it is written; LIMIT_BYTES what is aimed at.
  * write: one worker's shard of BYTES and the commit, against the same bytes written and synced to
  * one file; rounds of the two alternate, medians. PEAK_BYTES is how much more memory the process
  * had at its peak than before with the state in it, state included, in a process of its own;
@@ -10,14 +15,17 @@
  * workers read it, each its own third and one after the other, against plain reads of the same
  * bytes from the shards. What was read before is in the page cache for both. */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
 #include "checkpoint.h"
+#include "copy.h"
 
 enum { MAX_ROUNDS = 100, WRITERS = 4, READERS = 3, PIECE_BYTES = 1 << 22, COLUMNS = 1024 };
 
@@ -63,17 +71,22 @@ static void save(const struct bench *bench, int64_t step, uint32_t size)
            "commit");
 }
 
-static void write_raw(const struct bench *bench)
+/* Returns the time it takes, but for the removal of the file. */
+static double write_raw(const struct bench *bench, bool is_synced)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/raw", bench->directory);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    double begin_s = bench_now_s();
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
     expect(fd >= 0, path);
     for (size_t done = 0; done < bench->bytes; done += PIECE_BYTES) {
         size_t piece = bench->bytes - done < PIECE_BYTES ? bench->bytes - done : PIECE_BYTES;
         expect(write(fd, (const char *)bench->array.data + done, piece) == (ssize_t)piece, path);
     }
-    expect(fsync(fd) == 0 && close(fd) == 0 && unlink(path) == 0, path);
+    expect((!is_synced || fsync(fd) == 0) && close(fd) == 0, path);
+    double took_s = bench_now_s() - begin_s;
+    expect(unlink(path) == 0, path);
+    return took_s;
 }
 
 static double peak_bytes(void)
@@ -81,6 +94,11 @@ static double peak_bytes(void)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     return (double)usage.ru_maxrss * 1024;
+}
+
+static double limit_bytes(const struct bench *bench)
+{
+    return 1.1 * (double)bench->bytes + (64 << 20);
 }
 
 static int bench_write(struct bench *bench)
@@ -96,12 +114,50 @@ static int bench_write(struct bench *bench)
         save(bench, 2, 1);
         onward_s[i] = bench_now_s() - begin_s;
         checkpoint_remove(bench->directory, 2, NULL);
-        begin_s = bench_now_s();
-        write_raw(bench);
-        raw_s[i] = bench_now_s() - begin_s;
+        raw_s[i] = write_raw(bench, true);
     }
     printf("write %.6f %.6f %.0f %.0f\n", bench_median(onward_s, bench->rounds),
-           bench_median(raw_s, bench->rounds), peak, 1.1 * (double)bench->bytes + (64 << 20));
+           bench_median(raw_s, bench->rounds), peak, limit_bytes(bench));
+    return 0;
+}
+
+/* A checkpoint behind the steps, and how much more memory there was for it. */
+static double extra_bytes(const struct bench *bench)
+{
+    struct checkpoint_id id = {.task = "bench", .incarnation = 1, .epoch = 1, .step = 1};
+    struct checkpoint_staged *staged;
+    struct checkpoint_shard shard;
+    struct statfs status;
+    double before = peak_bytes();
+    expect(checkpoint_stage_shard(bench->directory, &id, &bench->array, 1, 0, 1, &staged, &error) ==
+               ONWARD_OK,
+           "copy");
+    double copy = (double)checkpoint_staged_bytes(staged);
+    expect(checkpoint_save_staged(staged, bench->directory, NULL, &shard, &error) == ONWARD_OK,
+           "save");
+    checkpoint_free_staged(staged);
+    expect(statfs(bench->directory, &status) == 0, bench->directory);
+    return peak_bytes() - before + (status.f_type == TMPFS_MAGIC ? copy : 0);
+}
+
+static int bench_local(struct bench *bench)
+{
+    double onward_s[MAX_ROUNDS] = {0}, raw_s[MAX_ROUNDS] = {0};
+    struct copy_place place = {.directory = bench->directory, .task = "bench", .run = 1};
+    struct copy_id id = {.incarnation = 1, .epoch = 1, .shard_count = 1};
+    uint64_t bytes = 0;
+    fill(bench);
+    double extra = extra_bytes(bench);
+    for (int i = 0; i < bench->rounds; i++) {
+        id.step = i + 1;
+        double begin_s = bench_now_s();
+        expect(copy_write(&place, &id, &bench->array, 1, &bytes, &error) == ONWARD_OK, "copy");
+        onward_s[i] = bench_now_s() - begin_s;
+        copy_remove(&place, &id);
+        raw_s[i] = write_raw(bench, false);
+    }
+    printf("local %.6f %.6f %.0f %.0f\n", bench_median(onward_s, bench->rounds),
+           bench_median(raw_s, bench->rounds), extra, limit_bytes(bench));
     return 0;
 }
 
@@ -164,7 +220,8 @@ int main(int argc, char **argv)
     if (bench.bytes < COLUMNS * sizeof(float) || bench.bytes % (COLUMNS * sizeof(float)) != 0 ||
         bench.rounds < 1 || bench.rounds > MAX_ROUNDS)
         return 2;
-    return strcmp(argv[1], "write") == 0  ? bench_write(&bench)
-           : strcmp(argv[1], "read") == 0 ? bench_read(&bench)
-                                          : 2;
+    return strcmp(argv[1], "local") == 0   ? bench_local(&bench)
+           : strcmp(argv[1], "write") == 0 ? bench_write(&bench)
+           : strcmp(argv[1], "read") == 0  ? bench_read(&bench)
+                                           : 2;
 }

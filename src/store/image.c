@@ -19,8 +19,10 @@
 #include "hash.h"
 #include "image_driver.h"
 
-/* Small enough that bytes which were hashed are still in the cache when they are written. */
-enum { PIECE_BYTES = 1 << 18 };
+/* What a file system takes in one call it lays out in larger folios, which counts for more than
+ * that the bytes which were hashed are still in the nearest cache; what comes by way of a buffer is
+ * small enough for that. */
+enum { PIECE_BYTES = 1 << 22, BUFFER_BYTES = 1 << 18 };
 
 int image_open(struct image *image, enum image_guard guard, struct error *error)
 {
@@ -159,7 +161,7 @@ struct pass {
     const char *path;
     XXH3_state_t *hash;      /* of a sealed image, else NULL */
     struct block_sums *sums; /* of one with blocks, else NULL */
-    uint8_t *buffer;         /* PIECE_BYTES */
+    uint8_t *buffer;         /* BUFFER_BYTES */
     const atomic_bool *stop; /* of the image */
 };
 
@@ -186,7 +188,7 @@ static int pass_gap(struct pass *pass, int memory_fd, uint64_t begin, uint64_t e
                     struct error *error)
 {
     while (begin < end) {
-        size_t piece = end - begin < PIECE_BYTES ? (size_t)(end - begin) : PIECE_BYTES;
+        size_t piece = end - begin < BUFFER_BYTES ? (size_t)(end - begin) : BUFFER_BYTES;
         ssize_t got = pread(memory_fd, pass->buffer, piece, (off_t)begin);
         if (got <= 0)
             return error_set(error, ONWARD_ERR_IO, "%s: cannot read its layout", pass->path);
@@ -263,7 +265,8 @@ static int write_image(struct image *image, int fd, const char *path, uint64_t *
                        struct error *error)
 {
     bool is_sealed = image->guard == IMAGE_SEALED, has_blocks = image->guard == IMAGE_BLOCKS;
-    struct pass pass = {.fd = fd, .path = path, .buffer = malloc(PIECE_BYTES), .stop = image->stop};
+    struct pass pass = {
+        .fd = fd, .path = path, .buffer = malloc(BUFFER_BYTES), .stop = image->stop};
     int code = ONWARD_ERR_MEMORY;
     if (is_sealed && (pass.hash = XXH3_createState()))
         XXH3_128bits_reset(pass.hash);
@@ -315,14 +318,14 @@ static int hash_file(int fd, const char *path, uint64_t begin, uint64_t *bytes, 
                      struct error *error)
 {
     XXH3_state_t *hash = XXH3_createState();
-    uint8_t *buffer = malloc(PIECE_BYTES);
+    uint8_t *buffer = malloc(BUFFER_BYTES);
     int code = ONWARD_OK;
     ssize_t got = 0;
     *bytes = 0;
     if (!hash || !buffer || XXH3_128bits_reset(hash) != XXH_OK)
         code = error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", path);
     while (code == ONWARD_OK &&
-           (got = pread(fd, buffer, PIECE_BYTES, (off_t)(begin + *bytes))) != 0) {
+           (got = pread(fd, buffer, BUFFER_BYTES, (off_t)(begin + *bytes))) != 0) {
         if (got < 0 && errno != EINTR)
             code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
         if (got > 0) {
