@@ -112,13 +112,27 @@ static void describe_relaunch(const struct progress_events *events, const json_t
         words_add(words, " on %lld host%s", hosts, plural((uint64_t)hosts));
 }
 
-static void add_source(struct words *words, const char *source)
+static bool has_partners(const json_t *event)
 {
+    size_t i;
+    const json_t *host;
+    json_array_foreach(json_object_get(event, "copies"), i, host)
+    {
+        if (json_array_size(json_object_get(host, "partner")) > 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_source(struct words *words, const json_t *event)
+{
+    const char *source = text_of(event, "source");
     static const char *const names[][2] = {
         {"start", "the start"}, {"local", "local copies"}, {"checkpoint", "the checkpoint"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(source, names[i][0]))
-            words_add(words, " (from %s)", names[i][1]);
+            words_add(words, " (from %s%s)", names[i][1],
+                      has_partners(event) ? " and those of partners" : "");
 }
 
 /* Steps may have ended before the event was written. */
@@ -158,7 +172,7 @@ static void describe_epoch(struct progress_events *events, const json_t *event, 
         progress_duration(events->restart_s, pause, sizeof pause);
         words_add(words, " after %s, %lld step%s lost", pause, lost > 0 ? lost : 0,
                   plural(lost > 0 ? (uint64_t)lost : 0));
-        add_source(words, text_of(event, "source"));
+        add_source(words, event);
         events->restart_s = 0;
     } else if (!first) {
         char stall[32];

@@ -83,6 +83,15 @@ static void print_interval(const struct run_status *status, bool owned)
     printf("%-12s in %s, before the job's time is over\n", "stops", text);
 }
 
+static void print_flight(const char *level, const struct run_flight *flight, const char *end)
+{
+    if (flight->bytes > 0)
+        printf("%s: step %lld, %llu bytes%s", level, (long long)flight->step,
+               (unsigned long long)flight->bytes, end);
+    else
+        printf("%s: none%s", level, end);
+}
+
 static void print_running(const struct run_status *status)
 {
     char text[64];
@@ -90,6 +99,9 @@ static void print_running(const struct run_status *status)
     if (status->draining)
         printf("%u drained, ", status->draining);
     printf("%u lost\n", status->losses);
+    printf("%-12s ", "in flight");
+    print_flight("partner", &status->partner_flight, "; ");
+    print_flight("shared", &status->shared_flight, "\n");
     printf("%-12s process %lld on %s\n", "controller", (long long)status->pid, status->host);
     if (status->eta_s >= 0) {
         progress_duration(status->eta_s, text, sizeof text);
@@ -147,7 +159,7 @@ static json_t *standing_json(const struct rundir *rundir, const char *task,
                             number_json(status->metrics[i].value));
     json_t *more = json_pack(
         "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:s, s:o, s:s, "
-        "s:I, s:o, s:s, s:o, s:I, s:o, s:o}",
+        "s:I, s:o, s:s, s:o, s:I, s:o, s:o, s:o}",
         "time", status->time, "incarnation", (json_int_t)status->incarnation, "epoch",
         (json_int_t)status->epoch, "step", (json_int_t)status->step, "step_count",
         (json_int_t)status->step_count, "checkpoint_step", (json_int_t)status->checkpoint_step,
@@ -159,7 +171,7 @@ static json_t *standing_json(const struct rundir *rundir, const char *task,
         "checkpoint_interval_s", number_json(status->checkpoint_interval_s), "checkpoint_reason",
         status->checkpoint_reason, "checkpoint_cost_s", number_json(status->checkpoint_cost_s),
         "failures", (json_int_t)status->failures, "observed_s", number_json(status->observed_s),
-        "stop_in_s", number_json(status->stop_in_s));
+        "stop_in_s", number_json(status->stop_in_s), "in_flight", rundir_encode_flights(status));
     json_object_update(root, more);
     json_decref(more);
     return root;

@@ -27,6 +27,14 @@ static void remember_metrics(struct run_status *status, const struct message *me
         status->metric_count = message->metric_count;
 }
 
+static const char *host_of(const struct onward *ow, uint32_t member)
+{
+    for (uint32_t i = 0; i < ow->seat_count; i++)
+        if (ow->seats[i].member == member)
+            return ow->seats[i].host;
+    return "";
+}
+
 /* The epoch's line in the log comes with the first report of a worker that knows the stall. */
 static void tell_epoch(struct onward *ow, double stall_s)
 {
@@ -39,6 +47,10 @@ static void tell_epoch(struct onward *ow, double stall_s)
                               stall_s, "steps_lost", (json_int_t)control->opened.steps_lost,
                               "resume_step", (json_int_t)control->opened.step, "source",
                               control_source_name(control->opened.source));
+    if (control->opened.source == SOURCE_HELD && control->copyset_size > 0)
+        json_object_set_new(extra, "copies", control_tell_copies(ow));
+    else if (control->opened.source == SOURCE_HELD || control->opened.source == SOURCE_MEMBER)
+        json_object_set_new(extra, "from", json_string(host_of(ow, control->opened.member)));
     control_event(ow, "epoch", extra);
     control->cause[0] = 0;
 }
@@ -47,6 +59,7 @@ static void take_report(struct onward *ow, const struct message *message)
 {
     struct control *control = ow->control;
     remember_metrics(&control->status, message);
+    control_take_flights(ow, message);
     control_feed(ow, (struct controller_event){.type = EVENT_REPORT,
                                                .member = message->member,
                                                .step = message->step,
@@ -316,7 +329,7 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
     const struct copyset_entry *copy = ow->control->copyset;
     if (is_held && ow->control->copyset_size > 0) {
         opening->copy =
-            (struct copy_id){copy->incarnation, copy->epoch, copy->step, 0, copy->shard_count};
+            (struct copy_id){copy->incarnation, copy->epoch, copy->step, 0, copy->shard_count, 0};
         return;
     }
     bool from_member = is_held || action->source == SOURCE_MEMBER;

@@ -55,6 +55,11 @@ struct opening {
     char text[REPORT_TEXT_BYTES];
 };
 
+/* What a worker has on its way. */
+struct control_flights {
+    struct run_flight partner, shared;
+};
+
 struct commit; /* control_commit.c */
 
 struct control_slabs {
@@ -70,7 +75,8 @@ struct control {
     uint32_t array_count;
     struct checkpoint_shard *shards;                 /* of the checkpoint in flight, by rank */
     struct control_slabs *slabs;                     /* what those hold of sharded arrays */
-    uint32_t shard_count;                            /* how many of both there is room for */
+    struct control_flights *flights;                 /* by rank, as told in reports */
+    uint32_t shard_count;                            /* how many of each there is room for */
     struct run_metric shard_metrics[RUNDIR_METRICS]; /* that came with the one of rank 0 */
     uint32_t shard_metric_count;
     int64_t shard_epoch;
@@ -212,6 +218,8 @@ int control_take_copies(struct onward *ow, const struct change_report *reports, 
 void control_choose_copies(struct onward *ow);
 /* Whether the member at that rank of the candidate speaks for the whole set. */
 bool control_copies_held(const struct onward *ow, int rank, int64_t *step);
+/* Which host gave which shards, its own or those of another, for the event log. */
+json_t *control_tell_copies(const struct onward *ow);
 /* By shard, ranks of the candidate; the caller's to free. NULL: memory is short. */
 int32_t *control_copy_holders(const struct onward *ow);
 
@@ -219,6 +227,10 @@ int32_t *control_copy_holders(const struct onward *ow);
 /* Room for the shards of an epoch of so many workers; those of the one before are forgotten. */
 void control_make_shards(struct onward *ow, uint32_t size);
 void control_free_shards(struct control *control);
+/* What a worker's report says of what is on its way; and what it comes to in all, added to
+ * the status. */
+void control_take_flights(struct onward *ow, const struct message *message);
+void control_fill_flights(const struct onward *ow, struct run_status *status);
 /* A worker's shard is written; what it holds of sharded arrays is behind the message. */
 void control_take_shard(struct onward *ow, const struct message *message, size_t size);
 /* All shards of the step are there: begins to write the master; and looks whether it is there. */

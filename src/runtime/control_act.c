@@ -60,6 +60,9 @@ void control_write_status(struct onward *ow, const char *state)
 {
     struct run_status *status = &ow->control->status;
     fill_status(ow, status);
+    status->partner_flight = status->shared_flight = (struct run_flight){0};
+    if (strcmp(state, "running") == 0)
+        control_fill_flights(ow, status);
     snprintf(status->state, sizeof status->state, "%s", state);
     struct error error = {.errno_value = 0};
     int code = rundir_write_status(ow->control->rundir, status, &error);

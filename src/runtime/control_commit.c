@@ -16,8 +16,10 @@ void control_free_shards(struct control *control)
         free(control->slabs[i].list);
     free(control->slabs);
     free(control->shards);
+    free(control->flights);
     control->slabs = NULL;
     control->shards = NULL;
+    control->flights = NULL;
     control->shard_count = 0;
 }
 
@@ -28,10 +30,37 @@ void control_make_shards(struct onward *ow, uint32_t size)
     control_free_shards(control);
     control->shards = calloc(size + 1, sizeof *control->shards);
     control->slabs = calloc(size + 1, sizeof *control->slabs);
-    if (!control->shards || !control->slabs)
+    control->flights = calloc(size + 1, sizeof *control->flights);
+    if (!control->shards || !control->slabs || !control->flights)
         return;
     control->shard_count = size;
     control->shard_epoch = control->opened.epoch;
+}
+
+static void add_flight(struct run_flight *sum, const struct run_flight *one)
+{
+    if (one->bytes > 0 && one->step > sum->step)
+        sum->step = one->step;
+    sum->bytes += one->bytes;
+}
+
+void control_fill_flights(const struct onward *ow, struct run_status *status)
+{
+    const struct control *control = ow->control;
+    for (uint32_t i = 0; i < control->shard_count; i++) {
+        add_flight(&status->partner_flight, &control->flights[i].partner);
+        add_flight(&status->shared_flight, &control->flights[i].shared);
+    }
+}
+
+void control_take_flights(struct onward *ow, const struct message *message)
+{
+    struct control *control = ow->control;
+    const struct core_member *member = controller_find(control->core, message->member);
+    if (member && member->rank >= 0 && (uint32_t)member->rank < control->shard_count &&
+        message->epoch == control->shard_epoch)
+        control->flights[member->rank] =
+            (struct control_flights){message->partner, message->shared};
 }
 
 void control_take_shard(struct onward *ow, const struct message *received, size_t size)
@@ -51,6 +80,7 @@ void control_take_shard(struct onward *ow, const struct message *received, size_
     memcpy(list, received + 1, tail);
     *slabs = (struct control_slabs){message.slab_count, list};
     control->shards[member->rank] = message.shard;
+    control->flights[member->rank].shared = (struct run_flight){0};
     if (member->rank == 0 && message.metric_count <= RUNDIR_METRICS) {
         memcpy(control->shard_metrics, message.metrics, sizeof control->shard_metrics);
         control->shard_metric_count = message.metric_count;

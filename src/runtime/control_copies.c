@@ -6,6 +6,13 @@
 #include "control.h"
 #include "copy.h"
 
+/* What a holder is to copyset: twice the rank in the candidate, and one more where the copy is of a
+ * worker of another host. */
+static uint32_t rank_of(const struct copyset_entry *entry)
+{
+    return entry->holder / 2;
+}
+
 /* Every member of a host lists the same files: the first of each host speaks for it. */
 static bool speaks_for_host(const struct change_report *reports, int rank)
 {
@@ -23,12 +30,13 @@ static uint32_t collect(const struct change_report *reports, int count, const st
         bool speaks = speaks_for_host(reports, i);
         for (uint32_t k = 0; k < reports[i].copy_count; k++, lists++)
             if (speaks)
-                entries[total++] = (struct copyset_entry){.incarnation = lists->incarnation,
-                                                          .epoch = lists->epoch,
-                                                          .step = lists->step,
-                                                          .shard = lists->shard,
-                                                          .shard_count = lists->shard_count,
-                                                          .holder = (uint32_t)i};
+                entries[total++] =
+                    (struct copyset_entry){.incarnation = lists->incarnation,
+                                           .epoch = lists->epoch,
+                                           .step = lists->step,
+                                           .shard = lists->shard,
+                                           .shard_count = lists->shard_count,
+                                           .holder = 2 * (uint32_t)i + (lists->is_partner != 0)};
     }
     return total;
 }
@@ -62,7 +70,7 @@ void control_choose_copies(struct onward *ow)
 bool control_copies_held(const struct onward *ow, int rank, int64_t *step)
 {
     const struct control *control = ow->control;
-    if (control->copyset_size == 0 || control->copyset[0].holder != (uint32_t)rank)
+    if (control->copyset_size == 0 || rank_of(&control->copyset[0]) != (uint32_t)rank)
         return false;
     *step = control->copyset[0].step;
     return true;
@@ -74,6 +82,31 @@ int32_t *control_copy_holders(const struct onward *ow)
     const struct control *control = ow->control;
     int32_t *holders = calloc((size_t)control->copyset_size + 1, sizeof *holders);
     for (uint32_t i = 0; i < control->copyset_size && holders; i++)
-        holders[i] = (int32_t)control->copyset[i].holder;
+        holders[i] = (int32_t)rank_of(&control->copyset[i]);
     return holders;
+}
+
+static json_t *shards_of(const struct control *control, uint32_t holder)
+{
+    json_t *shards = json_array();
+    for (uint32_t i = 0; i < control->copyset_size; i++)
+        if (control->copyset[i].holder == holder)
+            json_array_append_new(shards, json_integer((json_int_t)i));
+    return shards;
+}
+
+/* The rank of a holder is its seat. */
+json_t *control_tell_copies(const struct onward *ow)
+{
+    const struct control *control = ow->control;
+    json_t *hosts = json_array();
+    for (uint32_t i = 0; i < ow->seat_count; i++) {
+        json_t *own = shards_of(control, 2 * i), *sent = shards_of(control, 2 * i + 1);
+        if (json_array_size(own) + json_array_size(sent) > 0)
+            json_array_append_new(hosts, json_pack("{s:s, s:O, s:O}", "host", ow->seats[i].host,
+                                                   "local", own, "partner", sent));
+        json_decref(own);
+        json_decref(sent);
+    }
+    return hosts;
 }

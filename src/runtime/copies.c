@@ -222,6 +222,14 @@ void copies_step(struct onward *ow)
     plan_next(ow);
 }
 
+struct run_flight copies_flight(const struct onward *ow)
+{
+    const struct copies *copies = &ow->copies;
+    char text[256];
+    bool sends = copies->flight_step >= 0 && partner_look(ow->partner, text) == PARTNER_SENDS;
+    return sends ? (struct run_flight){copies->flight_step, copies->bytes} : (struct run_flight){0};
+}
+
 void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count)
 {
     struct copy_place place = copies_place(ow);

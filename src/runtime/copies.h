@@ -19,6 +19,8 @@ void copies_opened(struct onward *ow);
 void copies_step(struct onward *ow);
 /* Begins to take copies of other hosts, once; the address is for the seat. */
 void copies_listen(struct onward *ow, struct partner_address *address);
+/* What is on its way to the partner. */
+struct run_flight copies_flight(const struct onward *ow);
 /* What is on this host, for a change; *list is the caller's to free. */
 void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count);
 /* The state is in the run directory: none is needed any more. */

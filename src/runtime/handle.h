@@ -52,6 +52,7 @@ struct message {
     double cost_s; /* for so long the step was held up */
     double took_s; /* from then to when the shard was written */
     double stall_s;
+    struct run_flight partner, shared; /* in a report: what is on its way from here */
     struct checkpoint_shard shard;
     uint32_t metric_count, array_count, slab_count;
     struct run_metric metrics[RUNDIR_METRICS];
@@ -222,6 +223,7 @@ void worker_send_warning(struct onward *ow);
 /* worker_checkpoint.c: between two steps, takes the checkpoint that was ordered, and tells of the
  * one that has been saved. */
 void worker_checkpoint(struct onward *ow);
+struct run_flight worker_shared_flight(const struct onward *ow);
 void worker_checkpoint_opened(struct onward *ow);  /* an epoch: what is being saved is of no use */
 void worker_checkpoint_release(struct onward *ow); /* waits for the thread of such a save */
 

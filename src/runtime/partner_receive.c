@@ -46,9 +46,11 @@ static bool is_older(void *context, const struct copy_id *id)
 /* One connection: a head, a file. */
 static bool take_copy(const struct partner *partner, int fd, struct partner_head *head)
 {
+    struct copy_id id = head->id;
     char directory[COPY_PATH_BYTES], path[COPY_PATH_BYTES], temporary[COPY_PATH_BYTES + 32];
+    id.is_partner = 1;
     if (copy_directory(&partner->place, directory, NULL) != ONWARD_OK ||
-        copy_path(&partner->place, &head->id, path, NULL) != ONWARD_OK)
+        copy_path(&partner->place, &id, path, NULL) != ONWARD_OK)
         return false;
     copy_sweep(&partner->place, is_older, head); /* first, so that there is room */
     snprintf(temporary, sizeof temporary, "%s.tmp-%ld-partner", path, (long)getpid());

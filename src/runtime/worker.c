@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "copies.h"
 #include "handle.h"
 
 enum { POLL_NS = 1000000, REPORT_NS = 100000000 };
@@ -36,6 +37,8 @@ void worker_report(struct onward *ow)
 {
     struct message report = {.kind = MESSAGE_REPORT, .step = ow->complete_step};
     report.stall_s = ow->stall_s;
+    report.shared = worker_shared_flight(ow);
+    report.partner = copies_flight(ow);
     worker_add_metrics(ow, &report);
     worker_send(ow, &report);
     ow->stall_s = -1;

@@ -58,6 +58,12 @@ void worker_checkpoint_release(struct onward *ow)
     ow->saving_bytes = 0;
 }
 
+struct run_flight worker_shared_flight(const struct onward *ow)
+{
+    return ow->saving ? (struct run_flight){ow->saving_message.step, ow->saving_bytes}
+                      : (struct run_flight){0};
+}
+
 /* Does not wait: the epoch's change has no time for it. */
 void worker_checkpoint_opened(struct onward *ow)
 {

@@ -21,14 +21,17 @@ enum { MAX_COPIES = 65536 };
 void copy_name(char *name, const struct copy_id *id)
 {
     snprintf(name, COPY_NAME_BYTES,
-             "step-%08" PRId64 ".r%03" PRIu32 "-of-%03" PRIu32 ".i%04" PRId64 ".e%04" PRId64 ".h5",
-             id->step, id->shard, id->shard_count, id->incarnation, id->epoch);
+             "step-%08" PRId64 ".r%03" PRIu32 "-of-%03" PRIu32 ".i%04" PRId64 ".e%04" PRId64
+             "%s.h5",
+             id->step, id->shard, id->shard_count, id->incarnation, id->epoch,
+             id->is_partner ? ".partner" : "");
 }
 
 bool copy_parse_name(const char *name, struct copy_id *id)
 {
     char canonical[COPY_NAME_BYTES];
-    if (sscanf(name, "step-%" SCNd64 ".r%" SCNu32 "-of-%" SCNu32 ".i%" SCNd64 ".e%" SCNd64 ".h5",
+    id->is_partner = strstr(name, ".partner.h5") != NULL;
+    if (sscanf(name, "step-%" SCNd64 ".r%" SCNu32 "-of-%" SCNu32 ".i%" SCNd64 ".e%" SCNd64,
                &id->step, &id->shard, &id->shard_count, &id->incarnation, &id->epoch) != 5)
         return false;
     copy_name(canonical, id);
@@ -170,9 +173,11 @@ int copy_check(const char *path)
 
 void copy_remove(const struct copy_place *place, const struct copy_id *id)
 {
+    struct copy_id either = *id;
     char path[COPY_PATH_BYTES];
-    if (copy_path(place, id, path, NULL) == ONWARD_OK)
-        unlink(path);
+    for (either.is_partner = 0; either.is_partner <= 1; either.is_partner++)
+        if (copy_path(place, &either, path, NULL) == ONWARD_OK)
+            unlink(path);
 }
 
 struct sweeping {
@@ -212,13 +217,26 @@ struct copy_source {
     struct checkpoint_source source;
 };
 
+static int find(const struct copy_place *place, const struct copy_id *id, char *path,
+                struct error *error)
+{
+    struct copy_id either = *id;
+    int code = ONWARD_OK;
+    for (either.is_partner = 0; either.is_partner <= 1 && code == ONWARD_OK; either.is_partner++) {
+        code = copy_path(place, &either, path, error);
+        if (code == ONWARD_OK && access(path, F_OK) == 0)
+            break;
+    }
+    return code;
+}
+
 int copy_open(const struct copy_place *place, const struct copy_id *id, struct copy_source **source,
               struct error *error)
 {
     H5_QUIET;
     char path[COPY_PATH_BYTES];
     *source = NULL;
-    int code = copy_path(place, id, path, error);
+    int code = find(place, id, path, error);
     if (code != ONWARD_OK)
         return code;
     struct copy_source *opened = calloc(1, sizeof *opened);

@@ -1,6 +1,8 @@
 /* copy.h - copies of shards in the node-local directory: the levels local and partner.
  *
- *     LOCALDIR/onward-UID/TASK.RUN/step-00000120.r003-of-004.i0002.e0007.h5
+ *     LOCALDIR/onward-UID/TASK.RUN/step-00000120.r003-of-004.i0002.e0007.h5            its worker's
+ *     LOCALDIR/onward-UID/TASK.RUN/step-00000120.r003-of-004.i0002.e0007.partner.h5    of another
+ *                                                                                      host's
  *
  * A copy is the same file as the shard of the shared level, but for the names: it is there when it
  * has its name, and whole when its checksums fit (blocks.h). Written without a sync, since what it
@@ -27,6 +29,7 @@ struct copy_place {
 struct copy_id {
     int64_t incarnation, epoch, step;
     uint32_t shard, shard_count;
+    uint64_t is_partner; /* 1: sent here by a worker of another host; wide, to leave no hole */
 };
 
 /* The name of its file, COPY_NAME_BYTES; and back: false when it is no such name. */
@@ -47,6 +50,7 @@ int copy_list(const struct copy_place *place, struct copy_id **list, uint32_t *c
               struct error *error);
 /* Do all checksums of a file fit? */
 int copy_check(const char *path);
+/* This and copy_open take the shard from whichever host it is; is_partner does not matter. */
 void copy_remove(const struct copy_place *place, const struct copy_id *id);
 /* Those for which `is_old` is true; and all, with the temporary files of whoever died. */
 void copy_sweep(const struct copy_place *place,

@@ -106,6 +106,12 @@ struct run_metric {
     char name[RUNDIR_METRIC_NAME_BYTES];
     double value;
 };
+/* A checkpoint on its way to a level; bytes: that are held for it meanwhile, 0: there is none. */
+struct run_flight {
+    int64_t step;
+    uint64_t bytes;
+};
+
 struct run_status {
     char task[RUNDIR_TASK_BYTES];
     char state[16]; /* running complete stopped failed */
@@ -121,6 +127,7 @@ struct run_status {
     double checkpoint_cost_s;     /* what one holds up the training; 0: none was measured */
     uint32_t failures;            /* that changed the lineup, in observed_s, all incarnations */
     double observed_s;
+    struct run_flight partner_flight, shared_flight; /* of all workers */
     double stop_in_s;             /* until the stop before the job's time is over; below 0: never */
     char host[RUNDIR_HOST_BYTES]; /* of the controller */
     int64_t pid;                  /* of the controller */
@@ -132,6 +139,8 @@ struct run_status {
 int rundir_write_status(struct rundir *rundir, const struct run_status *status,
                         struct error *error);
 int rundir_read_status(const struct rundir *rundir, struct run_status *status, struct error *error);
+/* {"partner": ..., "shared": ...}: each {"step", "bytes"}, or null. */
+json_t *rundir_encode_flights(const struct run_status *status);
 
 /* Who the members are: members.json, replaced when an epoch opens. */
 struct run_member {

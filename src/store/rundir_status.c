@@ -24,13 +24,26 @@ static json_t *encode_metrics(const struct run_status *status)
     return metrics;
 }
 
+static json_t *encode_flight(const struct run_flight *flight)
+{
+    return flight->bytes > 0 ? json_pack("{s:I, s:I}", "step", (json_int_t)flight->step, "bytes",
+                                         (json_int_t)flight->bytes)
+                             : json_null();
+}
+
+json_t *rundir_encode_flights(const struct run_status *status)
+{
+    return json_pack("{s:o, s:o}", "partner", encode_flight(&status->partner_flight), "shared",
+                     encode_flight(&status->shared_flight));
+}
+
 static json_t *encode_status(const struct run_status *status, const char *time)
 {
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o, "
         "s:o, "
         "s:s, s:o, s:I, s:o, s:o, "
-        "s:s, s:I, s:I, s:s, s:o}",
+        "s:s, s:I, s:I, s:s, s:o, s:o}",
         "task", status->task, "state", status->state, "time", time, "incarnation",
         (json_int_t)status->incarnation, "epoch", (json_int_t)status->epoch, "step",
         (json_int_t)status->step, "step_count", (json_int_t)status->step_count, "checkpoint_step",
@@ -45,7 +58,7 @@ static json_t *encode_status(const struct run_status *status, const char *time)
         "observed_s", json_number_or_null(status->observed_s), "stop_in_s",
         json_number_or_null(status->stop_in_s), "host", status->host, "pid",
         (json_int_t)status->pid, "exit_code", (json_int_t)status->exit_code, "text", status->text,
-        "metrics", encode_metrics(status));
+        "metrics", encode_metrics(status), "in_flight", rundir_encode_flights(status));
 }
 
 int rundir_write_status(struct rundir *rundir, const struct run_status *status, struct error *error)
@@ -78,6 +91,14 @@ static void decode_metrics(json_t *metrics, struct run_status *status)
         copy_text(metric->name, sizeof metric->name, name);
         metric->value = number_or_nan(value);
     }
+}
+
+static void decode_flight(const json_t *flights, const char *level, struct run_flight *flight)
+{
+    const json_t *one = json_object_get(flights, level);
+    json_int_t bytes = json_integer_value(json_object_get(one, "bytes"));
+    flight->step = json_integer_value(json_object_get(one, "step"));
+    flight->bytes = bytes > 0 ? (uint64_t)bytes : 0;
 }
 
 static void decode_texts(const json_t *root, struct run_status *status)
@@ -129,6 +150,8 @@ static int decode_status(json_t *root, struct run_status *status, json_error_t *
     };
     decode_texts(root, status);
     decode_metrics(json_object_get(root, "metrics"), status);
+    decode_flight(json_object_get(root, "in_flight"), "partner", &status->partner_flight);
+    decode_flight(json_object_get(root, "in_flight"), "shared", &status->shared_flight);
     return 0;
 }
 

@@ -125,12 +125,18 @@ START_TEST(tells_events)
 END_TEST
 
 static const struct {
-    const char *source, *text;
+    const char *source, *text, *copies;
 } resumptions[] = {
-    {"local", "3 workers from step 120 after 1.2 s, 0 steps lost (from local copies)"},
-    {"checkpoint", "3 workers from step 120 after 1.2 s, 0 steps lost (from the checkpoint)"},
-    {"start", "3 workers from step 120 after 1.2 s, 0 steps lost (from the start)"},
-    {"memory", "3 workers from step 120 after 1.2 s, 0 steps lost"},
+    {"local",
+     "3 workers from step 120 after 1.2 s, 0 steps lost (from local copies and those of partners)",
+     "[{\"host\": \"a\", \"local\": [0], \"partner\": []}, {\"host\": \"b\", \"local\": [1], "
+     "\"partner\": [2]}]"},
+    {"local", "3 workers from step 120 after 1.2 s, 0 steps lost (from local copies)",
+     "[{\"host\": \"a\", \"local\": [0, 1, 2], \"partner\": []}]"},
+    {"local", "3 workers from step 120 after 1.2 s, 0 steps lost (from local copies)", NULL},
+    {"checkpoint", "3 workers from step 120 after 1.2 s, 0 steps lost (from the checkpoint)", NULL},
+    {"start", "3 workers from step 120 after 1.2 s, 0 steps lost (from the start)", NULL},
+    {"memory", "3 workers from step 120 after 1.2 s, 0 steps lost", NULL},
 };
 
 /* Some steps have ended when the event is written. */
@@ -141,6 +147,8 @@ START_TEST(tells_where_a_relaunch_goes_on)
     json_t *event =
         json_pack("{s:s, s:s, s:i, s:i, s:i, s:s}", "event", "epoch", "cause", "start", "workers",
                   3, "step", 123, "resume_step", 120, "source", resumptions[_i].source);
+    if (resumptions[_i].copies)
+        json_object_set_new(event, "copies", json_loads(resumptions[_i].copies, 0, NULL));
     ck_assert(progress_event(&events, event, text, sizeof text));
     ck_assert_str_eq(text, resumptions[_i].text);
     json_decref(event);

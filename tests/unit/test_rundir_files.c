@@ -20,6 +20,7 @@ START_TEST(gives_back_the_status)
                                       .spawns_barred = true,
                                       .members = 6,
                                       .losses = 2,
+                                      .shared_flight = {1LL << 35, 1ULL << 50},
                                       .progress = 0.5,
                                       .eta_s = -1,
                                       .exit_code = -1,
@@ -33,6 +34,9 @@ START_TEST(gives_back_the_status)
     ck_assert_int_eq(rundir_read_status(rundir, &read, &error), ONWARD_OK);
     ck_assert_int_eq(read.step, status.step);
     ck_assert_int_eq(read.checkpoint_step, -1);
+    ck_assert_uint_eq(read.partner_flight.bytes, 0);
+    ck_assert_uint_eq(read.shared_flight.bytes, 1ULL << 50);
+    ck_assert_int_eq(read.shared_flight.step, 1LL << 35);
     ck_assert_int_eq(read.exit_code, -1);
     ck_assert_uint_eq(read.losses, 2);
     ck_assert_uint_eq(read.draining, 3);
