@@ -42,16 +42,6 @@ void grid_shape(int size, int *rows, int *columns)
     *columns = size / *rows;
 }
 
-int grid_agree(MPI_Comm comm, bool healthy)
-{
-    int flag = healthy;
-    int code = ulfm_agree(comm, &flag);
-    if (code == MPI_SUCCESS && flag)
-        return ONWARD_OK;
-    ulfm_report_loss(comm); /* else the step would count on those who did not see it */
-    return ONWARD_ERR_LOST;
-}
-
 static int derive(struct grid *grid)
 {
     int code = MPI_Comm_dup(grid->team, &grid->comm);

@@ -23,7 +23,8 @@ struct grid;
  * rank / columns and column rank % columns. Local, thread-safe. */
 void grid_shape(int size, int *rows, int *columns);
 
-/* ONWARD_OK on all workers when all of them are alive and say healthy, else LOST on all. */
+/* ONWARD_OK only when all workers said healthy. LOST: one did not, or the team was revoked before
+ * this worker heard of all; then it is revoked for the others too, if it was not yet. */
 int grid_agree(MPI_Comm comm, bool healthy);
 
 /* Makes the grid; *grid is the caller's. Errors: LOST, MEMORY, LIMIT, MPI. */

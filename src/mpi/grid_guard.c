@@ -3,8 +3,10 @@
  * A receive that the loss finds unmatched is cancelled; one whose message is on its way is waited
  * for, so that nothing writes into memory that ScaLAPACK has given back. A send is packed into
  * memory of this file, which is kept until all workers have left ScaLAPACK: from then on nobody
- * asks for its bytes. Collective calls are trees of these two. Each communicator is derived by all
- * workers or none: Open MPI crashes on one that only some have. */
+ * asks for its bytes. Collective calls are trees of these two, and so is the agreement: ULFM's own
+ * waits for every living worker, also for one that saw the loss first and is in the epoch change
+ * already. Each communicator is derived by all workers or used by none: Open MPI crashes on one
+ * that only some have. */
 #include "grid_guard.h"
 
 #include <limits.h>
@@ -15,7 +17,7 @@
 #include "grid.h"
 #include "ulfm.h"
 
-enum { MOST_SENDS = 64 };
+enum { MOST_SENDS = 64, MOST_COMMS = 32 };
 
 struct pending_send {
     MPI_Request request;
@@ -28,32 +30,56 @@ static struct {
     bool inside, failing;
     int derived;
     int tag; /* of collective calls: one that BLACS does not get to */
+    int comm_count;
+    MPI_Comm comms[MOST_COMMS]; /* in which another worker may wait for a derivation */
     struct pending_send sends[MOST_SENDS];
 } guard;
+
+/* Who derives a communicator waits inside of MPI, and is freed by a revocation alone. There are
+ * only short messages where communicators are derived, and none are remembered elsewhere. */
+static void fail(void)
+{
+    guard.failing = true;
+    for (int i = 0; i < guard.comm_count; i++)
+        if (!ulfm_is_revoked(guard.comms[i]))
+            ulfm_revoke(guard.comms[i]);
+    guard.comm_count = 0;
+}
 
 /* The handler of the team takes note of the loss and revokes the team. */
 static void check(int code)
 {
     if (code == MPI_SUCCESS || guard.failing)
         return;
-    guard.failing = true;
+    fail();
     ulfm_report_loss(guard.team);
 }
 
 static bool is_failing(void)
 {
-    guard.failing = guard.failing || ulfm_is_revoked(guard.team);
+    if (!guard.failing && ulfm_is_revoked(guard.team))
+        fail();
     return guard.failing;
+}
+
+/* Those that a loss left behind are of an epoch before: all workers have left ScaLAPACK since. */
+static void release_sends(void)
+{
+    for (int i = 0; i < MOST_SENDS; i++) {
+        free(guard.sends[i].bytes);
+        guard.sends[i] = (struct pending_send){MPI_REQUEST_NULL, NULL};
+    }
 }
 
 void grid_guard_enter(MPI_Comm team)
 {
     int *bound = NULL, found = 0;
     PMPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, (void *)&bound, &found);
+    release_sends();
     guard.team = team;
     guard.inside = true;
     guard.failing = false;
-    guard.derived = 0;
+    guard.derived = guard.comm_count = 0;
     guard.tag = found && bound ? *bound : 32767;
 }
 
@@ -90,15 +116,33 @@ static void finish_sends(void)
             continue;
 }
 
+/* Who is failing says nothing: the team is revoked, and so nobody waits for it. */
+static int agree(bool healthy)
+{
+    int own = healthy, all = 0;
+    MPI_Allreduce(&own, &all, 1, MPI_INT, MPI_MIN, guard.team);
+    finish_sends();
+    if (!is_failing() && all)
+        return ONWARD_OK;
+    check(MPI_ERR_OTHER); /* else the step would count on those who did not see it */
+    return ONWARD_ERR_LOST;
+}
+
 int grid_guard_leave(void)
 {
     finish_sends();
+    int code = agree(true);
+    if (code == ONWARD_OK)
+        release_sends();
     guard.inside = false;
-    int code = grid_agree(guard.team, !is_failing());
-    for (int i = 0; i < MOST_SENDS; i++) {
-        free(guard.sends[i].bytes);
-        guard.sends[i] = (struct pending_send){MPI_REQUEST_NULL, NULL};
-    }
+    return code;
+}
+
+int grid_agree(MPI_Comm team, bool healthy)
+{
+    grid_guard_enter(team);
+    int code = agree(healthy);
+    guard.inside = false;
     return code;
 }
 
@@ -127,9 +171,27 @@ static void finish_receive(MPI_Request *request)
         }
 }
 
+/* Whose message is the next. A receive from any worker will not do: after a loss Open MPI neither
+ * completes it nor lets it go once its message has come. */
+static int next_source(int tag, MPI_Comm comm)
+{
+    MPI_Status status;
+    int arrived = 0;
+    while (!is_failing()) {
+        check(PMPI_Iprobe(MPI_ANY_SOURCE, tag, comm, &arrived, &status));
+        if (arrived)
+            return status.MPI_SOURCE;
+        if (ulfm_failed_count(comm) > 0)
+            check(MPI_ERR_OTHER);
+    }
+    return MPI_PROC_NULL;
+}
+
 static void receive(void *data, int count, MPI_Datatype type, int from, int tag, MPI_Comm comm)
 {
     MPI_Request request = MPI_REQUEST_NULL;
+    if (from == MPI_ANY_SOURCE)
+        from = next_source(tag, comm);
     if (is_failing())
         return;
     check(PMPI_Irecv(data, count, type, from, tag, comm, &request));
@@ -256,23 +318,28 @@ int MPI_Allreduce(const void *data, void *result, int count, MPI_Datatype type, 
     return MPI_Bcast(result, count, type, 0, comm);
 }
 
-/* Whether the next communicator may be derived; all workers get the same answer. */
-static bool may_derive(MPI_Comm *made)
+static void remember(MPI_Comm comm)
 {
-    *made = MPI_COMM_NULL;
-    return !guard.failing;
+    if (comm != MPI_COMM_NULL && guard.comm_count < MOST_COMMS)
+        guard.comms[guard.comm_count++] = comm;
 }
 
-/* Who met an error frees those who wait for it: there are only short messages here. */
-static int derived(int code, MPI_Comm parent, MPI_Comm *made)
+/* Whether the next communicator may be derived. */
+static bool may_derive(MPI_Comm parent, MPI_Comm *made)
 {
-    guard.derived++;
-    if (code != MPI_SUCCESS && !ulfm_is_revoked(parent))
-        ulfm_revoke(parent);
-    if (grid_agree(guard.team, code == MPI_SUCCESS) != ONWARD_OK) {
-        guard.failing = true;
+    *made = MPI_COMM_NULL;
+    if (guard.derived++ == 0)
+        remember(parent);
+    return !is_failing();
+}
+
+static int derived(int code, MPI_Comm *made)
+{
+    check(code);
+    if (agree(true) == ONWARD_OK)
+        remember(*made);
+    else
         *made = MPI_COMM_NULL;
-    }
     return MPI_SUCCESS;
 }
 
@@ -280,23 +347,23 @@ int MPI_Comm_dup(MPI_Comm comm, MPI_Comm *made)
 {
     if (!guard.inside)
         return PMPI_Comm_dup(comm, made);
-    return may_derive(made) ? derived(PMPI_Comm_dup(comm, made), comm, made) : MPI_SUCCESS;
+    return may_derive(comm, made) ? derived(PMPI_Comm_dup(comm, made), made) : MPI_SUCCESS;
 }
 
 int MPI_Comm_create(MPI_Comm comm, MPI_Group group, MPI_Comm *made)
 {
     if (!guard.inside)
         return PMPI_Comm_create(comm, group, made);
-    return may_derive(made) ? derived(PMPI_Comm_create(comm, group, made), comm, made)
-                            : MPI_SUCCESS;
+    return may_derive(comm, made) ? derived(PMPI_Comm_create(comm, group, made), made)
+                                  : MPI_SUCCESS;
 }
 
 int MPI_Comm_split(MPI_Comm comm, int color, int key, MPI_Comm *made)
 {
     if (!guard.inside)
         return PMPI_Comm_split(comm, color, key, made);
-    return may_derive(made) ? derived(PMPI_Comm_split(comm, color, key, made), comm, made)
-                            : MPI_SUCCESS;
+    return may_derive(comm, made) ? derived(PMPI_Comm_split(comm, color, key, made), made)
+                                  : MPI_SUCCESS;
 }
 
 /* BLACS takes the size of MPI_COMM_WORLD for the most workers that there can be; but others may

@@ -17,8 +17,8 @@ enum { GRID_GUARD_MOST_WORKERS = 4096 };
 /* Calls on the communicators of BLACS are guarded from now on; team: that whose revocation tells of
  * a loss. Local. */
 void grid_guard_enter(MPI_Comm team);
-/* They are not any more. Collective over the team: ONWARD_OK when nothing went wrong on any worker,
- * else ONWARD_ERR_LOST on all. */
+/* They are not any more. Collective over the team: ONWARD_OK only when nothing went wrong on any
+ * worker, else ONWARD_ERR_LOST; the team is revoked then. */
 int grid_guard_leave(void);
 /* How many communicators BLACS has derived since grid_guard_enter. */
 int grid_guard_derived(void);
