@@ -11,6 +11,7 @@
 #include "farm.h"
 #include "file.h"
 #include "rundir.h"
+#include "told.h"
 
 enum { KEY_RETRIES = 256, KEY_TIMEOUT, KEY_GRACE, KEY_MAX_FAILS, KEY_MAX_LOSSES };
 
@@ -126,13 +127,6 @@ static int count_commands(const struct onward_options *options, uint32_t *count,
     return code;
 }
 
-/* Under a launcher the launcher says how the task ended. */
-static bool is_told(int code)
-{
-    return getenv("ONWARD_INCARNATION") &&
-           (code == ONWARD_ERR_STOPPED || code == ONWARD_ERR_GAVE_UP || code == ONWARD_ERR_TOO_FEW);
-}
-
 static int take_part(struct farm *farm, const struct farm_settings *settings,
                      const struct onward_options *options)
 {
@@ -145,7 +139,7 @@ static int take_part(struct farm *farm, const struct farm_settings *settings,
     farm_control_open(farm->control, ow);
     farm_worker_open(farm->worker, ow);
     code = onward_is_controller(ow) ? onward_control(ow) : farm_work(farm->worker, ow, settings);
-    if (code != ONWARD_OK && !is_told(code))
+    if (code != ONWARD_OK && !end_is_told(code))
         fprintf(stderr, "onward-farm: %s\n", onward_text(ow));
     int came_to = onward_close(ow);
     return code != ONWARD_OK ? code : came_to;

@@ -7,6 +7,7 @@
 
 #include "gang.h"
 #include "rundir.h"
+#include "told.h"
 
 enum { KEY_PER_WORKER = 256, KEY_RESTARTS, KEY_GRACE, KEY_TEE, SUBTASKS = GANG_MAX_MEMBERS };
 
@@ -94,13 +95,6 @@ static void idle(void *gang)
     gang_idle(((struct gang *)gang)->worker);
 }
 
-/* Under a launcher the launcher says how the task ended. */
-static bool is_told(int code)
-{
-    return getenv("ONWARD_INCARNATION") &&
-           (code == ONWARD_ERR_STOPPED || code == ONWARD_ERR_GAVE_UP || code == ONWARD_ERR_TOO_FEW);
-}
-
 static int take_part(struct gang *gang, const struct onward_options *options)
 {
     struct onward *ow;
@@ -112,7 +106,7 @@ static int take_part(struct gang *gang, const struct onward_options *options)
     gang_control_open(gang->control, ow);
     gang_worker_open(gang->worker, ow);
     code = onward_is_controller(ow) ? onward_control(ow) : gang_work(gang->worker, ow);
-    if (code != ONWARD_OK && !is_told(code))
+    if (code != ONWARD_OK && !end_is_told(code))
         fprintf(stderr, "onward-gang: %s\n", onward_text(ow));
     int came_to = onward_close(ow);
     return code != ONWARD_OK ? code : came_to;

@@ -216,7 +216,9 @@ static void take_role(struct onward *ow, const struct pass *pass)
     const struct opening *opening = &pass->opening;
     struct lineup_range range = {0, 0};
     ow->in_lineup = pass->lineup_rank >= 0;
-    ow->gave_up = false; /* what it said may be lost: it does the step again, and says it again */
+    if (ow->gave_up) /* perhaps not on this lineup: it does the step again, and says it again */
+        ow->give_up_code = ONWARD_OK;
+    ow->gave_up = false;
     if (ow->in_lineup)
         range = lineup_split(ow->options.subtask_count, opening->size, (uint32_t)pass->lineup_rank);
     ow->role = (struct onward_role){.comm = transport_team(ow->transport),

@@ -136,12 +136,15 @@ struct onward {
 
     uint32_t member; /* 0 until registered */
     struct onward_role role;
-    bool opened;    /* the first epoch was opened */
-    bool changing;  /* inside a pass of an epoch change */
-    bool in_lineup; /* has a role in this epoch */
-    bool in_step;   /* onward_next returned ONWARD_STEP and the step has not ended */
-    bool gave_up;   /* the program ended the task: no step of this epoch counts any more */
-    bool finishing; /* onward_next returned ONWARD_FINISH in this epoch */
+    bool opened;      /* the first epoch was opened */
+    bool changing;    /* inside a pass of an epoch change */
+    bool in_lineup;   /* has a role in this epoch */
+    bool in_step;     /* onward_next returned ONWARD_STEP and the step has not ended */
+    bool gave_up;     /* the program ended the task: no step of this epoch counts any more */
+    int give_up_code; /* ONWARD_OK: it did not; else what is said to the controller */
+    char give_up_text[256];
+    int64_t give_up_ns; /* when it is said again */
+    bool finishing;     /* onward_next returned ONWARD_FINISH in this epoch */
     bool final_done_sent;
     bool clean;            /* memory is the state after complete_step */
     int64_t complete_step; /* -1: no state */
@@ -213,12 +216,14 @@ struct checkpoint_id state_checkpoint_id(const struct onward *ow, int64_t epoch,
 /* worker.c: what a worker tells and is told between steps. */
 void worker_poll(struct onward *ow);
 void worker_report(struct onward *ow);
-void worker_send(struct onward *ow, struct message *message);
+/* False: it did not get on its way, since a loss came before or too many are under way. */
+bool worker_send(struct onward *ow, struct message *message);
 void worker_take_order(struct onward *ow, const struct message *message);
-void worker_send_bytes(struct onward *ow, const void *bytes, size_t size);
+bool worker_send_bytes(struct onward *ow, const void *bytes, size_t size);
 void worker_add_metrics(const struct onward *ow, struct message *message);
 void worker_send_arrays(struct onward *ow);
 void worker_send_warning(struct onward *ow);
+void worker_say_give_up(struct onward *ow);
 
 /* worker_checkpoint.c: between two steps, takes the checkpoint that was ordered, and tells of the
  * one that has been saved. */

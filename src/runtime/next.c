@@ -50,8 +50,8 @@ static void end_final_work(struct onward *ow)
 {
     if (!ow->finishing || ow->final_done_sent || transport_loss_seen(ow->transport))
         return;
-    ow->final_done_sent = true;
-    worker_send(ow, &(struct message){.kind = MESSAGE_FINAL_DONE, .step = ow->complete_step});
+    ow->final_done_sent =
+        worker_send(ow, &(struct message){.kind = MESSAGE_FINAL_DONE, .step = ow->complete_step});
 }
 
 static void begin_final_work(struct onward *ow)
@@ -121,8 +121,8 @@ static int next(struct onward *ow, struct onward_role *role)
         return error_set(&ow->error, ONWARD_ERR_ORDER,
                          "onward_next was called on the controller; call onward_control");
     end_step(ow);
-    end_final_work(ow);
     for (;;) {
+        end_final_work(ow); /* again where it could not be said */
         if (ow->opened)
             worker_poll(ow);
         if (ow->complete_ordered) { /* before a loss: whoever dies from now on changes nothing */

@@ -218,9 +218,9 @@ void onward_give_up(struct onward *ow, int code, const char *text)
         control_end(ow, code, text);
     if (ow->control || ow->ended)
         return;
-    struct message message = {.kind = MESSAGE_GIVE_UP, .code = code};
-    snprintf(message.text, sizeof message.text, "%s", text);
-    worker_send(ow, &message);
+    ow->give_up_code = code;
+    snprintf(ow->give_up_text, sizeof ow->give_up_text, "%s", text);
+    worker_say_give_up(ow);
 }
 
 void onward_warn(struct onward *ow, const char *text)

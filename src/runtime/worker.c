@@ -10,19 +10,19 @@
 enum { POLL_NS = 1000000, REPORT_NS = 100000000 };
 
 /* A message to the controller; to itself where this member is the controller. */
-void worker_send_bytes(struct onward *ow, const void *bytes, size_t size)
+bool worker_send_bytes(struct onward *ow, const void *bytes, size_t size)
 {
-    if (ow->control)
-        control_take(ow, bytes, size);
-    else
-        transport_send(ow->transport, 0, bytes, size); /* lost or too many: the next one tells */
+    if (!ow->control)
+        return transport_send(ow->transport, 0, bytes, size) == ONWARD_OK;
+    control_take(ow, bytes, size);
+    return true;
 }
 
-void worker_send(struct onward *ow, struct message *message)
+bool worker_send(struct onward *ow, struct message *message)
 {
     message->member = ow->member;
     message->epoch = ow->role.epoch;
-    worker_send_bytes(ow, message, sizeof *message);
+    return worker_send_bytes(ow, message, sizeof *message);
 }
 
 void worker_add_metrics(const struct onward *ow, struct message *message)
@@ -66,8 +66,19 @@ void worker_send_warning(struct onward *ow)
     if (!ow->warning[0])
         return;
     memcpy(message.text, ow->warning, sizeof message.text);
-    ow->warning[0] = '\0';
+    if (worker_send(ow, &message))
+        ow->warning[0] = '\0';
+}
+
+/* What ends the task must not be missed, so it is said until the end comes. */
+void worker_say_give_up(struct onward *ow)
+{
+    struct message message = {.kind = MESSAGE_GIVE_UP, .code = ow->give_up_code};
+    if (ow->give_up_code == ONWARD_OK)
+        return;
+    memcpy(message.text, ow->give_up_text, sizeof message.text);
     worker_send(ow, &message);
+    ow->give_up_ns = clock_ns() + REPORT_NS;
 }
 
 void worker_take_order(struct onward *ow, const struct message *message)
@@ -128,8 +139,13 @@ void worker_poll(struct onward *ow)
     take_messages(ow);
     if (ow->control)
         control_tick(ow);
-    if (transport_change_due(ow->transport))
+    if (transport_change_due(ow->transport)) {
         transport_note_loss(ow->transport);
-    else if (ow->in_lineup && now >= ow->report_ns)
+        return;
+    }
+    if (ow->in_lineup && now >= ow->report_ns)
         worker_report(ow);
+    worker_send_warning(ow);
+    if (now >= ow->give_up_ns)
+        worker_say_give_up(ow);
 }

@@ -12,6 +12,7 @@
 
 #include "mlp.h"
 #include "ridge.h"
+#include "told.h"
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -144,7 +145,7 @@ static int serve(struct onward *ow, const struct config *config, const struct da
     if (onward_is_controller(ow)) {
         code = onward_control(ow);
         print_end(ow, code);
-        if (code != ONWARD_OK)
+        if (code != ONWARD_OK && !end_is_told(code))
             fprintf(stderr, "onward-train: %s\n", onward_text(ow));
     } else {
         code = config->trainer == TRAINER_RIDGE ? train_ridge(ow, config, dataset, &error)

@@ -73,6 +73,13 @@ static int factor_and_solve(struct ridge *ridge, const struct copies *copies, in
     return grid_solve(ridge->grid, &system, minor);
 }
 
+/* Little is kept of a text that ends the task, and the directory would take most of it. */
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 int ridge_solve(struct ridge *ridge, uint32_t index, struct error *error)
 {
     int minor = 0;
@@ -86,13 +93,15 @@ int ridge_solve(struct ridge *ridge, uint32_t index, struct error *error)
         code = factor_and_solve(ridge, &copies, &minor, error);
     }
     if (code == ONWARD_ERR_ARGUMENT)
-        error_set(error, code, "ScaLAPACK refuses a system of %llu terms in blocks of %llu",
-                  (unsigned long long)ridge->terms, (unsigned long long)ridge->block);
+        code = error_set(error, ONWARD_ERR_GAVE_UP,
+                         "ScaLAPACK refuses a system of %llu terms in blocks of %llu",
+                         (unsigned long long)ridge->terms, (unsigned long long)ridge->block);
     if (code == ONWARD_OK && minor > 0)
         code = error_set(error, ONWARD_ERR_GAVE_UP,
-                         "%s: train.lambda: with %g the Gram matrix of %llu terms is not positive "
-                         "definite (leading minor %d), expected a larger one",
-                         ridge->config->path, lambda, (unsigned long long)ridge->terms, minor);
+                         "%.80s: train.lambda: with %g the Gram matrix of %llu terms is not "
+                         "positive definite (leading minor %d), expected a larger one",
+                         name_of(ridge->config->path), lambda, (unsigned long long)ridge->terms,
+                         minor);
     if (code == ONWARD_OK)
         code = keep_weights(ridge, index, copies.solution, error);
     free(copies.matrix);
