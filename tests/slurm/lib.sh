@@ -54,15 +54,8 @@ nothing_runs() {
 no_job_on() { ! on "$1" "pgrep -a -x 'slurmstepd|prted|prterun|mpirun|trial|onward|onward-host|srun'" >"$work/still-$1.log"; }
 node_is() { [ "$(at_login sinfo -h -p main -n "$1" -o %T)" = "$2" ]; } # NODE STATE
 is_pending() { [ "$(record "$1" JobState)" = PENDING ]; }
-# at_once JOB [NODE...]: one that was put back into the queue starts now, since Slurm would hold it back
-# for two minutes; but not while the nodes still end what they ran of it, and would end the new start too
-at_once() {
-    await 100 is_pending "$1"
-    pending=$1
-    shift
-    nothing_runs "$@"
-    at_login scontrol update "JobId=$pending" StartTime=now
-}
+# at_once JOB: one that was put back into the queue starts now; Slurm would hold it back for two minutes
+at_once() { await 100 is_pending "$1"; at_login scontrol update "JobId=$1" StartTime=now; }
 # stopped_well TASK: it stopped with a checkpoint of its last step, which goes to $stopped_at
 stopped_well() {
     await_event 60 "$1" stopped "${2:-1}"
