@@ -167,6 +167,12 @@ static int start(const struct farm_settings *settings, const struct onward_optio
     return code;
 }
 
+static void print_version(FILE *stream, struct argp_state *state)
+{
+    (void)state;
+    fprintf(stream, "onward-farm %s\n", onward_version());
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp parser = {.options = option_table,
@@ -179,6 +185,7 @@ int main(int argc, char **argv)
     struct error error = {0};
     uint32_t count = 0;
     argp_err_exit_status = 2;
+    argp_program_version_hook = print_version;
     argp_parse(&parser, argc, argv, 0, NULL, &settings);
     onward_options_init(&options);
     int code = count_commands(&options, &count, &error);

@@ -153,6 +153,12 @@ static int start_keepers(const struct gang_settings *settings, const char *task,
     return ONWARD_OK;
 }
 
+static void print_version(FILE *stream, struct argp_state *state)
+{
+    (void)state;
+    fprintf(stream, "onward-gang %s\n", onward_version());
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp parser = {.options = option_table,
@@ -165,6 +171,7 @@ int main(int argc, char **argv)
     struct onward_options options;
     struct error error = {0};
     argp_err_exit_status = 2;
+    argp_program_version_hook = print_version;
     argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &settings);
     onward_options_init(&options);
     const char *task = options.task ? options.task : "task";

@@ -105,6 +105,15 @@ struct beats_telling beats_telling(const struct beats *beats)
     return beats->telling;
 }
 
+int64_t beats_newest_step(const struct beats *beats)
+{
+    int64_t step = -1;
+    for (uint32_t i = 0; i < beats->count; i++)
+        if (beats->entries[i].beat.complete_step > step)
+            step = beats->entries[i].beat.complete_step;
+    return step;
+}
+
 static double earlier(double a, double b)
 {
     return a < b ? a : b;

@@ -63,6 +63,9 @@ struct beats_telling {
 };
 struct beats_telling beats_telling(const struct beats *beats);
 
+/* The newest step that a member has the state of; -1: none. */
+int64_t beats_newest_step(const struct beats *beats);
+
 /* Did any member on that host say anything at that time or later? */
 bool beats_heard(const struct beats *beats, const char *host, double since_s);
 /* Its process is gone. */

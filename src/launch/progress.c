@@ -164,8 +164,9 @@ static void describe_epoch(struct progress_events *events, const json_t *event, 
         words_add(words, "lost %s: going on with ", events->losses);
     else if (!first)
         words_add(words, "%s: going on with ", text_of(event, "cause"));
-    words_add(words, "%lld worker%s from step %lld", workers, plural((uint64_t)workers),
-              resume_step_of(event));
+    words_add(words, "%lld worker%s", workers, plural((uint64_t)workers));
+    if (!events->in_seconds)
+        words_add(words, " from step %lld", resume_step_of(event));
     if (first && events->restart_s > 0) {
         char pause[32];
         lost = events->step_before - resume_step_of(event);

@@ -28,6 +28,16 @@ static void end_result(struct supervisor *s, int exit_code, const char *state, c
     snprintf(result->text, sizeof result->text, "%.*s", (int)sizeof result->text - 1, text);
 }
 
+/* The status is written twice a second; heartbeats, and the losses that ended it all, tell more. */
+static int64_t newest_step(const struct supervisor *s)
+{
+    int64_t step = s->watch.status.step;
+    int64_t beaten = s->plain.settings ? -1 : beats_newest_step(s->detector.beats);
+    int64_t lost = s->losses.count > 0 ? s->losses.step : -1;
+    step = beaten > step ? beaten : step;
+    return lost > step ? lost : step;
+}
+
 /* The controller did not say how it ended: the launcher does. */
 static void record_end(struct supervisor *s)
 {
@@ -187,8 +197,9 @@ static int try_claim(struct supervisor *s, struct error *error)
 static int claim_next(struct supervisor *s, const char *cause, json_t *lost, struct error *error)
 {
     const struct run_status *status = &s->watch.status;
-    if (status->step > s->best_step)
-        s->best_step = status->step;
+    int64_t step = newest_step(s);
+    if (step > s->best_step)
+        s->best_step = step;
     if (status->checkpoint_step > s->best_checkpoint)
         s->best_checkpoint = status->checkpoint_step;
     int code = room_wait(s, try_claim, error);
@@ -353,7 +364,8 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
     if (!s->is_planned && has_ended(s, outcome))
         return ONWARD_OK;
     const struct run_status *status = &s->watch.status;
-    int64_t step = status->step > status->checkpoint_step ? status->step : status->checkpoint_step;
+    int64_t step = newest_step(s);
+    step = step > status->checkpoint_step ? step : status->checkpoint_step;
     if (s->plain.settings)
         step = plain_account(s);
     describe_cause(s, outcome, cause, sizeof cause);

@@ -27,7 +27,7 @@
 
 enum { TURN_MS = 50, PAUSE_S = 2 };
 
-static const double told_s = 3, untold_s = 0.3;
+static const double told_s = 3, untold_s = 0.3, epoch_limit_s = 5;
 static const double kill_s = 5, again_limit_s = 20, again_factor = 5;
 /* The controller writes no status while the lineup changes, which may take a while. */
 static const double silent_detections = 12;
@@ -57,11 +57,14 @@ static void show_event(void *context, const json_t *event)
     char text[PROGRESS_LINE_BYTES];
     if (s->seen_s == 0) /* an event may be there a moment before the status */
         note_first_status(s);
+    s->events.in_seconds = s->watch.seen && s->watch.status.step_count >= RUNDIR_ENDLESS_STEPS;
     restart_note_event(s, event);
     host_changes_event(s, event);
     detector_event(&s->detector, event);
     if (progress_event(&s->events, event, text, sizeof text))
         display_line(s->settings->display, text);
+    const char *what = json_string_value(json_object_get(event, "event"));
+    s->epoch_shown |= what && !strcmp(what, "epoch");
 }
 
 void supervise_ask_to_stop(struct supervisor *s)
@@ -132,7 +135,8 @@ static void look(struct supervisor *s)
         return;
     if (s->seen_s == 0)
         note_first_status(s);
-    s->events.in_seconds = s->watch.status.step_count >= RUNDIR_ENDLESS_STEPS;
+    if (!s->epoch_shown && clock_now_s() - s->seen_s < epoch_limit_s)
+        return; /* who begins is said first */
     progress_status(&s->watch.status, text, sizeof text);
     display_status(s->settings->display, text);
 }
@@ -277,6 +281,7 @@ static enum outcome run_incarnation(struct supervisor *s, struct error *error, i
 {
     watch_start(&s->watch, s->settings->rundir, s->incarnation);
     s->seen_s = 0;
+    s->epoch_shown = false;
     s->events.restart_s = 0;
     s->events.step_before = s->best_step;
     detector_begin(&s->detector, s->incarnation);

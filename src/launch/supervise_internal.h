@@ -37,6 +37,7 @@ struct supervisor {
     struct plain plain;
     struct output output, error_output;
     struct progress_events events;
+    bool epoch_shown; /* of this incarnation */
     struct detector detector;
     struct room room;
     char cut_off[192]; /* OUTCOME_CUT_OFF: what is silent */

@@ -7,6 +7,8 @@
 #include "say.h"
 #include "verb.h"
 
+static const double line_interval_s = 3;
+
 enum { KEY_TRAIN = 256, KEY_TEST, KEY_LABEL, MAX_COLUMN = 1 << 20 };
 
 struct import_input {
@@ -108,6 +110,20 @@ static void show_progress(void *context, const char *split, uint64_t done, uint6
         fprintf(stderr, "\r%s: %llu samples\033[K", split, (unsigned long long)done);
 }
 
+/* Off a terminal: a line every few seconds. */
+static void show_line(void *context, const char *split, uint64_t done, uint64_t total)
+{
+    double *next_s = context;
+    if (clock_now_s() < *next_s)
+        return;
+    *next_s = clock_now_s() + line_interval_s;
+    if (total)
+        fprintf(stderr, "%s: %llu of %llu samples\n", split, (unsigned long long)done,
+                (unsigned long long)total);
+    else
+        fprintf(stderr, "%s: %llu samples\n", split, (unsigned long long)done);
+}
+
 static int run_import(const struct import_input *input)
 {
     struct import_options options;
@@ -115,9 +131,11 @@ static int run_import(const struct import_input *input)
     struct import_split splits[] = {input->train, input->test};
     uint32_t count = input->test.features ? 2 : 1;
     bool live = !input->quiet && isatty(STDERR_FILENO);
+    double next_s = clock_now_s() + line_interval_s;
     import_options_init(&options);
     options.label_column = input->label_column;
-    options.progress = live ? show_progress : NULL;
+    options.progress = input->quiet ? NULL : live ? show_progress : show_line;
+    options.context = &next_s;
     int code = input->is_idx ? import_idx(splits, count, input->output, &options, &error)
                              : import_csv(splits, count, input->output, &options, &error);
     if (live)

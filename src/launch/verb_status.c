@@ -241,6 +241,19 @@ static int show_task(const struct status_input *input)
     return exit_code;
 }
 
+/* A task that has no steps shows none. */
+static void print_line(const char *name, const struct standing *standing)
+{
+    const struct run_status *status = &standing->status;
+    char step[24] = "-", step_count[24] = "-";
+    if (status->step_count < RUNDIR_ENDLESS_STEPS) {
+        snprintf(step, sizeof step, "%lld", (long long)status->step);
+        snprintf(step_count, sizeof step_count, "%lld", (long long)status->step_count);
+    }
+    printf("%-36s %-12s %10s %10s %8u\n", name, standing->state, step, step_count,
+           standing->owned ? status->workers : 0);
+}
+
 /* One line, or one element of list, for a directory that holds a task. */
 static void list_task(const struct task_options *options, const char *name, json_t *list)
 {
@@ -260,9 +273,7 @@ static void list_task(const struct task_options *options, const char *name, json
     else if (options->json)
         json_array_append_new(list, standing_json(rundir, name, &standing));
     else
-        printf("%-36s %-12s %10lld %10lld %8u\n", name, standing.state,
-               (long long)standing.status.step, (long long)standing.status.step_count,
-               standing.owned ? standing.status.workers : 0);
+        print_line(name, &standing);
     rundir_close(rundir);
 }
 

@@ -22,6 +22,31 @@ struct idx_file {
     uint64_t dims[IMPORT_MAX_DIMS];
 };
 
+/* Of the whole file, as its head tells so far; 0: it does not yet. */
+static uint64_t idx_bytes(const struct idx_file *idx)
+{
+    uint64_t elements = 1;
+    if (idx->ndims == 0 || idx->dims[idx->ndims - 1] == 0)
+        return 0;
+    for (int i = 0; i < idx->ndims; i++)
+        if (__builtin_mul_overflow(elements, idx->dims[i], &elements))
+            return 0;
+    return 4 + 4 * (uint64_t)idx->ndims + elements;
+}
+
+static int report_truncated(struct idx_file *idx, const char *what, struct error *error)
+{
+    uint64_t found = (uint64_t)gztell(idx->file), expected = idx_bytes(idx);
+    if (!expected)
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "%s: is truncated: it ends within %s, after %" PRIu64 " bytes", idx->path,
+                         what, found);
+    return error_set(error, ONWARD_ERR_INPUT,
+                     "%s: is truncated: it ends within %s, after %" PRIu64 " bytes%s, expected "
+                     "%" PRIu64,
+                     idx->path, what, found, gzdirect(idx->file) ? "" : " when unpacked", expected);
+}
+
 /* Exactly size bytes, or ONWARD_ERR_INPUT: the file is truncated or its gzip data is damaged. */
 static int idx_read(struct idx_file *idx, void *bytes, size_t size, const char *what,
                     struct error *error)
@@ -34,8 +59,7 @@ static int idx_read(struct idx_file *idx, void *bytes, size_t size, const char *
     if (number != Z_OK && number != Z_BUF_ERROR && number != Z_STREAM_END)
         return error_set(error, ONWARD_ERR_INPUT, "%s: cannot read %s: %s", idx->path, what,
                          number == Z_ERRNO ? strerror(errno) : reason);
-    return error_set(error, ONWARD_ERR_INPUT, "%s: is truncated: it ends within %s", idx->path,
-                     what);
+    return report_truncated(idx, what, error);
 }
 
 /* Nothing may follow the elements. */
@@ -91,7 +115,7 @@ static void idx_close(struct idx_file *idx)
 static int idx_open(struct idx_file *idx, const char *path, int min_ndims, int max_ndims,
                     struct error *error)
 {
-    idx->path = path;
+    *idx = (struct idx_file){.path = path};
     errno = 0;
     idx->file = gzopen(path, "rb");
     if (!idx->file)

@@ -171,6 +171,17 @@ int rundir_write_unsynced(const struct rundir *rundir, const char *name, json_t 
     return write_root(rundir, name, root, false, error);
 }
 
+int rundir_judge_access(int code, struct error *error)
+{
+    int number = code != ONWARD_OK && error ? error->errno_value : 0;
+    if (number != EACCES && number != EPERM && number != EROFS)
+        return code;
+    size_t used = strlen(error->text);
+    snprintf(error->text + used, sizeof error->text - used,
+             "; expected a run directory that this user can write");
+    return error->code = ONWARD_ERR_INPUT;
+}
+
 bool rundir_may_recover(const struct error *error)
 {
     int number = error->errno_value;
@@ -256,7 +267,7 @@ static int open_at(struct rundir *rundir, const char *base, const struct task_re
     if (code == ONWARD_OK)
         code = check_there(name, rundir->task, record, &there, error);
     if (code == ONWARD_OK && record)
-        code = make_missing(rundir->path, record, there, error);
+        code = rundir_judge_access(make_missing(rundir->path, record, there, error), error);
     return code;
 }
 

@@ -117,7 +117,7 @@ int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *erro
     bool had_lock = rundir->lock_fd >= 0;
     int code = had_lock ? ONWARD_OK : take_lock(rundir, error);
     if (code != ONWARD_OK)
-        return code;
+        return rundir_judge_access(code, error);
     code = rundir_newest_incarnation(rundir, &newest, error);
     if (code == ONWARD_OK)
         code = rundir_write_json(rundir, "incarnation.json", describe_owner(newest + 1), error);
@@ -128,7 +128,7 @@ int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *erro
         close(rundir->lock_fd);
         rundir->lock_fd = -1;
     }
-    return code;
+    return rundir_judge_access(code, error);
 }
 
 int rundir_join(struct rundir *rundir, int64_t incarnation, struct error *error)

@@ -21,6 +21,9 @@ struct rundir {
     uint32_t dropped;    /* lines that were too many to keep */
 };
 
+/* A run directory that this user may not write is bad input, and that is said. Returns the code. */
+int rundir_judge_access(int code, struct error *error);
+
 /* The whole file with a NUL behind it; *bytes is the caller's to free(). ONWARD_ERR_NOT_FOUND when
  * it is not there, ONWARD_ERR_CORRUPT when it is no file or larger than the limit. */
 int rundir_read_bytes(const char *path, char **bytes, size_t *size, struct error *error);

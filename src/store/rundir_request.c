@@ -62,17 +62,18 @@ int rundir_put_request(struct rundir *rundir, struct run_request *request, struc
     if (code == ONWARD_OK)
         code = file_make_directories(path, error);
     if (code != ONWARD_OK)
-        return code;
+        return rundir_judge_access(code, error);
     name_request(request);
     name_asker(request);
     snprintf(name, sizeof name, "requests/%s" SUFFIX, request->name);
-    return rundir_write_json(rundir, name,
+    code = rundir_write_json(rundir, name,
                              json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "task", rundir->task,
                                        "request", request->request, "count",
                                        (json_int_t)request->count, "member",
                                        (json_int_t)request->member, "host", request->host, "hosts",
                                        request->hosts, "by", request->by),
                              error);
+    return rundir_judge_access(code, error);
 }
 
 /* The first in order of names into name (without the suffix); "" when there is none. */

@@ -41,7 +41,9 @@ static int open_split(const struct config *config, const struct dataset *dataset
     if (reader_open(dataset->path, split, cache_bytes, reader, &reason) == ONWARD_OK)
         return ONWARD_OK;
     int code = reason.code == ONWARD_ERR_MEMORY ? ONWARD_ERR_MEMORY : ONWARD_ERR_INPUT;
-    return error_set(error, code, "%.250s: %s: %.450s", config->path, key, reason.text);
+    bool is_test = strcmp(key, "data.test") == 0;
+    return error_set(error, code, "%.250s: %s: %.400s%s", config->path, key, reason.text,
+                     is_test ? " (a test split is required beside the training split)" : "");
 }
 
 static int check_shapes(const struct config *config, const struct dataset *dataset,

@@ -48,6 +48,9 @@ says '3 losses there, the last of worker 1 (subtasks 4 to 7), host n7'
 run poison 1; relaunches 1; within 9
 says 'subtask 3 of step 5 ended 3 workers: the last was worker 1 on host n7'; state failed
 run poison-gone 0 --max-restarts 5; relaunches 3
+run late-epoch 0
+[ "$(grep -n '^2 workers from step 5' "$work/err" | cut -d: -f1)" -lt "$(grep -n '^step [56]/20' "$work/err" | head -n 1 | cut -d: -f1)" ] ||
+    fail "late-epoch: how it stands was said before who works"
 run gives-back 0 --max-restarts 1; relaunches 3; within 6
 run orphan 0; relaunches 1
 run scaled 0; relaunches 2 # a controller and 2, 5 and 4 workers
@@ -155,6 +158,33 @@ tests=$((tests + 1))
 STORY=complete "$onward" run --elastic --task complete -- false >"$work/out" 2>"$work/err"
 [ $? = 2 ] || fail "another program under the same task ID was not refused"
 says 'with another program'
+for verb in 'scale 3' 'drain n1' 'undrain n1'; do
+    # shellcheck disable=SC2086
+    set -- $verb
+    "$onward" "$1" gives-back "$2" >"$work/out" 2>"$work/err"
+    [ $? = 1 ] && [ "$(cat "$work/err")" = 'onward: task gives-back is complete' ] || fail "gives-back: $1 of a complete task"
+done
+
+# A directory that the user may not write: as nobody, where root may write everywhere.
+user=
+[ "$(id -u)" != 0 ] || user='setpriv --reuid=65534 --regid=65534 --clear-groups'
+chmod 755 "$work"
+if $user test -x "$onward"; then # not below a directory that is root's alone
+    chmod -R a+rX,a-w "$work/gives-back"
+    story=refused tests=$((tests + 1))
+    # shellcheck disable=SC2086
+    STORY=complete $user "$onward" run -n 2 --elastic --task gives-back -- true >"$work/out" 2>"$work/err"
+    [ $? = 0 ] || fail "gives-back: is complete, and not to be written"
+    rm -f "$work/gives-back/complete.json"
+    for verb in 'run -n 2 --elastic --task gives-back -- true' 'run -n 2 --elastic --task new -- true' 'resume gives-back'; do
+        # shellcheck disable=SC2086
+        STORY=complete $user "$onward" $verb >"$work/out" 2>"$work/err"
+        [ $? = 2 ] || fail "$verb: expected exit status 2 where nothing can be written"
+        [ "$(wc -l <"$work/err")" = 1 ] || fail "$verb: expected one line"
+        says "$work/.*: Permission denied; expected a run directory that this user can write"
+    done
+    chmod -R u+w "$work/gives-back"
+fi
 
 echo "$tests stories, $failures failures"
 [ $failures = 0 ]

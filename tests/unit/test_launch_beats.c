@@ -157,6 +157,10 @@ START_TEST(hears_how_the_task_stands)
     take(0, "a");
     take(1, "a");
     ck_assert(beats_telling(beats).when_s == 0);
+    ck_assert_int_eq(beats_newest_step(beats), 0);
+    beats_of[1].complete_step = 7;
+    take(1, "a");
+    ck_assert_int_eq(beats_newest_step(beats), 7);
     now_s += 1;
     tell(1, 28);
     ck_assert(beats_telling(beats).when_s == now_s);
@@ -172,6 +176,7 @@ START_TEST(hears_how_the_task_stands)
     ck_assert_int_eq(beats_telling(beats).disk_errno, 0);
     beats_begin(beats, 3);
     ck_assert(beats_telling(beats).when_s == 0);
+    ck_assert_int_eq(beats_newest_step(beats), -1);
 }
 END_TEST
 

@@ -84,16 +84,28 @@ static const struct {
     int gzip_cut; /* bytes to cut off the gzip file of images */
     const char *text;
 } bad_idx[] = {
-    {"images truncated", {4, 2, 2}, {4}, 15, 4, 0, "images: is truncated"},
+    {"images truncated",
+     {4, 2, 2},
+     {4},
+     15,
+     4,
+     0,
+     "images: is truncated: it ends within its samples, after 31 bytes, expected 32"},
     {"images trailing", {4, 2, 2}, {4}, 17, 4, 0, "images: has bytes behind"},
-    {"labels truncated", {4, 2, 2}, {4}, 16, 3, 0, "labels: is truncated"},
+    {"labels truncated",
+     {4, 2, 2},
+     {4},
+     16,
+     3,
+     0,
+     "labels: is truncated: it ends within its labels, after 11 bytes, expected 12"},
     {"labels trailing", {4, 2, 2}, {4}, 16, 5, 0, "labels: has bytes behind"},
     {"fewer labels", {4, 2, 2}, {3}, 16, 3, 0, "has 3 labels, expected 4"},
     {"no rows", {0, 2, 2}, {0}, 0, 0, 0, "dimension 0 is 0"},
     {"huge rows", {4, 0x40000000, 0x40000000}, {4}, 16, 4, 0, "features a sample"},
     {"huge count", {0xffffffff, 2, 2}, {0xffffffff}, 16, 4, 0, "labels: is truncated"},
     {"gzip cut", {40, 2, 2}, {40}, 160, 40, 1, "images: "},
-    {"gzip cut in data", {400, 2, 2}, {400}, 1600, 400, 12, "images: "},
+    {"gzip cut in data", {400, 2, 2}, {400}, 1600, 400, 12, " bytes when unpacked, expected 1616"},
 };
 
 START_TEST(idx_bad_files)
@@ -132,7 +144,7 @@ static const struct {
     size_t size;
     const char *text;
 } bad_heads[] = {{{0}, 0, "is truncated"},
-                 {{0, 0, 8}, 3, "is truncated"},
+                 {{0, 0, 8}, 3, "is truncated: it ends within its first 4 bytes, after 3 bytes"},
                  {{0, 0, 13, 3, 0, 0, 0, 1}, 8, "expected 00 00 08"},
                  {{1, 0, 8, 3, 0, 0, 0, 1}, 8, "expected 00 00 08"},
                  {{0, 0, 8, 0, 0, 0, 0, 1}, 8, "has 0 dimensions"},

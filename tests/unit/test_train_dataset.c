@@ -130,7 +130,8 @@ static const struct {
     {"here.h5", "tarin", "test",
      "configs/c.yaml: data.train: here.h5: expected datasets tarin/x and tarin/y"},
     {"here.h5", "train", "tset",
-     "configs/c.yaml: data.test: here.h5: expected datasets tset/x and tset/y"},
+     "configs/c.yaml: data.test: here.h5: expected datasets tset/x and tset/y (a test split is "
+     "required beside the training split)"},
     {"here.h5", "train", "narrow",
      "configs/c.yaml: data.test: here.h5: split narrow has 3 features and 3 classes, expected the "
      "4 and 3 of split train"},
