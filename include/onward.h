@@ -211,8 +211,8 @@ ONWARD_API void onward_options_init(struct onward_options *options);
  * Member 0 of base becomes the controller. base's error handler is left alone.
  * SIGPIPE is ignored from here on where its action was the default one, since a write to a dead
  * member's socket must not end this one.
- * A member that is stuck in an MPI call of an epoch change for longer than reform_limit_s ends
- * its process with exit status 70, since no other way out of such a call exists.
+ * A member that is stuck in an MPI call of an epoch change for longer than reform_limit_s kills
+ * its process with SIGKILL, since no other way out of such a call exists.
  * Errors: ARGUMENT, MPI, NO_FAULT_TOLERANCE, INPUT, IN_USE, OTHER_TASK, IO, TOO_FEW. */
 ONWARD_API int onward_open(MPI_Comm base, const struct onward_options *options, struct onward **ow);
 

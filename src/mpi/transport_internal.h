@@ -5,6 +5,14 @@
 #include "transport.h"
 
 enum { CONTROL_TAG = 1, STATE_TAG };
+enum bridge_tag { /* of messages on the bridge */
+                  BRIDGE_NEWS = 11,
+                  BRIDGE_READY,
+                  BRIDGE_GO,
+                  BRIDGE_WORD,
+                  BRIDGE_VERDICT,
+                  BRIDGE_JOIN
+};
 
 struct send_slot {
     MPI_Request request;
@@ -31,6 +39,12 @@ struct transport {
 void transport_revoke(MPI_Comm comm);
 void transport_revoke_all(struct transport *transport);
 int transport_fail_mpi(struct error *error, const char *call, int code);
+/* Of the bridge: whether it saw a loss; one message from a rank there, asleep until it comes; from
+ * the controller to every newcomer. */
+bool transport_bridge_is_broken(const struct transport *transport);
+int transport_bridge_receive(struct transport *transport, int from, int tag, void *bytes,
+                             size_t size, double limit_s);
+int transport_tell_newcomers(struct transport *transport, int tag, const void *bytes, size_t size);
 /* A newcomer's side of transport_start. */
 int transport_greet(struct transport *transport, MPI_Comm base, struct error *error);
 

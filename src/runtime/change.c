@@ -17,7 +17,7 @@
 #include "slots.h"
 #include "watchdog.h"
 
-enum { MAX_PASSES = 64, AWAIT_LIMIT_S = 600, JOIN_LIMIT_S = 10 };
+enum { MAX_PASSES = 64, AWAIT_LIMIT_S = 600, JOIN_LIMIT_S = 6 };
 
 static void pass_clear(struct pass *pass)
 {
@@ -346,20 +346,27 @@ static bool offers_newcomers(struct onward *ow)
            transport_newcomers(ow->transport) == NEWCOMERS_READY;
 }
 
-/* A newcomer that dies in its join can leave all others waiting inside of MPI for ever (Open MPI
- * 5.0.7 posts receives without a look at who is dead): then the next rung is faster than the usual
- * limit, and a relaunch finds the newest complete step. */
-static int join_newcomers(struct onward *ow, struct pass *pass)
+/* A loss inside of MPI's part of a join leaves all waiting there for ever: Open MPI 5.0.7 looks for
+ * none while it chooses a context ID. Then the next rung is faster than the usual limit, and a
+ * relaunch finds the newest complete step. */
+static void limit_join(struct onward *ow)
 {
     double limit_s = ow->options.reform_limit_s;
-    watchdog_arm(ow->watchdog, limit_s < JOIN_LIMIT_S ? limit_s : JOIN_LIMIT_S, WATCHDOG_EXIT);
+    watchdog_arm(ow->watchdog, limit_s < JOIN_LIMIT_S ? limit_s : JOIN_LIMIT_S, WATCHDOG_KILL);
+}
+
+static int join_newcomers(struct onward *ow, struct pass *pass)
+{
+    limit_join(ow);
     bool offers = offers_newcomers(ow);
     int code = transport_offer(ow->transport, &offers);
     if (code == ONWARD_OK && offers) {
         fault_at_phase(ow, INJECT_PHASE_JOIN);
         code = transport_join(ow->transport, &pass->rank, &pass->size);
     }
-    watchdog_arm(ow->watchdog, limit_s, WATCHDOG_EXIT);
+    if (code == ONWARD_ERR_LOST && ow->control)
+        control_warn(ow, "a member was lost while those who were spawned joined");
+    watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_KILL);
     return code;
 }
 
@@ -389,6 +396,7 @@ static int await_join(struct onward *ow)
     int code = transport_await_join(ow->transport, AWAIT_LIMIT_S);
     if (code == ONWARD_OK) {
         fault_at_phase(ow, INJECT_PHASE_JOIN);
+        limit_join(ow);
         code = transport_enter(ow->transport);
     }
     if (code != ONWARD_OK)
@@ -404,7 +412,7 @@ int change_run(struct onward *ow)
         return error_set(&ow->error, ONWARD_ERR_NO_FAULT_TOLERANCE,
                          "a member was lost, and MPI runs without fault tolerance: start with "
                          "mpirun --with-ft ulfm");
-    watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_EXIT);
+    watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_KILL);
     int code = ONWARD_ERR_LOST;
     ow->changing = true;
     for (int pass = 0; pass < MAX_PASSES && code == ONWARD_ERR_LOST; pass++)

@@ -243,7 +243,7 @@ static void start_ordered(struct onward *ow)
     uint32_t count = control->spawn_wanted;
     control->spawn_wanted = 0;
     announce(ow, true);
-    watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_EXIT);
+    watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_KILL);
     int code = start_newcomers(ow, count, &error);
     watchdog_disarm(ow->watchdog);
     fault_at_phase(ow, INJECT_PHASE_SPAWN);
@@ -307,5 +307,5 @@ void control_order_spawn(struct onward *ow, uint32_t count)
         if (control->newcomer_count > 0)
             sleep_ns(LOOK_NS);
     }
-    watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_EXIT); /* the change goes on */
+    watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_KILL); /* the change goes on */
 }

@@ -18,6 +18,13 @@ struct watchdog {
     struct timespec deadline;
 };
 
+static void end_process(int exit_code)
+{
+    if (exit_code == WATCHDOG_KILL)
+        kill(getpid(), SIGKILL);
+    _exit(exit_code);
+}
+
 static void *watch(void *argument)
 {
     struct watchdog *watchdog = argument;
@@ -34,7 +41,7 @@ static void *watch(void *argument)
         if (code != 0 && watchdog->armed &&
             (now.tv_sec > watchdog->deadline.tv_sec || (now.tv_sec == watchdog->deadline.tv_sec &&
                                                         now.tv_nsec >= watchdog->deadline.tv_nsec)))
-            _exit(watchdog->exit_code);
+            end_process(watchdog->exit_code);
     }
     pthread_mutex_unlock(&watchdog->mutex);
     return NULL;
