@@ -265,11 +265,9 @@ static int64_t newest_step(const struct onward *ow, const struct change_report *
     return step;
 }
 
-static void lose_member(struct onward *ow, const struct core_member *lost,
-                        const struct change_report *reports, int count)
+static void tell_loss(struct onward *ow, const struct core_member *lost,
+                      const struct change_report *reports, int count)
 {
-    struct control *control = ow->control;
-    struct controller_event event = {.type = EVENT_LOST, .member = lost->id};
     struct seat seat = {.host = ""};
     for (uint32_t i = 0; i < ow->seat_count; i++)
         if (ow->seats[i].member == lost->id)
@@ -283,9 +281,27 @@ static void lose_member(struct onward *ow, const struct core_member *lost,
     if (is_known && point.subtask >= 0)
         json_object_set_new(extra, "subtask", json_integer(point.subtask));
     control_event_at(ow, "lost", step, extra);
+    ow->control->status.losses++;
+}
+
+static bool is_told(const struct control *control, uint32_t member)
+{
+    for (uint32_t i = 0; i < control->told_count; i++)
+        if (control->told_losses[i] == member)
+            return true;
+    return false;
+}
+
+static void lose_member(struct onward *ow, const struct core_member *lost,
+                        const struct change_report *reports, int count)
+{
+    struct control *control = ow->control;
+    /* An ID that a change gave, and which it did not live to see, may be another's by now. */
+    bool is_known = is_seated(ow->seats, (int)ow->seat_count, lost->id);
+    if (!is_known || !is_told(control, lost->id))
+        tell_loss(ow, lost, reports, count);
     snprintf(control->cause, sizeof control->cause, "lost member %u", lost->id);
-    control->status.losses++;
-    control_feed(ow, event);
+    control_feed(ow, (struct controller_event){.type = EVENT_LOST, .member = lost->id});
 }
 
 static void lose_missing(struct onward *ow, const struct change_report *reports, int count,

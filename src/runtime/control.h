@@ -101,10 +101,12 @@ struct control {
     int64_t newcomer_deadline_ns;
     char *known_hosts, *new_hosts; /* NULL until hosts changed; see control_hosts.c */
     bool took_hosts_in;            /* mpirun can do that once */
-    char cause[64];                /* of the change under way */
-    bool members_unwritten;        /* members.json is of an older epoch */
-    bool epoch_told;               /* the event of the newest epoch is in the log */
-    char worker_warning[256];      /* the newest from a worker; each host has several */
+    uint32_t *told_losses;         /* by controllers before; told_count of them */
+    uint32_t told_count;
+    char cause[64];           /* of the change under way */
+    bool members_unwritten;   /* members.json is of an older epoch */
+    bool epoch_told;          /* the event of the newest epoch is in the log */
+    char worker_warning[256]; /* the newest from a worker; each host has several */
     int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
     int64_t change_ns;              /* a planned change begins by then; 0: none is asked for */
     bool leads;                     /* the service was told that this member leads */

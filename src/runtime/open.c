@@ -160,6 +160,9 @@ int control_take_over(struct onward *ow)
     }
     control->started = true;
     control_inherit_spawn(ow);
+    /* What the one before told of a change that it did not finish is decided anew, and not told. */
+    rundir_told_losses(control->rundir, &control->told_losses, &control->told_count, NULL);
+    control->status.losses = control->told_count;
     memcpy(control->arrays, ow->arrays, ow->array_count * sizeof *ow->arrays);
     control->array_count = ow->array_count;
     /* The bytes are from before the opening was agreed to; it was, or this member had none. */
@@ -187,6 +190,7 @@ void control_destroy(struct onward *ow)
     control_free_shards(ow->control);
     free(ow->control->copyset);
     free(ow->control->given);
+    free(ow->control->told_losses);
     free(ow->control->known_hosts);
     free(ow->control->new_hosts);
     free(ow->control);

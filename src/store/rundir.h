@@ -182,6 +182,11 @@ bool rundir_may_recover(const struct error *error);
 /* Can a file be written there? What is written is removed again. */
 int rundir_try_write(const struct rundir *rundir, struct error *error);
 
+/* The members whose loss is in the log of this incarnation; the caller's to free, whatever the
+ * result. */
+int rundir_told_losses(const struct rundir *rundir, uint32_t **members, uint32_t *count,
+                       struct error *error);
+
 /* Operator requests: requests/NAME.json, made by atomic rename. */
 struct run_request {
     char name[64];    /* file name without .json; given by rundir_put_request */

@@ -147,3 +147,44 @@ int rundir_event(struct rundir *rundir, const char *event, int64_t epoch, int64_
     free(line);
     return rundir_write_kept(rundir, error);
 }
+
+/* The member of a line that tells of a loss in this incarnation; 0: it is none. */
+static uint32_t lost_member(const struct rundir *rundir, const char *line)
+{
+    if (!strstr(line, "\"lost\""))
+        return 0;
+    json_t *root = json_loads(line, 0, NULL);
+    const char *event = json_string_value(json_object_get(root, "event"));
+    json_int_t member = json_integer_value(json_object_get(root, "member"));
+    bool is_meant = event && !strcmp(event, "lost") && member > 0 && member <= UINT32_MAX &&
+                    json_integer_value(json_object_get(root, "incarnation")) == rundir->incarnation;
+    json_decref(root);
+    return is_meant ? (uint32_t)member : 0;
+}
+
+int rundir_told_losses(const struct rundir *rundir, uint32_t **members, uint32_t *count,
+                       struct error *error)
+{
+    char path[PATH_MAX], *line = NULL;
+    size_t room = 0;
+    *members = NULL;
+    *count = 0;
+    int code = file_join(path, sizeof path, rundir->path, "events.jsonl", error);
+    FILE *file = code == ONWARD_OK ? fopen(path, "re") : NULL;
+    if (!file)
+        return code != ONWARD_OK ? code : error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    while (code == ONWARD_OK && getline(&line, &room, file) > 0) {
+        uint32_t member = lost_member(rundir, line), *grown;
+        if (member == 0)
+            continue;
+        if (!(grown = realloc(*members, (*count + 1) * sizeof *grown))) {
+            code = error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory", path);
+            break;
+        }
+        *members = grown;
+        grown[(*count)++] = member;
+    }
+    free(line);
+    fclose(file);
+    return code;
+}

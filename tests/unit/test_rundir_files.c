@@ -206,6 +206,35 @@ START_TEST(appends_events)
 }
 END_TEST
 
+START_TEST(knows_the_losses_of_this_incarnation)
+{
+    struct rundir *rundir = make("t");
+    uint32_t *members, count;
+    json_t *lost = json_pack("{s:i}", "member", 4), *other = json_pack("{s:i}", "member", 5);
+    json_t *text = json_pack("{s:s}", "text", "\"lost\"");
+    ck_assert_int_eq(rundir_told_losses(rundir, &members, &count, &error), ONWARD_ERR_IO);
+    ck_assert_ptr_null(members);
+    ck_assert_int_eq(rundir_event(rundir, "lost", 1, 2, lost, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_event(rundir, "joined", 1, 2, other, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_event(rundir, "warning", 1, 2, text, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_event(rundir, "lost", 1, 2, other, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_told_losses(rundir, &members, &count, &error), ONWARD_OK);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(members[0], 4);
+    ck_assert_uint_eq(members[1], 5);
+    free(members);
+    int64_t incarnation;
+    ck_assert_int_eq(rundir_claim(rundir, &incarnation, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_told_losses(rundir, &members, &count, &error), ONWARD_OK);
+    ck_assert_uint_eq(count, 0);
+    free(members);
+    json_decref(lost);
+    json_decref(other);
+    json_decref(text);
+    rundir_close(rundir);
+}
+END_TEST
+
 START_TEST(hands_over_requests_in_order)
 {
     struct rundir *rundir = make("t");
@@ -431,6 +460,7 @@ static TCase *file_tests(void)
     LOOP(tests, refuses_damaged_files, bad_json);
     tcase_add_test(tests, bounds_what_it_reads);
     tcase_add_test(tests, appends_events);
+    tcase_add_test(tests, knows_the_losses_of_this_incarnation);
     tcase_add_test(tests, hands_over_requests_in_order);
     LOOP(tests, moves_away_what_is_no_request, bad_requests);
     tcase_add_test(tests, gives_back_the_completion);
