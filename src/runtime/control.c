@@ -116,6 +116,7 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
         control_feed(ow, event);
         break;
     case MESSAGE_FINAL_DONE:
+        remember_metrics(&ow->control->status, &message);
         event.type = EVENT_FINAL_WORK_DONE;
         control_feed(ow, event);
         break;

@@ -50,8 +50,9 @@ static void end_final_work(struct onward *ow)
 {
     if (!ow->finishing || ow->final_done_sent || transport_loss_seen(ow->transport))
         return;
-    ow->final_done_sent =
-        worker_send(ow, &(struct message){.kind = MESSAGE_FINAL_DONE, .step = ow->complete_step});
+    struct message done = {.kind = MESSAGE_FINAL_DONE, .step = ow->complete_step};
+    worker_add_metrics(ow, &done); /* that work may have told some */
+    ow->final_done_sent = worker_send(ow, &done);
 }
 
 static void begin_final_work(struct onward *ow)
