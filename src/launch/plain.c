@@ -189,8 +189,8 @@ static void take_requests(struct supervisor *s)
                                   request.name, "by", request.by, "accepted", accepted);
         if (!accepted)
             json_object_set_new(extra, "reason",
-                                json_string("the program does not use libonward: it can be asked "
-                                            "to stop, and nothing else"));
+                                json_string("the program does not use libonward: stop it, and "
+                                            "resume it with other hosts or another -n"));
         tell(s, "request", extra);
         if (accepted)
             ask_to_stop(s);

@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "answer.h"
 #include "say.h"
 #include "standing.h"
+#include "watch.h"
 
 static const double default_wait_s = 120, look_s = 0.1;
 
@@ -69,46 +71,67 @@ static int tell(const struct ask_input *input, const struct standing *now, int e
     return finish_output(exit_code);
 }
 
-/* Whether what was asked for is there. */
-static bool is_answered(const struct ask_input *input, const struct standing *before,
-                        const struct standing *now)
+static bool is_refused(const struct answer *answer)
 {
-    if (!now->owned)
+    return answer->taken && !answer->accepted;
+}
+
+/* Whether what was asked for is there, or never will be. */
+static bool is_answered(const struct ask_input *input, const struct answer *answer,
+                        const struct standing *before, const struct standing *now)
+{
+    if (!now->owned || is_refused(answer))
         return true;
     return !strcmp(input->verb, "checkpoint") &&
            (now->status.checkpoint_step > before->status.checkpoint_step ||
             now->status.checkpoint_step >= now->status.step);
 }
 
+static void take_event(void *answer, const json_t *event)
+{
+    answer_event(answer, event);
+}
+
 static int ask_and_wait(const struct ask_input *input, struct rundir *rundir,
-                        const struct standing *before, struct standing *now, struct error *error)
+                        const struct standing *before, struct answer *answer, struct standing *now,
+                        struct error *error)
 {
     struct run_request request = {.count = 0};
+    struct watch watch;
     double deadline_s = clock_now_s() + input->wait.wait_s;
     snprintf(request.request, sizeof request.request, "%s", input->verb);
-    int code = rundir_put_request(rundir, &request, error);
-    do {
+    answer_start(answer, &request);
+    watch_start(&watch, rundir, before->status.incarnation);
+    int code = rundir_put_request(rundir, &answer->request, error);
+    bool answered = false;
+    while (code == ONWARD_OK && !answered && clock_now_s() < deadline_s) {
         sleep_s(look_s);
-        if (code == ONWARD_OK)
-            code = standing_read(rundir, now, error);
-        if (code == ONWARD_OK && is_answered(input, before, now))
-            return ONWARD_OK;
-    } while (code == ONWARD_OK && clock_now_s() < deadline_s);
-    if (code == ONWARD_OK)
+        watch_look(&watch, take_event, answer);
+        code = standing_read(rundir, now, error);
+        answered = code == ONWARD_OK && is_answered(input, answer, before, now);
+    }
+    watch_end(&watch);
+    if (code == ONWARD_OK && !answered)
         code = error_set(error, ONWARD_ERR_TIMEOUT,
                          "task %s did not %s in %g s; it was asked and may do so later (--wait)",
                          input->task.task, input->verb, input->wait.wait_s);
     return code;
 }
 
-static int tell_answer(const struct ask_input *input, const struct standing *before,
-                       const struct standing *now)
+static int tell_answer(const struct ask_input *input, const struct answer *answer,
+                       const struct standing *before, const struct standing *now)
 {
-    char text[128];
+    char text[256];
     bool stops = !strcmp(input->verb, "stop");
     if (now->complete && !now->owned)
         return tell(input, now, 0, "is complete");
-    if (stops)
+    if (is_refused(answer)) {
+        snprintf(text, sizeof text, "refuses to %s: %s", input->verb, answer->reason);
+        return tell(input, now, 1, text);
+    }
+    if (stops && now->status.step_count >= RUNDIR_ENDLESS_STEPS)
+        snprintf(text, sizeof text, "is %s", now->state);
+    else if (stops)
         snprintf(text, sizeof text, "%s at step %lld, checkpoint of step %lld", now->state,
                  (long long)now->status.step, (long long)now->status.checkpoint_step);
     else if (now->owned || now->status.checkpoint_step > before->status.checkpoint_step)
@@ -122,7 +145,8 @@ static int tell_answer(const struct ask_input *input, const struct standing *bef
 static int ask(const struct ask_input *input)
 {
     struct rundir *rundir;
-    struct standing before = {0}, now;
+    struct standing before = {0}, now = {0};
+    struct answer answer;
     struct error error;
     int exit_code, code = standing_open(&input->task, &rundir, &error);
     if (code == ONWARD_OK)
@@ -135,8 +159,8 @@ static int ask(const struct ask_input *input)
         return exit_code;
     }
     if (code == ONWARD_OK)
-        code = ask_and_wait(input, rundir, &before, &now, &error);
-    exit_code = code == ONWARD_OK ? tell_answer(input, &before, &now) : say_error(&error);
+        code = ask_and_wait(input, rundir, &before, &answer, &now, &error);
+    exit_code = code == ONWARD_OK ? tell_answer(input, &answer, &before, &now) : say_error(&error);
     rundir_close(rundir);
     return exit_code;
 }
