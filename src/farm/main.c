@@ -10,8 +10,8 @@
 #include "commands.h"
 #include "farm.h"
 #include "file.h"
+#include "member.h"
 #include "rundir.h"
-#include "told.h"
 
 enum { KEY_RETRIES = 256, KEY_TIMEOUT, KEY_GRACE, KEY_MAX_FAILS, KEY_MAX_LOSSES };
 
@@ -23,15 +23,6 @@ static const struct argp_option option_table[] = {
     {"max-losses", KEY_MAX_LOSSES, "N", 0, "set a subtask aside that took down N workers", 0},
     {"keep-order", 'k', NULL, 0, "join the outputs in the order of the subtasks", 0},
     {NULL, 0, NULL, 0, NULL, 0}};
-
-static uint32_t count_of(struct argp_state *state, const char *text, long low, long high)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (end == text || *end || value < low || value > high)
-        argp_error(state, "%s: expected a whole number from %ld to %ld", text, low, high);
-    return (uint32_t)value;
-}
 
 static double seconds_of(struct argp_state *state, const char *text)
 {
@@ -47,7 +38,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     struct farm_settings *settings = state->input;
     switch (key) {
     case KEY_RETRIES:
-        settings->retries = count_of(state, value, 0, 100);
+        settings->retries = member_option_count(state, value, 0, 100);
         return 0;
     case KEY_TIMEOUT:
         settings->timeout_s = seconds_of(state, value);
@@ -56,10 +47,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         settings->grace_s = seconds_of(state, value);
         return 0;
     case KEY_MAX_FAILS:
-        settings->max_fails = count_of(state, value, 0, INT_MAX);
+        settings->max_fails = member_option_count(state, value, 0, INT_MAX);
         return 0;
     case KEY_MAX_LOSSES:
-        settings->max_losses = count_of(state, value, 1, 15);
+        settings->max_losses = member_option_count(state, value, 1, 15);
         return 0;
     case 'k':
         settings->keep_order = true;
@@ -69,46 +60,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     }
 }
 
-/* One member is both where a worker took over. */
-struct farm {
-    struct farm_control *control;
-    struct farm_worker *worker;
-};
-
-static int64_t lead(void *farm)
-{
-    return farm_lead(((struct farm *)farm)->control);
-}
-
-static void members(void *farm, const struct onward_member *list, uint32_t count)
-{
-    farm_members(((struct farm *)farm)->control, list, count);
-}
-
-static void request(void *farm, uint32_t member, const void *bytes, size_t size)
-{
-    farm_request(((struct farm *)farm)->control, member, bytes, size);
-}
-
-static int64_t serve(void *farm)
-{
-    return farm_serve(((struct farm *)farm)->control);
-}
-
-static void answer(void *farm, const void *bytes, size_t size)
-{
-    farm_take_answer(((struct farm *)farm)->worker, bytes, size);
-}
-
-static void changed(void *farm)
-{
-    farm_changed(((struct farm *)farm)->worker);
-}
-
-static void idle(void *farm)
-{
-    farm_idle(((struct farm *)farm)->worker);
-}
+MEMBER_SERVICE(farm);
 
 /* The number of commands, which every member has to know before it opens the task. */
 static int count_commands(const struct onward_options *options, uint32_t *count,
@@ -127,43 +79,26 @@ static int count_commands(const struct onward_options *options, uint32_t *count,
     return code;
 }
 
-static int take_part(struct farm *farm, const struct farm_settings *settings,
-                     const struct onward_options *options)
+static void open_parts(struct member *member, struct onward *ow)
 {
-    struct onward *ow;
-    int code = onward_open(MPI_COMM_NULL, options, &ow);
-    if (code != ONWARD_OK) {
-        fprintf(stderr, "onward-farm: %s\n", onward_text(NULL));
-        return code;
-    }
-    farm_control_open(farm->control, ow);
-    farm_worker_open(farm->worker, ow);
-    code = onward_is_controller(ow) ? onward_control(ow) : farm_work(farm->worker, ow, settings);
-    if (code != ONWARD_OK && !end_is_told(code))
-        fprintf(stderr, "onward-farm: %s\n", onward_text(ow));
-    int came_to = onward_close(ow);
-    return code != ONWARD_OK ? code : came_to;
+    farm_control_open(member->control, ow);
+    farm_worker_open(member->worker, ow);
 }
 
-static int start(const struct farm_settings *settings, const struct onward_options *defaults,
+static int work(struct member *member, struct onward *ow)
+{
+    return farm_work(member->worker, ow, member->settings);
+}
+
+static int start(const struct farm_settings *settings, const struct onward_options *options,
                  struct keeper *keeper)
 {
-    struct onward_options options = *defaults;
-    struct farm farm = {farm_control_create(settings, options.subtask_count),
-                        farm_worker_create(keeper)};
-    const struct onward_service service = {.context = &farm,
-                                           .lead = lead,
-                                           .members = members,
-                                           .request = request,
-                                           .serve = serve,
-                                           .answer = answer,
-                                           .changed = changed,
-                                           .idle = idle};
-    options.service = &service;
-    int code =
-        farm.control && farm.worker ? take_part(&farm, settings, &options) : ONWARD_ERR_MEMORY;
-    farm_control_destroy(farm.control);
-    farm_worker_destroy(farm.worker);
+    static const struct member_program program = {"onward-farm", &service, open_parts, work};
+    struct member member = {farm_control_create(settings, options->subtask_count),
+                            farm_worker_create(keeper), settings};
+    int code = member_take_part(&program, &member, options);
+    farm_control_destroy(member.control);
+    farm_worker_destroy(member.worker);
     return code;
 }
 

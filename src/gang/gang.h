@@ -83,7 +83,7 @@ struct gang_worker *gang_worker_create(const struct gang_settings *settings,
                                        struct keeper **keepers);
 void gang_worker_destroy(struct gang_worker *worker);
 void gang_worker_open(struct gang_worker *worker, struct onward *ow);
-void gang_take_wish(struct gang_worker *worker, const void *bytes, size_t size);
+void gang_take_answer(struct gang_worker *worker, const void *bytes, size_t size);
 void gang_idle(struct gang_worker *worker);
 int gang_work(struct gang_worker *worker, struct onward *ow);
 

@@ -113,7 +113,7 @@ static void end(struct gang_worker *worker)
         keeper_end_all(worker->keepers[i]);
 }
 
-void gang_take_wish(struct gang_worker *worker, const void *bytes, size_t size)
+void gang_take_answer(struct gang_worker *worker, const void *bytes, size_t size)
 {
     struct gang_wish wish;
     if (size != sizeof wish)

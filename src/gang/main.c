@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "gang.h"
+#include "member.h"
 #include "rundir.h"
-#include "told.h"
 
 enum { KEY_PER_WORKER = 256, KEY_RESTARTS, KEY_GRACE, KEY_TEE, SUBTASKS = GANG_MAX_MEMBERS };
 
@@ -18,24 +18,15 @@ static const struct argp_option option_table[] = {
     {"tee", KEY_TEE, NULL, 0, "show the outputs too", 0},
     {NULL, 0, NULL, 0, NULL, 0}};
 
-static uint32_t count_of(struct argp_state *state, const char *text, long low, long high)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (end == text || *end || value < low || value > high)
-        argp_error(state, "%s: expected a whole number from %ld to %ld", text, low, high);
-    return (uint32_t)value;
-}
-
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct gang_settings *settings = state->input;
     switch (key) {
     case KEY_PER_WORKER:
-        settings->per_worker = count_of(state, value, 1, GANG_MAX_PER_WORKER);
+        settings->per_worker = member_option_count(state, value, 1, GANG_MAX_PER_WORKER);
         return 0;
     case KEY_RESTARTS:
-        settings->max_restarts = count_of(state, value, 0, 1000000);
+        settings->max_restarts = member_option_count(state, value, 0, 1000000);
         return 0;
     case KEY_GRACE:
         settings->grace_s = strtod(value, NULL); /* the launcher has looked at it */
@@ -54,84 +45,37 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     }
 }
 
-/* One member is both where a worker took over. */
-struct gang {
-    struct gang_control *control;
-    struct gang_worker *worker;
-};
-
-static int64_t lead(void *gang)
+static void gang_changed(struct gang_worker *worker)
 {
-    return gang_lead(((struct gang *)gang)->control);
+    (void)worker; /* what was lost is said again anyway */
 }
 
-static void members(void *gang, const struct onward_member *list, uint32_t count)
+MEMBER_SERVICE(gang);
+
+static void open_parts(struct member *member, struct onward *ow)
 {
-    gang_members(((struct gang *)gang)->control, list, count);
+    gang_control_open(member->control, ow);
+    gang_worker_open(member->worker, ow);
 }
 
-static void request(void *gang, uint32_t member, const void *bytes, size_t size)
+static int work(struct member *member, struct onward *ow)
 {
-    gang_request(((struct gang *)gang)->control, member, bytes, size);
-}
-
-static int64_t serve(void *gang)
-{
-    return gang_serve(((struct gang *)gang)->control);
-}
-
-static void answer(void *gang, const void *bytes, size_t size)
-{
-    gang_take_wish(((struct gang *)gang)->worker, bytes, size);
-}
-
-static void changed(void *gang)
-{
-    (void)gang; /* what was lost is said again anyway */
-}
-
-static void idle(void *gang)
-{
-    gang_idle(((struct gang *)gang)->worker);
-}
-
-static int take_part(struct gang *gang, const struct onward_options *options)
-{
-    struct onward *ow;
-    int code = onward_open(MPI_COMM_NULL, options, &ow);
-    if (code != ONWARD_OK) {
-        fprintf(stderr, "onward-gang: %s\n", onward_text(NULL));
-        return code;
-    }
-    gang_control_open(gang->control, ow);
-    gang_worker_open(gang->worker, ow);
-    code = onward_is_controller(ow) ? onward_control(ow) : gang_work(gang->worker, ow);
-    if (code != ONWARD_OK && !end_is_told(code))
-        fprintf(stderr, "onward-gang: %s\n", onward_text(ow));
-    int came_to = onward_close(ow);
-    return code != ONWARD_OK ? code : came_to;
+    return gang_work(member->worker, ow);
 }
 
 static int start(const struct gang_settings *settings, const struct onward_options *defaults,
                  struct keeper **keepers)
 {
+    static const struct member_program program = {"onward-gang", &service, open_parts, work};
     struct onward_options options = *defaults;
-    struct gang gang = {gang_control_create(settings), gang_worker_create(settings, keepers)};
-    const struct onward_service service = {.context = &gang,
-                                           .lead = lead,
-                                           .members = members,
-                                           .request = request,
-                                           .serve = serve,
-                                           .answer = answer,
-                                           .changed = changed,
-                                           .idle = idle};
-    options.service = &service;
+    struct member member = {gang_control_create(settings), gang_worker_create(settings, keepers),
+                            settings};
     options.subtask_count = SUBTASKS; /* as many workers as there are */
     options.step_count = RUNDIR_ENDLESS_STEPS;
     options.program = "gang";
-    int code = gang.control && gang.worker ? take_part(&gang, &options) : ONWARD_ERR_MEMORY;
-    gang_control_destroy(gang.control);
-    gang_worker_destroy(gang.worker);
+    int code = member_take_part(&program, &member, &options);
+    gang_control_destroy(member.control);
+    gang_worker_destroy(member.worker);
     return code;
 }
 
