@@ -16,14 +16,15 @@ static const char *const block_words[] = {"prterun", "mpirun",   "PRTE",      "P
 static const char *const line_words[] = {"PRTE",       "PMIX",       "PMIx",      "prterun",
                                          "mca_",       "help-",      "orte_base", "prte_base",
                                          "btl_tcp",    "OPAL ERROR", "show_help", "help message",
-                                         "[[prterun-", "PML ob1",    "revoke"};
+                                         "[[prterun-", "PML ob1",    "revoke",    "plm:ssh:"};
 static const char *const line_beginnings[] = {"PRTE has lost communication",
                                               "[warn] Epoll ",
                                               "prterun:",
                                               "mpirun:",
                                               "prterun noticed",
                                               "prted:",
-                                              "NBC_Progress: an error"};
+                                              "NBC_Progress: an error",
+                                              "LAUNCHER JOB OBJECT NOT FOUND"};
 
 static bool contains_any(const char *text, const char *const *words, size_t count)
 {

@@ -209,6 +209,8 @@ static const struct {
     {"[n1:123] *** Process received signal ***\n", "[n1:123] *** Process received signal ***\n"},
     {"[info] PMIx is nice: said the program\n", "[info] PMIx is nice: said the program\n"},
     {"[warn] Epoll MOD(4) on fd 24 failed.\n", ""},
+    {"LAUNCHER JOB OBJECT NOT FOUND\nb\n[vm:1] plm:ssh: Warning: setpgid(1,1) failed in parent\n",
+     "b\n"},
     {"NBC_Progress: an error 77 was found during schedule 0x5 at row-offset 0\n\nb\n\n", "b\n\n"},
     {"mpirun: Forwarding signal 18 to job\nloss 0.3\n", "loss 0.3\n"},
 };
