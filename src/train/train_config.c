@@ -276,7 +276,9 @@ static int convert_lambdas(const struct source *source, const struct config_yaml
     config->lambda_count = count;
     if (config->trainer != TRAINER_RIDGE)
         return yaml->train.lambda ? other_trainer(source, path, TRAINER_RIDGE, error) : ONWARD_OK;
-    if (count < 1 || count > CONFIG_MAX_LAMBDAS)
+    if (count < 1) /* libcyaml does not tell these apart */
+        return refuse(source, path, error, "is missing or empty, expected a list of numbers", NULL);
+    if (count > CONFIG_MAX_LAMBDAS)
         return error_set(error, ONWARD_ERR_INPUT, "%s: %u numbers, expected a list of 1 to %d",
                          place(source, path, where, sizeof where), count, CONFIG_MAX_LAMBDAS);
     for (uint32_t i = 0; i < count; i++)
