@@ -6,11 +6,18 @@
 #include "control.h"
 #include "copy.h"
 
-/* What a holder is to copyset: twice the rank in the candidate, and one more where the copy is of a
- * worker of another host. */
+/* What a holder is to copyset, which takes the lowest: its rank in the candidate, and more than any
+ * where the copy is of a worker of another host, so that a worker's own copy comes first. */
+#define SENT_HERE 0x80000000u
+
+static uint32_t holder_at(uint32_t rank, bool is_partner)
+{
+    return rank | (is_partner ? SENT_HERE : 0);
+}
+
 static uint32_t rank_of(const struct copyset_entry *entry)
 {
-    return entry->holder / 2;
+    return entry->holder & ~SENT_HERE;
 }
 
 /* Every member of a host lists the same files: the first of each host speaks for it. */
@@ -30,13 +37,13 @@ static uint32_t collect(const struct change_report *reports, int count, const st
         bool speaks = speaks_for_host(reports, i);
         for (uint32_t k = 0; k < reports[i].copy_count; k++, lists++)
             if (speaks)
-                entries[total++] =
-                    (struct copyset_entry){.incarnation = lists->incarnation,
-                                           .epoch = lists->epoch,
-                                           .step = lists->step,
-                                           .shard = lists->shard,
-                                           .shard_count = lists->shard_count,
-                                           .holder = 2 * (uint32_t)i + (lists->is_partner != 0)};
+                entries[total++] = (struct copyset_entry){
+                    .incarnation = lists->incarnation,
+                    .epoch = lists->epoch,
+                    .step = lists->step,
+                    .shard = lists->shard,
+                    .shard_count = lists->shard_count,
+                    .holder = holder_at((uint32_t)i, lists->is_partner != 0)};
     }
     return total;
 }
@@ -101,7 +108,8 @@ json_t *control_tell_copies(const struct onward *ow)
     const struct control *control = ow->control;
     json_t *hosts = json_array();
     for (uint32_t i = 0; i < ow->seat_count; i++) {
-        json_t *own = shards_of(control, 2 * i), *sent = shards_of(control, 2 * i + 1);
+        json_t *own = shards_of(control, holder_at(i, false)),
+               *sent = shards_of(control, holder_at(i, true));
         if (json_array_size(own) + json_array_size(sent) > 0)
             json_array_append_new(hosts, json_pack("{s:s, s:O, s:O}", "host", ow->seats[i].host,
                                                    "local", own, "partner", sent));

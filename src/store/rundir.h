@@ -139,7 +139,7 @@ struct run_status {
 int rundir_write_status(struct rundir *rundir, const struct run_status *status,
                         struct error *error);
 int rundir_read_status(const struct rundir *rundir, struct run_status *status, struct error *error);
-/* {"partner": ..., "shared": ...}: each {"step", "bytes"}, or null. */
+/* {"partner": ..., "shared": ...}: each {"of_step", "bytes"}, or null. */
 json_t *rundir_encode_flights(const struct run_status *status);
 
 /* Who the members are: members.json, replaced when an epoch opens. */

@@ -26,7 +26,7 @@ static json_t *encode_metrics(const struct run_status *status)
 
 static json_t *encode_flight(const struct run_flight *flight)
 {
-    return flight->bytes > 0 ? json_pack("{s:I, s:I}", "step", (json_int_t)flight->step, "bytes",
+    return flight->bytes > 0 ? json_pack("{s:I, s:I}", "of_step", (json_int_t)flight->step, "bytes",
                                          (json_int_t)flight->bytes)
                              : json_null();
 }
@@ -97,7 +97,7 @@ static void decode_flight(const json_t *flights, const char *level, struct run_f
 {
     const json_t *one = json_object_get(flights, level);
     json_int_t bytes = json_integer_value(json_object_get(one, "bytes"));
-    flight->step = json_integer_value(json_object_get(one, "step"));
+    flight->step = json_integer_value(json_object_get(one, "of_step"));
     flight->bytes = bytes > 0 ? (uint64_t)bytes : 0;
 }
 

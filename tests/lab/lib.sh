@@ -249,3 +249,32 @@ ends_well() {
     # shellcheck disable=SC2086
     nothing_left $hosts
 }
+
+# ---- stories of sharded state: a field in blocks, examples/stencil.c ---------------------------
+
+plate="480 400 3000" # rows, columns, steps
+# launch_plate TASK OPTION...: on the hosts, with copies every 10 steps; its PID is in $launcher
+launch_plate() {
+    task=$1
+    shift
+    # shellcheck disable=SC2086
+    ONWARD_LOCAL_STEPS=10 start_onward "$task" run --detect 3 "$@" -- "$builddir/stencil" $plate
+    launcher=$!
+}
+plate_reference() { # the same plate without a loss and without hosts
+    # shellcheck disable=SC2086
+    "$onward" run -n 2 -q --task reference -- "$builddir/stencil" $plate >"$work/reference.log" 2>&1 ||
+        fail "the reference"
+}
+
+# goes_on TASK INCARNATION WORKERS SOURCE: with so many, from local copies or a checkpoint
+goes_on() {
+    await 60 has_opening "$1" "$2"
+    opened=$(opening "$1" "$2")
+    resumed=$(echo "$opened" | field resume_step)
+    since "incarnation $2 goes on from step $resumed ($known was known): $opened"
+    [ "$(echo "$opened" | field workers)" = "$3" ] || fail "not with $3 workers: $opened"
+    [ "$(echo "$opened" | field source)" = "$4" ] || fail "not from $4: $opened"
+}
+# gave HOST LEVEL: in the newest goes_on, local or partner copies came from it
+gave() { echo "$opened" | grep -q "\"host\": *\"$1\",[^}]*\"$2\": *\[[0-9]"; }
