@@ -185,11 +185,18 @@ struct sweeping {
     void *context;
 };
 
+/* A temporary file is as old as what it was to become. */
 static void sweep(void *context, int directory, const char *name)
 {
     const struct sweeping *sweeping = context;
+    char whole[COPY_NAME_BYTES];
     struct copy_id id;
-    if (copy_parse_name(name, &id) && sweeping->is_old(sweeping->context, &id))
+    const char *temporary = strstr(name, ".tmp-");
+    int length = temporary ? (int)(temporary - name) : (int)strlen(name);
+    if (length >= COPY_NAME_BYTES)
+        return;
+    snprintf(whole, sizeof whole, "%.*s", length, name);
+    if (copy_parse_name(whole, &id) && sweeping->is_old(sweeping->context, &id))
         unlinkat(directory, name, 0);
 }
 

@@ -52,7 +52,7 @@ int copy_list(const struct copy_place *place, struct copy_id **list, uint32_t *c
 int copy_check(const char *path);
 /* This and copy_open take the shard from whichever host it is; is_partner does not matter. */
 void copy_remove(const struct copy_place *place, const struct copy_id *id);
-/* Those for which `is_old` is true; and all, with the temporary files of whoever died. */
+/* Those for which `is_old` is true; and all. Both with the temporary files of whoever died. */
 void copy_sweep(const struct copy_place *place,
                 bool (*is_old)(void *context, const struct copy_id *), void *context);
 void copy_remove_all(const struct copy_place *place);

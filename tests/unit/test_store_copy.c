@@ -1,0 +1,168 @@
+/* test_store_copy.c - copies of shards on a host: their names, who finds which, what is swept, and
+ * that a damaged one is an error. */
+#include "store_fixture.h"
+
+#include "copy.h"
+
+static struct checkpoint_array state = {
+    .name = "state", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {100000}};
+static struct copy_place place;
+static const struct copy_id first = {.incarnation = 2, .epoch = 7, .step = 120, .shard_count = 1};
+
+static void make_place(void)
+{
+    uint64_t seed = 5;
+    make_scratch_in_memory();
+    place = (struct copy_place){.directory = scratch, .task = "task-1", .run = 9};
+    fill_array(&state, &seed);
+}
+
+static void remove_place(void)
+{
+    free(state.data);
+    remove_scratch();
+}
+
+static const struct {
+    const char *name;
+    bool is_name;
+} names[] = {
+    {"step-00000120.r003-of-004.i0002.e0007.h5", true},
+    {"step-00000120.r003-of-004.i0002.e0007.partner.h5", true},
+    {"step-00000120.r003-of-004.i0002.e0007.h5.tmp-12-partner", false},
+    {"step-00000120.r003-of-004.i0002.e0007.partner.h5x", false},
+    {"step-00000120.r003-of-004.i0002.e0007.partner.partner.h5", false},
+    {"step-00000120.r004-of-004.i0002.e0007.h5", false},
+    {"step-120.r003-of-004.i0002.e0007.h5", false},
+    {"step-00000120.r003-of-004.i0000.e0007.h5", false},
+    {"step--0000120.r003-of-004.i0002.e0007.h5", false},
+};
+
+START_TEST(names_are_read_back)
+{
+    struct copy_id id;
+    char name[COPY_NAME_BYTES];
+    ck_assert_int_eq(copy_parse_name(names[_i].name, &id), names[_i].is_name);
+    if (!names[_i].is_name)
+        return;
+    ck_assert_int_eq(id.step, 120);
+    ck_assert_uint_eq(id.shard, 3);
+    ck_assert_uint_eq(id.is_partner, strstr(names[_i].name, "partner") != NULL);
+    copy_name(name, &id);
+    ck_assert_str_eq(name, names[_i].name);
+}
+END_TEST
+
+static int read_all(const struct copy_id *id, double *found)
+{
+    struct copy_source *source = NULL;
+    struct onward_slab all = {.start = {0}, .stride = {1}, .count = {1}, .block = {100000}};
+    uint64_t elements = 0;
+    int code = copy_open(&place, id, &source, &failure);
+    if (code == ONWARD_OK)
+        code = copy_read(source, &state, 0, &all, &all, found, &elements, &failure);
+    copy_close(source);
+    ck_assert(code != ONWARD_OK || elements == 100000);
+    return code;
+}
+
+/* It is the same shard, whoever wrote it. */
+START_TEST(a_copy_is_found_wherever_it_comes_from)
+{
+    struct copy_id sent = first, *list = NULL;
+    char own_path[COPY_PATH_BYTES], sent_path[COPY_PATH_BYTES];
+    double *found = calloc(100000, sizeof *found);
+    uint64_t bytes = 0;
+    uint32_t count = 0;
+    sent.is_partner = 1;
+    ck_ok(copy_write(&place, &first, &state, 1, &bytes, &failure));
+    ck_ok(copy_path(&place, &first, own_path, &failure));
+    ck_ok(copy_path(&place, &sent, sent_path, &failure));
+    if (_i == 1)
+        ck_assert_int_eq(rename(own_path, sent_path), 0);
+    ck_ok(copy_list(&place, &list, &count, &failure));
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(list[0].is_partner, _i);
+    ck_assert_int_eq(copy_check(_i ? sent_path : own_path), ONWARD_OK);
+    ck_ok(read_all(&first, found));
+    ck_assert_int_eq(memcmp(found, state.data, 100000 * sizeof *found), 0);
+    copy_remove(&place, &first);
+    ck_assert_int_eq(read_all(&first, found), ONWARD_ERR_NOT_FOUND);
+    free(list);
+    free(found);
+}
+END_TEST
+
+START_TEST(a_damaged_copy_is_an_error)
+{
+    char path[COPY_PATH_BYTES];
+    double *found = calloc(100000, sizeof *found);
+    uint64_t bytes = 0;
+    size_t size = 0;
+    ck_ok(copy_write(&place, &first, &state, 1, &bytes, &failure));
+    ck_ok(copy_path(&place, &first, path, &failure));
+    unsigned char *whole = read_file(path, &size);
+    ck_assert_uint_eq(size, bytes);
+    for (size_t at = 3; at < size; at += size / 9) {
+        whole[at] ^= 1;
+        write_file(path, whole, size);
+        ck_assert_int_eq(copy_check(path), ONWARD_ERR_CORRUPT);
+        ck_assert_int_eq(read_all(&first, found), ONWARD_ERR_CORRUPT);
+        whole[at] ^= 1;
+    }
+    write_file(path, whole, size - 1);
+    ck_assert_int_eq(copy_check(path), ONWARD_ERR_CORRUPT);
+    free(whole);
+    free(found);
+}
+END_TEST
+
+static bool is_of_epoch_7(void *context, const struct copy_id *id)
+{
+    (void)context;
+    return id->epoch == 7;
+}
+
+START_TEST(what_is_old_is_swept_with_its_temporary_files)
+{
+    static const char *const kept[] = {"step-00000130.r000-of-001.i0002.e0008.h5",
+                                       "step-00000130.r000-of-001.i0002.e0008.h5.tmp-5-partner",
+                                       "i0002.abc.state"};
+    static const char *const old[] = {
+        "step-00000120.r000-of-001.i0002.e0007.h5",
+        "step-00000120.r000-of-001.i0002.e0007.partner.h5",
+        "step-00000120.r000-of-001.i0002.e0007.partner.h5.tmp-5-partner",
+        "step-00000120.r000-of-001.i0002.e0007.h5.tmp-5-abcdef01"};
+    char directory[COPY_PATH_BYTES], path[COPY_PATH_BYTES + 128];
+    ck_ok(copy_directory(&place, directory, &failure));
+    for (int i = 0; i < 7; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, i < 3 ? kept[i] : old[i - 3]);
+        write_file(path, "x", 1);
+    }
+    copy_sweep(&place, is_of_epoch_7, NULL);
+    for (int i = 0; i < 7; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, i < 3 ? kept[i] : old[i - 3]);
+        ck_assert_msg((access(path, F_OK) == 0) == (i < 3), "%s", path);
+    }
+    copy_remove_all(&place);
+    ck_assert_int_eq(count_entries(directory), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store copy");
+    TCase *tests = tcase_create("copy");
+    tcase_add_checked_fixture(tests, make_place, remove_place);
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, names_are_read_back, 0, (int)(sizeof names / sizeof *names));
+    tcase_add_loop_test(tests, a_copy_is_found_wherever_it_comes_from, 0, 2);
+    tcase_add_test(tests, a_damaged_copy_is_an_error);
+    tcase_add_test(tests, what_is_old_is_swept_with_its_temporary_files);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
