@@ -63,11 +63,11 @@ static int feed(struct controller *core, struct controller_event event)
     return answer;
 }
 
-/* Controller 1 and workers 2 to 4 in epoch 1 at step 12, a checkpoint in flight. */
-static struct controller *running(void)
+/* Controller 1 and workers 2 to 4 in epoch 1 at step 12, the checkpoint of step 10 in flight. */
+static struct controller *running_until(int64_t end_us)
 {
     struct controller *core = controller_create(&good);
-    feed(core, (struct controller_event){.type = EVENT_START});
+    feed(core, (struct controller_event){.type = EVENT_START, .end_us = end_us});
     for (uint32_t id = 1; id <= 4; id++)
         feed(core,
              (struct controller_event){
@@ -80,6 +80,49 @@ static struct controller *running(void)
     ck_assert_uint_eq(controller_worker_count(core), 3);
     return core;
 }
+
+static struct controller *running(void)
+{
+    return running_until(0);
+}
+
+/* The shards of the checkpoint in flight come at 100 s, and it is committed at 101 s. */
+static struct controller_interval after_checkpoint(int64_t cost_us, int64_t took_us)
+{
+    struct controller *core = running_until(10000000000);
+    for (uint32_t id = 2; id <= 4; id++)
+        ck_assert_int_eq(feed(core, (struct controller_event){.type = EVENT_CHECKPOINT_SHARD,
+                                                              .member = id,
+                                                              .step = 10,
+                                                              .epoch = 1,
+                                                              .now_us = 100000000,
+                                                              .cost_us = id == 3 ? cost_us : 1,
+                                                              .took_us = id == 4 ? took_us : 0}),
+                         0);
+    ck_assert_int_eq(feed(core, (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED,
+                                                          .step = 10,
+                                                          .now_us = 101000000}),
+                     0);
+    ck_assert_int_eq(controller_checkpoint_step(core), 10);
+    struct controller_interval interval = controller_get_interval(core);
+    controller_destroy(core);
+    return interval;
+}
+
+/* What is recorded as its cost is what held up the steps; how long it took in all counts where the
+ * time is nearly over: the last one begins twice as long before the end. */
+START_TEST(a_checkpoint_costs_what_it_held_up)
+{
+    struct controller_interval quick = after_checkpoint(2000, 0);
+    struct controller_interval slow = after_checkpoint(2000, 30000000);
+    ck_assert_int_eq(quick.cost_us, 2000);
+    ck_assert_int_eq(slow.cost_us, 2000);
+    ck_assert_int_eq(slow.interval_us, quick.interval_us);
+    ck_assert_int_eq(quick.stop_us - slow.stop_us, 2 * (30000000 - 2000));
+    slow = after_checkpoint(2000, INT64_MAX); /* longer than there was time: since the beginning */
+    ck_assert_int_eq(quick.stop_us - slow.stop_us, 2 * (100000000 - 2000));
+}
+END_TEST
 
 static const struct {
     const char *what;
@@ -251,6 +294,7 @@ int main(void)
     tcase_add_loop_test(cases, policies_out_of_range_are_refused, 0, 10);
     tcase_add_loop_test(cases, events_that_cannot_be_change_nothing, 0,
                         sizeof(impossible) / sizeof(impossible[0]));
+    tcase_add_test(cases, a_checkpoint_costs_what_it_held_up);
     tcase_add_test(cases, nothing_happens_before_the_start_or_after_the_end);
     tcase_add_test(cases, a_loaded_state_is_the_saved_one);
     tcase_add_test(cases, a_cut_state_is_refused);
