@@ -158,7 +158,7 @@ static void add_place(struct list *list, const struct command_settings *settings
     if (*over->subnets) {
         add(list, "--mca");
         add(list, "btl_tcp_if_include");
-        add(list, over->subnets);
+        add_text(list, "%s", over->subnets); /* the caller's does not live as long */
     }
     add_parameter(list, "plm", "ssh");
     add_parameter(list, "plm_ssh_agent", over->agent);
@@ -175,7 +175,7 @@ static size_t text_room(const struct command_settings *settings)
         return bytes;
     for (char **each = environ; *each; each++)
         bytes += strcspn(*each, "=") + 1;
-    return bytes + strlen(settings->over->base) +
+    return bytes + strlen(settings->over->base) + strlen(settings->over->subnets) +
            settings->over->hosts->count * (HOSTS_NAME_BYTES + 16);
 }
 

@@ -38,8 +38,8 @@ struct command_settings {
 };
 
 /* A NULL-terminated argv; *command is the caller's to free() in one piece; the strings are
- * borrowed from settings, but for those that *command holds itself. Over hosts the variables
- * ONWARD_... of the environment are handed on by name. */
+ * borrowed from settings, but for those that *command holds itself, the subnets among them. Over
+ * hosts the variables ONWARD_... of the environment are handed on by name. */
 int command_build(const struct command_settings *settings, char ***command, struct error *error);
 
 /* How this mpirun names what bounds the silence of a host: "oob_tcp" (PRRTE 3), "prte" (4 and

@@ -297,6 +297,31 @@ START_TEST(builds_the_command_over_hosts)
 }
 END_TEST
 
+START_TEST(the_command_outlives_the_subnets)
+{
+    char subnets[] = "10.1.0.0/24", **command;
+    const char *program[] = {"prog", NULL};
+    struct hosts hosts = {.list = NULL};
+    struct command_hosts over = {.hosts = &hosts,
+                                 .agent = "ssh",
+                                 .subnets = subnets,
+                                 .task = "t",
+                                 .base = "/a",
+                                 .keepalive = ""};
+    struct command_settings settings = {
+        .mpirun = "/m", .rank_count = 1, .program = program, .program_count = 1, .over = &over};
+    bool found = false;
+    ck_assert_int_eq(hosts_parse_list("n0:1", "--hosts", &hosts, NULL), ONWARD_OK);
+    ck_assert_int_eq(command_build(&settings, &command, NULL), ONWARD_OK);
+    memset(subnets, 'x', sizeof subnets - 1);
+    for (char **argument = command; *argument; argument++)
+        found |= !strcmp(*argument, "10.1.0.0/24");
+    ck_assert(found);
+    free(command);
+    hosts_clear(&hosts);
+}
+END_TEST
+
 static const struct {
     const char *addresses[3], *expected; /* of each host, with blanks between */
 } networks[] = {
@@ -344,6 +369,7 @@ int main(void)
     LOOP(tests, makes_task_ids, programs);
     tcase_add_test(tests, builds_the_command);
     tcase_add_test(tests, builds_the_command_over_hosts);
+    tcase_add_test(tests, the_command_outlives_the_subnets);
     LOOP(tests, finds_shared_networks, networks);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
