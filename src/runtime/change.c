@@ -246,6 +246,7 @@ static void take_role(struct onward *ow, const struct pass *pass)
 static void forget_orders(struct onward *ow)
 {
     ow->checkpoint_step = -1;
+    ow->hold_until_ns = 0;
     ow->finish_ordered = ow->complete_ordered = false;
     ow->finishing = ow->final_done_sent = ow->in_step = false;
     ow->poll_ns = ow->report_ns = 0;

@@ -164,7 +164,8 @@ struct onward {
     int64_t incarnation;
 
     int64_t checkpoint_step; /* ordered; -1 none */
-    bool checkpoint_waits;   /* no step is begun before it is written */
+    bool checkpoint_waits;   /* the task stops with it: no step is begun behind it */
+    int64_t hold_until_ns;   /* it is written, and the end of the task is waited for; 0: not */
     struct saving *saving;   /* of a shard, behind the steps; NULL: none. See worker_checkpoint.c */
     struct message saving_message; /* what is told when it has ended */
     int64_t saving_begin_ns;
@@ -228,6 +229,7 @@ void worker_say_give_up(struct onward *ow);
 /* worker_checkpoint.c: between two steps, takes the checkpoint that was ordered, and tells of the
  * one that has been saved. */
 void worker_checkpoint(struct onward *ow);
+bool worker_holds(const struct onward *ow);
 struct run_flight worker_shared_flight(const struct onward *ow);
 void worker_checkpoint_opened(struct onward *ow);  /* an epoch: what is being saved is of no use */
 void worker_checkpoint_release(struct onward *ow); /* waits for the thread of such a save */

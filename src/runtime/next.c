@@ -85,6 +85,8 @@ static int decide(struct onward *ow, struct onward_role *role)
     if (transport_loss_seen(ow->transport))
         return ONWARD_DONE;
     worker_checkpoint(ow);
+    if (worker_holds(ow))
+        return ONWARD_DONE;
     if (ow->complete_step < ow->options.step_count)
         return begin_step(ow, role);
     if (ow->finish_ordered && !ow->finishing) {

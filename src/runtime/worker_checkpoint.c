@@ -3,7 +3,8 @@
  * When the step that was ordered is complete, the worker copies its shard to the node-local
  * directory, which is all that the step waits for; saving.h writes it to the run directory from
  * there. Its end is looked for between two steps, and told to the controller, which commits. Where
- * there is no room for the copy, and before the task stops, the step waits for the whole. */
+ * there is no room for the copy, and before the task stops, the step waits for the whole; and
+ * before the task stops, no other step is begun. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@
 #include "handle.h"
 #include "saving.h"
 #include "shards.h"
+
+#define HOLD_NS INT64_C(60000000000)
 
 static double seconds_since(int64_t begin_ns)
 {
@@ -122,6 +125,14 @@ static void take_checkpoint(struct onward *ow, struct message *message)
                                (uint32_t)ow->role.size, &message->shard, &error);
     message->cost_s = message->took_s = seconds_since(begin_ns);
     tell_end(ow, message, code, &error);
+    ow->hold_until_ns = ow->checkpoint_waits ? clock_ns() + HOLD_NS : 0;
+}
+
+/* A step behind the last checkpoint would be lost with the end that comes once it is committed;
+ * where that fails, another one is ordered, or nothing comes. */
+bool worker_holds(const struct onward *ow)
+{
+    return ow->hold_until_ns > 0 && ow->checkpoint_step < 0 && clock_ns() < ow->hold_until_ns;
 }
 
 void worker_checkpoint(struct onward *ow)
@@ -132,6 +143,7 @@ void worker_checkpoint(struct onward *ow)
     struct message message = {.kind = MESSAGE_MISSED, .step = ow->checkpoint_step};
     bool is_now = ow->checkpoint_step == ow->complete_step;
     ow->checkpoint_step = -1;
+    ow->hold_until_ns = 0;
     worker_add_metrics(ow, &message);
     worker_report(ow); /* the core is to know the step before its shard comes */
     if (is_now)
