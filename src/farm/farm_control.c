@@ -14,8 +14,9 @@
 #include "file.h"
 #include "journal.h"
 #include "queue.h"
+#include "rundir.h"
 
-enum { MAX_HOSTS = 65536, SYNC_MS = 300, TEXT_BYTES = 256 };
+enum { MAX_HOSTS = 65536, SYNC_MS = 300, ROOM_MS = 300000, TEXT_BYTES = 256 };
 
 struct farm_member {
     uint32_t member; /* 0: none */
@@ -42,7 +43,8 @@ struct farm_control {
     uint32_t failed;     /* in all */
     uint32_t failed_now; /* in this incarnation */
     uint32_t settled, synced;
-    int64_t sync_ms; /* when next */
+    int64_t sync_ms;    /* when next */
+    int64_t no_room_ms; /* since when the journal cannot be written; 0: it can */
     struct error error;
 };
 
@@ -88,6 +90,18 @@ static void stop_for(struct farm_control *control, const struct error *error)
     onward_give_up(control->ow, ONWARD_ERR_STOPPED, error->text);
 }
 
+/* Where there may be room again nobody is given anything for a while, and what came waits. */
+static bool waits_for_room(struct farm_control *control)
+{
+    if (!rundir_may_recover(&control->error))
+        return false;
+    if (control->no_room_ms == 0) {
+        control->no_room_ms = now_ms();
+        onward_warn(control->ow, control->error.text);
+    }
+    return now_ms() - control->no_room_ms < ROOM_MS;
+}
+
 static void add(struct farm_control *control, const struct journal_record *record)
 {
     if (journal_add(control->journal, record) == ONWARD_OK)
@@ -97,9 +111,6 @@ static void add(struct farm_control *control, const struct journal_record *recor
     else
         journal_add(control->journal, record);
 }
-
-/* ---- the journal, read ------------------------------------------------------------------------
- */
 
 static void remember_host(struct farm_control *control, uint32_t number, const char *name)
 {
@@ -189,9 +200,6 @@ int64_t farm_lead(struct farm_control *control)
     control->settled = control->synced = settled_count(control);
     return control->synced;
 }
-
-/* ---- members ------------------------------------------------------------------------------------
- */
 
 static uint32_t number_host(struct farm_control *control, const char *name)
 {
@@ -283,9 +291,6 @@ void farm_members(struct farm_control *control, const struct onward_member *memb
         control->worker_count += members[i].works;
     }
 }
-
-/* ---- what a worker says
- * --------------------------------------------------------------------------- */
 
 static void record_result(struct farm_control *control, uint32_t slot,
                           const struct keeper_result *result, enum journal_kind kind)
@@ -394,9 +399,6 @@ void farm_request(struct farm_control *control, uint32_t member, const void *byt
     control->members[slot].due = true;
 }
 
-/* ---- answers
- * ---------------------------------------------------------------------------------------- */
-
 static bool is_halting(const struct farm_control *control)
 {
     return control->settings.max_fails > 0 && control->failed_now >= control->settings.max_fails;
@@ -452,6 +454,9 @@ static void answer(struct farm_control *control, uint32_t slot)
 static bool keep(struct farm_control *control)
 {
     int code = journal_flush(control->journal, &control->error);
+    if (code != ONWARD_OK && waits_for_room(control))
+        return false;
+    control->no_room_ms = 0;
     control->settled = settled_count(control);
     bool all = queue_is_settled(control->queue);
     if (code == ONWARD_OK && control->synced != control->settled &&
