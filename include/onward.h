@@ -211,6 +211,8 @@ ONWARD_API void onward_options_init(struct onward_options *options);
  * Member 0 of base becomes the controller. base's error handler is left alone.
  * SIGPIPE is ignored from here on where its action was the default one, since a write to a dead
  * member's socket must not end this one.
+ * A process that exits while its task goes on is a loss to the others: since MPI tells them of none
+ * that exits, it flushes its output and ends by SIGKILL instead (fault tolerance alone).
  * A member that is stuck in an MPI call of an epoch change for longer than reform_limit_s kills
  * its process with SIGKILL, since no other way out of such a call exists.
  * Errors: ARGUMENT, MPI, NO_FAULT_TOLERANCE, INPUT, IN_USE, OTHER_TASK, IO, TOO_FEW. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "place.h"
 #include "processes.h"
 #include "say.h"
 
@@ -88,6 +89,37 @@ static void warn(const struct detector *detector, const struct run_status *statu
     json_decref(extra);
 }
 
+/* Whether others wait for the process. It may have ended before it could say in a beat which member
+ * it is, and one that was spawned may be none yet. */
+static bool is_member(const struct detector *detector, const struct beats_finding *finding)
+{
+    struct run_members members;
+    bool found = false;
+    if (finding->member != 0)
+        return true;
+    if (rundir_read_members(detector->settings.rundir, &members, NULL) == ONWARD_OK)
+        for (uint32_t i = 0; i < members.count; i++)
+            found |= members.list[i].pid == finding->pid &&
+                     place_same_host(members.list[i].host, finding->host);
+    run_members_clear(&members);
+    return found;
+}
+
+/* Why a finding cannot be dealt with; false: it can. */
+static bool is_beyond_help(const struct detector *detector, const struct beats_finding *finding,
+                           enum kill_result result, const char *what, char *cause,
+                           size_t cause_bytes)
+{
+    bool stays = result == KILL_FAILED || (result == KILL_DONE && finding->again);
+    bool is_missed = result == KILL_GONE && finding->again && is_member(detector, finding);
+    if (stays)
+        snprintf(cause, cause_bytes, "%s and could not be killed", what);
+    else if (is_missed) /* it exited, and the others wait for it */
+        snprintf(cause, cause_bytes, "process %d on host %s is gone, and MPI did not notice",
+                 finding->pid, finding->host);
+    return stays || is_missed;
+}
+
 /* False when the finding cannot be dealt with: *cause says why. */
 static bool deal_with(struct detector *detector, const struct beats_finding *finding,
                       const struct run_status *status, char *cause, size_t cause_bytes)
@@ -99,19 +131,18 @@ static bool deal_with(struct detector *detector, const struct beats_finding *fin
         return false;
     }
     enum kill_result result = kill_found(detector, finding);
-    if (result == KILL_FAILED || (result == KILL_DONE && finding->again)) {
-        snprintf(cause, cause_bytes, "%s and could not be killed", what);
+    if (is_beyond_help(detector, finding, result, what, cause, cause_bytes))
         return false;
-    }
-    if (result == KILL_GONE)
+    if (result == KILL_GONE && finding->again) /* nobody waits for it */
         beats_forget(detector->beats, finding->index);
     else if (result == KILL_HELD)
         beats_defer(detector->beats, finding->index, clock_now_s());
-    if (result != KILL_DONE)
-        return true;
-    beats_killed(detector->beats, finding->index, clock_now_s());
-    snprintf(text, sizeof text, "%s and was killed", what);
-    warn(detector, status, text);
+    else /* a process that is gone has as long to be missed */
+        beats_killed(detector->beats, finding->index, clock_now_s());
+    if (result == KILL_DONE) {
+        snprintf(text, sizeof text, "%s and was killed", what);
+        warn(detector, status, text);
+    }
     return true;
 }
 

@@ -271,6 +271,8 @@ static void commit(struct onward *ow, struct pass *pass)
     transport_adopt(ow->transport);
     bool first = !ow->opened;
     ow->opened = true;
+    if (first && transport_has_fault_tolerance(ow->transport))
+        leave_guard();
     ow->changing = false;
     forget_orders(ow);
     take_role(ow, pass);

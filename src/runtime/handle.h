@@ -209,6 +209,10 @@ void mark_telling(struct onward *ow, int disk_errno);
  * none, or ended; else an error that ends this member. */
 int change_run(struct onward *ow);
 
+/* leave.c: from here on an exit of this process is a loss to the others; and no more. */
+void leave_guard(void);
+void leave_release(void);
+
 /* state.c */
 uint64_t state_type_bytes(int type);
 uint64_t state_signature(const struct onward *ow);

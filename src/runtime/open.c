@@ -336,8 +336,10 @@ int onward_close(struct onward *ow)
                                              : ONWARD_ERR_ORDER;
     /* What MPI does here is bounded by nothing of its own, and the work is done. */
     watchdog_arm(ow->watchdog, LEAVE_LIMIT_S, onward_exit_code(code));
-    if (ow->ended)
+    if (ow->ended) {
         transport_leave_together(ow->transport);
+        leave_release();
+    }
     if (ow->ended && (ow->end_code == ONWARD_OK || ow->saved))
         remove_copies(ow);
     release(ow);

@@ -4,13 +4,14 @@
  *
  *     trial [--steps N] [--subtasks N] [--length N] [--plain | --alloc] [--finish] [--pause US]
  *           [--spawned-dies US] [--spawned-waits US] [--hang-at STEP] [--slow-at STEP]
- *           [--poison SUBTASK]
+ *           [--exit-at STEP] [--vanish-at STEP] [--poison SUBTASK]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
  * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return; --alloc has
  * the state in the library's memory, and fills the next one whatever the calls return.
- * --hang-at, --slow-at: in that step the worker of rank 1 does not come back, or takes 8 s more,
- * but once in a task. --poison: from step POISON_STEP on, whoever is in that subtask dies of it. */
+ * --hang-at, --slow-at, --exit-at, --vanish-at: in that step the worker of rank 1 does not come
+ * back, takes 8 s more, calls exit, or ends without that, but once in a task. --poison: from step
+ * POISON_STEP on, whoever is in that subtask dies of it. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,12 +22,12 @@
 
 #include "onward.h"
 
-enum { SLOW_S = 8, POISON_STEP = 40 };
+enum { SLOW_S = 8, EXIT_STATUS = 3, POISON_STEP = 40 };
 
 struct trial {
     size_t length;
     uint32_t subtasks;
-    int64_t steps, hang_at, slow_at, poison; /* -1: in none */
+    int64_t steps, hang_at, slow_at, exit_at, vanish_at, poison; /* -1: in none */
     long pause_us, spawned_waits_us, spawned_dies_us;
     bool plain, alloc, finish;
     int array;          /* --alloc: the state's number */
@@ -54,6 +55,10 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
             trial->hang_at = atoll(value);
         else if (strcmp(argv[i], "--slow-at") == 0)
             trial->slow_at = atoll(value);
+        else if (strcmp(argv[i], "--exit-at") == 0)
+            trial->exit_at = atoll(value);
+        else if (strcmp(argv[i], "--vanish-at") == 0)
+            trial->vanish_at = atoll(value);
         else if (strcmp(argv[i], "--poison") == 0)
             trial->poison = atoll(value);
         trial->plain |= strcmp(argv[i], "--plain") == 0;
@@ -87,8 +92,13 @@ static void delay(const struct onward *ow, const struct trial *trial,
                   const struct onward_role *role)
 {
     bool hangs = role->step == trial->hang_at, is_slow = role->step == trial->slow_at;
-    if (role->rank != 1 || (!hangs && !is_slow) || !is_first(ow))
+    bool exits = role->step == trial->exit_at, vanishes = role->step == trial->vanish_at;
+    if (role->rank != 1 || !(hangs || is_slow || exits || vanishes) || !is_first(ow))
         return;
+    if (exits)
+        exit(EXIT_STATUS);
+    if (vanishes)
+        _exit(EXIT_STATUS);
     while (hangs)
         usleep(1000);
     sleep(SLOW_S);
@@ -178,8 +188,14 @@ static int work(struct onward *ow, struct trial *trial)
 
 int main(int argc, char **argv)
 {
-    struct trial trial = {
-        .length = 1000, .subtasks = 16, .steps = 100, .hang_at = -1, .slow_at = -1, .poison = -1};
+    struct trial trial = {.length = 1000,
+                          .subtasks = 16,
+                          .steps = 100,
+                          .hang_at = -1,
+                          .slow_at = -1,
+                          .exit_at = -1,
+                          .vanish_at = -1,
+                          .poison = -1};
     struct onward_options options;
     struct onward *ow;
     read_arguments(&trial, argc, argv);
