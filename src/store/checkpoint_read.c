@@ -57,7 +57,7 @@ static int open_shard(struct checkpoint_source *source, const char *run,
 static int verify_parts(const char *run, const struct checkpoint_master *master, uint32_t rank,
                         struct error *error)
 {
-    struct checkpoint_source shard;
+    struct checkpoint_source shard = {.file = -1};
     struct checkpoint_part part;
     uint64_t offset = 0;
     int code = open_shard(&shard, run, master, rank, error);
