@@ -3,8 +3,8 @@
  * A subtask is the features of one block of samples. Each worker makes those of its own subtasks
  * and sends every other worker the columns of Z that this one needs: for its part of Z'Z the
  * columns of its rows and those of its columns. Then each multiplies for its own blocks, below the
- * diagonal alone, which needs no communication: one dgemm a block column. This moves as much as
- * pdsyrk would and has no synchronisation inside. */
+ * diagonal alone, which needs no communication: one dgemm a block column, or one dsyrk where it is
+ * alone. This moves as much as pdsyrk would and has no synchronisation inside. */
 #include <cblas.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -87,15 +87,19 @@ struct factors {
     uint64_t down_stride, across_stride, targets_at, samples;
 };
 
-static void multiply(const struct ridge *ridge, const struct factors *factors)
+static void multiply_gram(const struct ridge *ridge, const struct factors *factors)
 {
     const struct blocks rows = ridge_rows(ridge, ridge->role.rank);
     const struct blocks columns = ridge_columns(ridge, ridge->role.rank);
     const struct ridge_share *share = &ridge->share;
     double *gram = onward_part(ridge->ow, ridge->gram, NULL);
-    double *moments = onward_part(ridge->ow, ridge->moments, NULL);
-    if (factors->samples == 0 || share->rows == 0)
+    if (ridge->role.size ==
+        1) { /* one call packs Z once, where a dgemm a block column does each time */
+        cblas_dsyrk(CblasColMajor, CblasLower, CblasNoTrans, (int)share->rows,
+                    (int)factors->samples, 1.0, factors->down, (int)factors->down_stride, 1.0, gram,
+                    (int)share->rows);
         return;
+    }
     for (uint64_t at = 0; at < share->columns; at += ridge->block) {
         uint64_t width = share->columns - at < ridge->block ? share->columns - at : ridge->block;
         uint64_t from = blocks_first_from(&rows, blocks_global(&columns, at));
@@ -106,6 +110,15 @@ static void multiply(const struct ridge *ridge, const struct factors *factors)
                         (int)factors->across_stride, 1.0, gram + at * share->rows + from,
                         (int)share->rows);
     }
+}
+
+static void multiply(const struct ridge *ridge, const struct factors *factors)
+{
+    const struct ridge_share *share = &ridge->share;
+    double *moments = onward_part(ridge->ow, ridge->moments, NULL);
+    if (factors->samples == 0 || share->rows == 0)
+        return;
+    multiply_gram(ridge, factors);
     if (share->right > 0)
         cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, (int)share->rows, (int)share->right,
                     (int)factors->samples, 1.0, factors->down, (int)factors->down_stride,
