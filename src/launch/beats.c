@@ -23,6 +23,7 @@ struct beats {
     int64_t incarnation;
     struct beats_telling telling;
     int64_t telling_epoch; /* of the member that told */
+    double unsettled_s;    /* when one last spoke again after a silence, or was killed for it */
     uint32_t count;
     struct entry entries[BEATS_MAX_MEMBERS];
     uint32_t slots[SLOTS]; /* index + 1; 0: empty */
@@ -50,6 +51,7 @@ void beats_begin(struct beats *beats, int64_t incarnation)
     beats->count = 0;
     beats->telling = (struct beats_telling){.when_s = 0};
     beats->telling_epoch = 0;
+    beats->unsettled_s = 0;
     memset(beats->slots, 0, sizeof beats->slots);
 }
 
@@ -95,6 +97,8 @@ void beats_take(struct beats *beats, const struct beat *beat, double now_s)
     }
     if (!is_new && beat->moves != entry->beat.moves)
         entry->moved_s = now_s;
+    if (!is_new && now_s - entry->beat_s > beats->settings.detect_s / 2)
+        beats->unsettled_s = now_s;
     entry->beat = *beat;
     entry->beat_s = now_s;
     entry->gone |= beat->ends;
@@ -159,10 +163,27 @@ void beats_defer(struct beats *beats, uint32_t index, double now_s)
     beats->entries[index].beat_s = beats->entries[index].moved_s = now_s;
 }
 
-void beats_killed(struct beats *beats, uint32_t index, double now_s)
+void beats_missing(struct beats *beats, uint32_t index, double now_s)
 {
     beats_defer(beats, index, now_s);
     beats->entries[index].killed = true;
+}
+
+void beats_killed(struct beats *beats, uint32_t index, double now_s)
+{
+    beats_missing(beats, index, now_s);
+    beats->unsettled_s = now_s;
+}
+
+bool beats_are_settled(const struct beats *beats, double now_s)
+{
+    double detect_s = beats->settings.detect_s;
+    for (uint32_t i = 0; i < beats->count; i++) {
+        const struct entry *entry = &beats->entries[i];
+        if (!entry->gone && !entry->killed && now_s - entry->beat_s > detect_s / 2)
+            return false;
+    }
+    return now_s - beats->unsettled_s > detect_s;
 }
 
 static struct beats_finding make_finding(const struct beats *beats, enum beats_kind kind,

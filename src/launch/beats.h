@@ -74,5 +74,10 @@ void beats_forget(struct beats *beats, uint32_t index);
 void beats_defer(struct beats *beats, uint32_t index, double now_s);
 /* It was killed, and has detect_s to be gone: from beats_lost or its next finding. */
 void beats_killed(struct beats *beats, uint32_t index, double now_s);
+/* Its process was gone when it was to be killed: it has detect_s to be missed. */
+void beats_missing(struct beats *beats, uint32_t index, double now_s);
+/* Have all others been speaking for detect_s? A loss is noticed late where one of them holds the
+ * others up. */
+bool beats_are_settled(const struct beats *beats, double now_s);
 
 #endif

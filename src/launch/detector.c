@@ -111,7 +111,8 @@ static bool is_beyond_help(const struct detector *detector, const struct beats_f
                            size_t cause_bytes)
 {
     bool stays = result == KILL_FAILED || (result == KILL_DONE && finding->again);
-    bool is_missed = result == KILL_GONE && finding->again && is_member(detector, finding);
+    bool is_missed = result == KILL_GONE && finding->again && is_member(detector, finding) &&
+                     beats_are_settled(detector->beats, clock_now_s());
     if (stays)
         snprintf(cause, cause_bytes, "%s and could not be killed", what);
     else if (is_missed) /* it exited, and the others wait for it */
@@ -133,11 +134,13 @@ static bool deal_with(struct detector *detector, const struct beats_finding *fin
     enum kill_result result = kill_found(detector, finding);
     if (is_beyond_help(detector, finding, result, what, cause, cause_bytes))
         return false;
-    if (result == KILL_GONE && finding->again) /* nobody waits for it */
+    if (result == KILL_GONE && finding->again && !is_member(detector, finding))
         beats_forget(detector->beats, finding->index);
     else if (result == KILL_HELD)
         beats_defer(detector->beats, finding->index, clock_now_s());
-    else /* a process that is gone has as long to be missed */
+    else if (result == KILL_GONE)
+        beats_missing(detector->beats, finding->index, clock_now_s());
+    else
         beats_killed(detector->beats, finding->index, clock_now_s());
     if (result == KILL_DONE) {
         snprintf(text, sizeof text, "%s and was killed", what);

@@ -270,6 +270,35 @@ START_TEST(defers)
 }
 END_TEST
 
+/* Member 1 is gone, and 2 holds up whoever would notice. */
+START_TEST(knows_when_a_loss_must_have_been_noticed)
+{
+    for (int i = 0; i < 3; i++)
+        take(i, "a");
+    now_s += 5.1;
+    take(0, "a");
+    take(2, "a");
+    ck_assert_int_eq(beats_find(beats, now_s).member, 2);
+    beats_missing(beats, beats_find(beats, now_s).index, now_s);
+    ck_assert(!beats_are_settled(beats, now_s)); /* they were silent until now */
+    now_s += 2.6;
+    take(0, "a");
+    ck_assert(!beats_are_settled(beats, now_s)); /* 2 is */
+    beats_killed(beats, 2, now_s);
+    for (int i = 0; i < 4; i++) {
+        now_s += 1.2;
+        take(0, "a");
+        ck_assert(!beats_are_settled(beats, now_s));
+    }
+    now_s += 0.3;
+    take(0, "a");
+    ck_assert(beats_are_settled(beats, now_s));
+    struct beats_finding finding = beats_find(beats, now_s);
+    ck_assert_int_eq(finding.member, 2);
+    ck_assert(finding.again);
+}
+END_TEST
+
 START_TEST(ignores_other_incarnations)
 {
     struct beat beat = *member(1, "a");
@@ -489,6 +518,7 @@ int main(void)
     tcase_add_test(test, grants_twenty_long_steps);
     tcase_add_loop_test(test, judges_a_hang, 0, sizeof hangs / sizeof *hangs);
     tcase_add_test(test, waits_for_a_change_of_the_lineup);
+    tcase_add_test(test, knows_when_a_loss_must_have_been_noticed);
     tcase_add_test(test, is_bounded);
     suite_add_tcase(suite, test);
     SRunner *runner = srunner_create(suite);
