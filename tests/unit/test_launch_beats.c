@@ -1,15 +1,11 @@
 /* test_launch_beats.c - who is silent, which host is, who hangs; with time as the test has it. The
- * launcher is on host a; detect_s is 5. And which heartbeats the launcher's socket takes. */
-#include <arpa/inet.h>
+ * launcher is on host a; detect_s is 5. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "beats.h"
-#include "listen.h"
 
 static struct beats *beats;
 static double now_s;
@@ -102,43 +98,6 @@ START_TEST(takes_no_older_beat_for_life)
     beats_take(beats, &older, now_s);
     now_s += 1.1;
     expect(BEATS_SILENT, 100, "a");
-}
-END_TEST
-
-static void send_beat(int fd, const struct sockaddr_in *to, uint64_t token)
-{
-    unsigned char bytes[BEAT_BYTES];
-    struct beat beat = *member(0, "a");
-    beat.token = token;
-    beat_encode(&beat, bytes);
-    ck_assert_int_eq(sendto(fd, bytes, sizeof bytes, 0, (const struct sockaddr *)to, sizeof *to),
-                     (ssize_t)sizeof bytes);
-}
-
-/* On the loopback a datagram is there when sendto returns. */
-START_TEST(hears_its_own_token_alone)
-{
-    struct listener listener;
-    struct beat_target target;
-    struct beat beat;
-    struct error error;
-    int budget = 8;
-    ck_assert_int_eq(listen_open(&listener, &error), ONWARD_OK);
-    ck_assert(beat_target_parse(getenv("ONWARD_BEAT"), &target));
-    ck_assert(target.token == listener.token);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(target.port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_ge(fd, 0);
-    send_beat(fd, &to, target.token + 1);
-    ck_assert_int_eq(sendto(fd, "beat", 4, 0, (struct sockaddr *)&to, sizeof to), 4);
-    ck_assert(!listen_take(&listener, &budget, &beat));
-    ck_assert_int_eq(budget, 6);
-    send_beat(fd, &to, target.token);
-    ck_assert(listen_take(&listener, &budget, &beat));
-    ck_assert_int_eq(beat.pid, 100);
-    close(fd);
-    listen_close(&listener);
 }
 END_TEST
 
@@ -500,7 +459,6 @@ int main(void)
     tcase_add_checked_fixture(test, set_up, tear_down);
     tcase_add_test(test, finds_who_is_silent);
     tcase_add_test(test, takes_no_older_beat_for_life);
-    tcase_add_test(test, hears_its_own_token_alone);
     tcase_add_test(test, hears_how_the_task_stands);
     tcase_add_test(test, leaves_who_was_left_out_while_the_disk_is_full);
     tcase_add_test(test, leaves_who_left);
