@@ -13,7 +13,7 @@
  * synced, renamed (by their workers); then the master to a temporary name, synced, renamed. A
  * checkpoint is there when its master is there; it is whole when every shard has the size and
  * checksum that the master names: a shard is an HDF5 file with a checksum for each block behind it
- * (blocks.h), and the master names the checksum of these. The master's attributes are
+ * (summed_file.h), and the master names the checksum of these. The master's attributes are
  * format_version, task, epoch, incarnation, step, time, onward_version; shard_names, shard_bytes,
  * shard_xxh128 (one element a shard, in order of rank); where a metric says which is the best,
  * metric and metric_value; array_count, array_names, and array_shapes (ten numbers an array: enum
@@ -42,7 +42,7 @@ enum {
     CHECKPOINT_MAX_SHARDS = 65536,
     CHECKPOINT_MAX_SLABS = 1 << 20, /* of all shards */
     CHECKPOINT_SHARD_BYTES = 64,    /* of a shard's file name, with NUL */
-    CHECKPOINT_SUM_BYTES = 33,      /* as BLOCKS_SUM_BYTES */
+    CHECKPOINT_SUM_BYTES = 33,      /* as SUMMED_SUM_BYTES */
     CHECKPOINT_METRIC_BYTES = 32    /* of a metric's name, with NUL */
 };
 

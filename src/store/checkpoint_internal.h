@@ -3,8 +3,8 @@
 #ifndef STORE_CHECKPOINT_INTERNAL_H
 #define STORE_CHECKPOINT_INTERNAL_H
 
-#include "blocks.h"
 #include "checkpoint.h"
+#include "summed_file.h"
 
 /* One element of the attribute array_shapes: type, number of dimensions, extents (0 beyond). */
 enum {
@@ -68,7 +68,7 @@ void checkpoint_part_name(char *name, const struct checkpoint_array *array, uint
 /* A shard that is open for reading; every byte that comes from it was verified. */
 struct checkpoint_source {
     char path[4096];
-    struct blocks blocks;
+    struct summed_file blocks;
     int64_t file;             /* hid_t */
     struct error block_error; /* of a block that HDF5 asked for */
 };

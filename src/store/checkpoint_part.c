@@ -2,16 +2,16 @@
  *
  * A part is a dense, contiguous dataset, so once HDF5 has said where it begins, its elements are
  * read without it, straight to where they belong. Whatever is read, by HDF5 or here, comes from
- * blocks that fit their checksum (blocks.h). */
+ * blocks that fit their checksum (summed_file.h). */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 
-#include "blocks_driver.h"
 #include "checkpoint.h"
 #include "checkpoint_internal.h"
 #include "h5.h"
 #include "slab.h"
+#include "summed_driver.h"
 
 /* The first slab of the array and shard, or of what comes behind them. */
 static uint32_t first_slab(const struct checkpoint_master *master, uint32_t array, uint32_t shard)
@@ -74,14 +74,14 @@ int checkpoint_source_open(struct checkpoint_source *source, const char *path,
     source->block_error = (struct error){0};
     if (length < 0 || (size_t)length >= sizeof source->path)
         return error_set(error, ONWARD_ERR_ARGUMENT, "%.400s: the path is too long", path);
-    int code = blocks_open(&source->blocks, source->path, expected ? &expected->bytes : NULL,
-                           expected ? expected->sum : NULL, error);
+    int code = summed_file_open(&source->blocks, source->path, expected ? &expected->bytes : NULL,
+                                expected ? expected->sum : NULL, error);
     if (code != ONWARD_OK)
         return code;
-    source->file = blocks_driver_open(&source->blocks, &source->block_error);
+    source->file = summed_driver_open(&source->blocks, &source->block_error);
     if (source->file >= 0)
         return ONWARD_OK;
-    blocks_close(&source->blocks);
+    summed_file_close(&source->blocks);
     return fail_reading(source, "it", error);
 }
 
@@ -89,7 +89,7 @@ void checkpoint_source_close(struct checkpoint_source *source)
 {
     hid_t file = source->file;
     h5_close(&file);
-    blocks_close(&source->blocks);
+    summed_file_close(&source->blocks);
 }
 
 int checkpoint_source_locate(struct checkpoint_source *source, const struct checkpoint_array *array,
@@ -119,7 +119,7 @@ int checkpoint_source_locate(struct checkpoint_source *source, const struct chec
 
 /* One reading of a part. */
 struct reading {
-    struct blocks *blocks;
+    struct summed_file *blocks;
     uint64_t offset, type_bytes; /* of the part in the file */
     char *data;
     struct error *error;
@@ -129,8 +129,8 @@ static int read_piece(void *context, uint64_t from, uint64_t to, uint64_t length
 {
     struct reading *reading = context;
     uint64_t bytes = reading->type_bytes;
-    return blocks_read(reading->blocks, reading->data + to * bytes, length * bytes,
-                       reading->offset + from * bytes, reading->error);
+    return summed_file_read(reading->blocks, reading->data + to * bytes, length * bytes,
+                            reading->offset + from * bytes, reading->error);
 }
 
 int checkpoint_source_read(struct checkpoint_source *source, const struct checkpoint_array *array,

@@ -162,12 +162,12 @@ int copy_list(const struct copy_place *place, struct copy_id **list, uint32_t *c
 
 int copy_check(const char *path)
 {
-    struct blocks blocks;
-    int code = blocks_open(&blocks, path, NULL, NULL, NULL);
+    struct summed_file blocks;
+    int code = summed_file_open(&blocks, path, NULL, NULL, NULL);
     if (code != ONWARD_OK)
         return code;
-    code = blocks_check(&blocks, NULL);
-    blocks_close(&blocks);
+    code = summed_file_check(&blocks, NULL);
+    summed_file_close(&blocks);
     return code;
 }
 

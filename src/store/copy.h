@@ -5,10 +5,10 @@
  *                                                                                      host's
  *
  * A copy is the same file as the shard of the shared level, but for the names: it is there when it
- * has its name, and whole when its checksums fit (blocks.h). Written without a sync, since what it
- * has to outlive are processes; after the loss of power the checksums say whether it came through.
- * Any process of this user on the host reads and removes the copies of all others. Functions return
- * enum onward_error; thread-safe but for what calls HDF5, which says so. */
+ * has its name, and whole when its checksums fit (summed_file.h). Written without a sync, since
+ * what it has to outlive are processes; after the loss of power the checksums say whether it came
+ * through. Any process of this user on the host reads and removes the copies of all others.
+ * Functions return enum onward_error; thread-safe but for what calls HDF5, which says so. */
 #ifndef STORE_COPY_H
 #define STORE_COPY_H
 

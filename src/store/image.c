@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "blocks.h"
 #include "file.h"
 #include "h5.h"
 #include "hash.h"
 #include "image_driver.h"
+#include "summed_file.h"
 
 /* What a file system takes in one call it lays out in larger folios, which counts for more than
  * that the bytes which were hashed are still in the nearest cache; what comes by way of a buffer is
@@ -243,7 +243,7 @@ static int write_seal(const struct pass *pass, uint64_t bytes, struct error *err
     return file_write_at(pass->fd, seal, sizeof seal, 0, pass->path, error);
 }
 
-/* *bytes and sum (BLOCKS_SUM_BYTES): of an image with blocks. */
+/* *bytes and sum (SUMMED_SUM_BYTES): of an image with blocks. */
 static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, char *sum,
                      struct error *error)
 {
@@ -285,7 +285,7 @@ static int write_image(struct image *image, int fd, const char *path, uint64_t *
 int image_store(struct image *image, int fd, const char *path, struct error *error)
 {
     uint64_t bytes = 0;
-    char sum[BLOCKS_SUM_BYTES];
+    char sum[SUMMED_SUM_BYTES];
     return write_image(image, fd, path, &bytes, sum, error);
 }
 
@@ -293,7 +293,7 @@ int image_save(struct image *image, const char *path, uint64_t *bytes, char *sum
                struct error *error)
 {
     char temporary[PATH_MAX];
-    char own_sum[BLOCKS_SUM_BYTES] = "";
+    char own_sum[SUMMED_SUM_BYTES] = "";
     uint64_t own_bytes = 0;
     int fd = -1;
     int code = file_temporary(path, temporary, sizeof temporary, &fd, error);

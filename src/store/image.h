@@ -29,7 +29,7 @@ enum { IMAGE_SEAL_BYTES = 512, IMAGE_SUM_BYTES = 33 };
 enum image_guard {
     IMAGE_UNGUARDED,
     IMAGE_SEALED, /* by one checksum in front, before anything of it is read */
-    IMAGE_BLOCKS  /* by one for each block, behind the HDF5 file, see blocks.h */
+    IMAGE_BLOCKS  /* by one for each block, behind the HDF5 file, see summed_file.h */
 };
 
 /* Where the bytes of a dataset go. data NULL: the caller writes them itself, see image_store. */
@@ -66,7 +66,7 @@ int image_array(struct image *image, const char *name, int type, int ndims, cons
  */
 int image_take_in(struct image *image, struct error *error);
 
-/* Writes the file atomically. Of an image with blocks bytes and sum (BLOCKS_SUM_BYTES) are those of
+/* Writes the file atomically. Of an image with blocks bytes and sum (SUMMED_SUM_BYTES) are those of
  * block_sums_write; they may be NULL. */
 int image_save(struct image *image, const char *path, uint64_t *bytes, char *sum,
                struct error *error);

@@ -34,7 +34,7 @@ static const struct {
 START_TEST(reads_a_fault)
 {
     struct inject_fault fault;
-    struct error error = {0, ""};
+    struct error error = {.text = ""};
     int count = 9;
     ck_assert_int_eq(inject_parse(good[_i].text, &fault, 1, &count, &error), ONWARD_OK);
     ck_assert_int_eq(count, 1);
@@ -70,7 +70,7 @@ static const char *const bad[] = {
 START_TEST(refuses_and_says_why)
 {
     struct inject_fault faults[4];
-    struct error error = {0, ""};
+    struct error error = {.text = ""};
     int count = 9;
     ck_assert_int_eq(inject_parse(bad[_i], faults, 4, &count, &error), ONWARD_ERR_INPUT);
     ck_assert_int_eq(count, 0);
@@ -81,7 +81,7 @@ END_TEST
 START_TEST(counts)
 {
     struct inject_fault faults[2];
-    struct error error = {0, ""};
+    struct error error = {.text = ""};
     int count = 9;
     ck_assert_int_eq(inject_parse(NULL, faults, 2, &count, &error), ONWARD_OK);
     ck_assert_int_eq(count, 0);

@@ -1,21 +1,21 @@
-/* blocks.h - files with a checksum for each block, so that who reads a part of one verifies that
- * part, as it is read, and nothing else.
+/* summed_file.h - files with a checksum for each block, so that who reads a part of one verifies
+ * that part, as it is read, and nothing else.
  *
  *     the bytes that are protected       an HDF5 file, which ends where HDF5 believes it to end
- *     the table                          XXH3 128 of each BLOCK_BYTES of them, 16 bytes each
- *     the foot                           BLOCKS_FOOT_BYTES of text: how many bytes are protected,
+ *     the table                          XXH3 128 of each SUMMED_BLOCK_BYTES of them, 16 bytes each
+ *     the foot                           SUMMED_FOOT_BYTES of text: how many bytes are protected,
  *                                        and XXH3 128 of the table
  *
  * The checksum in the foot stands for the whole file: whoever knows it and the length knows every
  * byte. No HDF5 here; any thread may use what it opened. */
-#ifndef STORE_BLOCKS_H
-#define STORE_BLOCKS_H
+#ifndef STORE_SUMMED_FILE_H
+#define STORE_SUMMED_FILE_H
 
 #include <stdint.h>
 
 #include "error.h"
 
-enum { BLOCK_BYTES = 1 << 18, BLOCKS_FOOT_BYTES = 128, BLOCKS_SUM_BYTES = 33 };
+enum { SUMMED_BLOCK_BYTES = 1 << 18, SUMMED_FOOT_BYTES = 128, SUMMED_SUM_BYTES = 33 };
 
 /* What is behind the protected bytes, made while these are written in their order. */
 struct block_sums;
@@ -23,12 +23,12 @@ struct block_sums *block_sums_begin(void);    /* NULL: out of memory */
 void block_sums_end(struct block_sums *sums); /* NULL is allowed */
 int block_sums_add(struct block_sums *sums, const void *bytes, uint64_t size, struct error *error);
 /* Writes table and foot at the end of what was added. *bytes: length of the whole file; sum
- * (BLOCKS_SUM_BYTES): that of the table. */
+ * (SUMMED_SUM_BYTES): that of the table. */
 int block_sums_write(struct block_sums *sums, int fd, const char *path, uint64_t *bytes, char *sum,
                      struct error *error);
 
 /* A file that is open for reading. */
-struct blocks {
+struct summed_file {
     const char *path; /* borrowed */
     int fd;
     uint64_t bytes; /* that are protected */
@@ -40,14 +40,14 @@ struct blocks {
 /* Reads the foot and the table. expected_bytes and expected_sum: of the whole file; NULL: whatever
  * the foot says. ONWARD_ERR_CORRUPT with the path in the text when they do not fit, NOT_FOUND,
  * IO, MEMORY. On failure there is nothing to close. */
-int blocks_open(struct blocks *blocks, const char *path, const uint64_t *expected_bytes,
-                const char *expected_sum, struct error *error);
-void blocks_close(struct blocks *blocks);
+int summed_file_open(struct summed_file *blocks, const char *path, const uint64_t *expected_bytes,
+                     const char *expected_sum, struct error *error);
+void summed_file_close(struct summed_file *blocks);
 /* Protected bytes, each from a block that fits its checksum; ONWARD_ERR_CORRUPT where one does not:
  * data holds anything then. */
-int blocks_read(struct blocks *blocks, void *data, uint64_t size, uint64_t offset,
-                struct error *error);
+int summed_file_read(struct summed_file *blocks, void *data, uint64_t size, uint64_t offset,
+                     struct error *error);
 /* Do all blocks fit? */
-int blocks_check(struct blocks *blocks, struct error *error);
+int summed_file_check(struct summed_file *blocks, struct error *error);
 
 #endif

@@ -2,18 +2,18 @@
  * was written or an error, and damage elsewhere does not matter to him. */
 #include "store_fixture.h"
 
-#include "blocks.h"
+#include "summed_file.h"
 
-enum { LAST_BYTES = 1000, FULL = 3, BYTES = FULL * BLOCK_BYTES + LAST_BYTES };
+enum { LAST_BYTES = 1000, FULL = 3, BYTES = FULL * SUMMED_BLOCK_BYTES + LAST_BYTES };
 
 static unsigned char written[BYTES], found[BYTES + 1];
 static const char *path;
 static uint64_t file_bytes;
-static char file_sum[BLOCKS_SUM_BYTES];
+static char file_sum[SUMMED_SUM_BYTES];
 
 static void make_file(void)
 {
-    static const uint64_t pieces[] = {1, 4095, BLOCK_BYTES, 70000, BYTES};
+    static const uint64_t pieces[] = {1, 4095, SUMMED_BLOCK_BYTES, 70000, BYTES};
     uint64_t seed = 7, done = 0;
     make_scratch_in_memory();
     for (size_t i = 0; i < BYTES; i++)
@@ -46,83 +46,83 @@ static void change_byte(uint64_t offset)
 START_TEST(any_part_is_what_was_written)
 {
     uint64_t seed = 11;
-    struct blocks blocks;
-    ck_ok(blocks_open(&blocks, path, &file_bytes, file_sum, &failure));
+    struct summed_file blocks;
+    ck_ok(summed_file_open(&blocks, path, &file_bytes, file_sum, &failure));
     ck_assert_uint_eq(blocks.bytes, BYTES);
-    ck_ok(blocks_check(&blocks, &failure));
+    ck_ok(summed_file_check(&blocks, &failure));
     for (int i = 0; i < 2000; i++) {
         uint64_t size = random_next(&seed) % (i % 2 ? 300 : BYTES);
         uint64_t offset = random_next(&seed) % (BYTES - size + 1);
         memset(found, 0x77, sizeof found);
-        ck_ok(blocks_read(&blocks, found, size, offset, &failure));
+        ck_ok(summed_file_read(&blocks, found, size, offset, &failure));
         ck_assert_int_eq(memcmp(found, written + offset, size), 0);
         ck_assert_uint_eq(found[size], 0x77);
     }
-    ck_assert_int_eq(blocks_read(&blocks, found, 2, BYTES - 1, &failure), ONWARD_ERR_CORRUPT);
-    ck_assert_int_eq(blocks_read(&blocks, found, 0, BYTES + 1, &failure), ONWARD_ERR_CORRUPT);
-    blocks_close(&blocks);
+    ck_assert_int_eq(summed_file_read(&blocks, found, 2, BYTES - 1, &failure), ONWARD_ERR_CORRUPT);
+    ck_assert_int_eq(summed_file_read(&blocks, found, 0, BYTES + 1, &failure), ONWARD_ERR_CORRUPT);
+    summed_file_close(&blocks);
 }
 END_TEST
 
 /* Bytes of one block are damaged: parts without it can be read, those with it cannot. */
 START_TEST(damage_matters_where_it_is)
 {
-    struct blocks blocks;
-    uint64_t damaged = (uint64_t)_i * BLOCK_BYTES + 999;
+    struct summed_file blocks;
+    uint64_t damaged = (uint64_t)_i * SUMMED_BLOCK_BYTES + 999;
     change_byte(damaged);
-    ck_ok(blocks_open(&blocks, path, &file_bytes, file_sum, &failure));
-    ck_assert_int_eq(blocks_check(&blocks, &failure), ONWARD_ERR_CORRUPT);
+    ck_ok(summed_file_open(&blocks, path, &file_bytes, file_sum, &failure));
+    ck_assert_int_eq(summed_file_check(&blocks, &failure), ONWARD_ERR_CORRUPT);
     for (uint64_t block = 0; block <= FULL; block++) {
-        uint64_t begin = block * BLOCK_BYTES, end = begin + LAST_BYTES;
+        uint64_t begin = block * SUMMED_BLOCK_BYTES, end = begin + LAST_BYTES;
         int expected = block == (uint64_t)_i ? ONWARD_ERR_CORRUPT : ONWARD_OK;
-        ck_assert_int_eq(blocks_read(&blocks, found, 1, begin, &failure), expected);
-        ck_assert_int_eq(blocks_read(&blocks, found, end - begin, begin, &failure), expected);
+        ck_assert_int_eq(summed_file_read(&blocks, found, 1, begin, &failure), expected);
+        ck_assert_int_eq(summed_file_read(&blocks, found, end - begin, begin, &failure), expected);
     }
-    ck_assert_int_eq(blocks_read(&blocks, found, BYTES, 0, &failure), ONWARD_ERR_CORRUPT);
+    ck_assert_int_eq(summed_file_read(&blocks, found, BYTES, 0, &failure), ONWARD_ERR_CORRUPT);
     ck_assert_ptr_nonnull(strstr(failure.text, path));
-    blocks_close(&blocks);
+    summed_file_close(&blocks);
 }
 END_TEST
 
 /* Every byte of the table and of the foot. */
 START_TEST(no_byte_behind_the_blocks_may_change)
 {
-    struct blocks blocks;
+    struct summed_file blocks;
     for (uint64_t at = BYTES; at < file_bytes; at++) {
         change_byte(at);
-        ck_assert_int_eq(blocks_open(&blocks, path, NULL, NULL, &failure), ONWARD_ERR_CORRUPT);
+        ck_assert_int_eq(summed_file_open(&blocks, path, NULL, NULL, &failure), ONWARD_ERR_CORRUPT);
         change_byte(at);
     }
-    ck_ok(blocks_open(&blocks, path, NULL, NULL, &failure));
-    blocks_close(&blocks);
+    ck_ok(summed_file_open(&blocks, path, NULL, NULL, &failure));
+    summed_file_close(&blocks);
 }
 END_TEST
 
 START_TEST(another_length_is_damage)
 {
-    static const uint64_t cuts[] = {1, 16, BLOCKS_FOOT_BYTES, 200, BLOCK_BYTES, BYTES};
-    struct blocks blocks;
+    static const uint64_t cuts[] = {1, 16, SUMMED_FOOT_BYTES, 200, SUMMED_BLOCK_BYTES, BYTES};
+    struct summed_file blocks;
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         ck_assert_int_eq(truncate(path, (off_t)(file_bytes - cuts[i])), 0);
-        ck_assert_int_eq(blocks_open(&blocks, path, NULL, NULL, &failure), ONWARD_ERR_CORRUPT);
+        ck_assert_int_eq(summed_file_open(&blocks, path, NULL, NULL, &failure), ONWARD_ERR_CORRUPT);
     }
     ck_assert_int_eq(truncate(path, 0), 0);
-    ck_assert_int_eq(blocks_open(&blocks, path, NULL, NULL, &failure), ONWARD_ERR_CORRUPT);
+    ck_assert_int_eq(summed_file_open(&blocks, path, NULL, NULL, &failure), ONWARD_ERR_CORRUPT);
     ck_assert_int_eq(unlink(path), 0);
-    ck_assert_int_eq(blocks_open(&blocks, path, NULL, NULL, &failure), ONWARD_ERR_NOT_FOUND);
+    ck_assert_int_eq(summed_file_open(&blocks, path, NULL, NULL, &failure), ONWARD_ERR_NOT_FOUND);
 }
 END_TEST
 
 START_TEST(another_file_is_not_the_one_expected)
 {
-    struct blocks blocks;
+    struct summed_file blocks;
     uint64_t other_bytes = file_bytes + 1;
-    char other_sum[BLOCKS_SUM_BYTES];
+    char other_sum[SUMMED_SUM_BYTES];
     memcpy(other_sum, file_sum, sizeof other_sum);
     other_sum[31] = other_sum[31] == '0' ? '1' : '0';
-    ck_assert_int_eq(blocks_open(&blocks, path, &other_bytes, file_sum, &failure),
+    ck_assert_int_eq(summed_file_open(&blocks, path, &other_bytes, file_sum, &failure),
                      ONWARD_ERR_CORRUPT);
-    ck_assert_int_eq(blocks_open(&blocks, path, &file_bytes, other_sum, &failure),
+    ck_assert_int_eq(summed_file_open(&blocks, path, &file_bytes, other_sum, &failure),
                      ONWARD_ERR_CORRUPT);
 }
 END_TEST

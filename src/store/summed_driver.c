@@ -1,6 +1,6 @@
-/* blocks_driver.c - an HDF5 file driver, for reading alone, over a file of blocks.h. It is
- * registered for the time of one blocks_driver_open; the open file keeps it alive. */
-#include "blocks_driver.h"
+/* summed_driver.c - an HDF5 file driver, for reading alone, over a file of summed_file.h. It is
+ * registered for the time of one summed_driver_open; the open file keeps it alive. */
+#include "summed_driver.h"
 
 #include <H5FDdevelop.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ enum { DRIVER_NUMBER = 601 }; /* from the range that HDF5 leaves to others */
 
 /* What goes with the properties of an access. */
 struct access {
-    struct blocks *blocks;
+    struct summed_file *blocks;
     struct error *error;
 };
 
@@ -71,7 +71,7 @@ static herr_t read_blocks(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t
 {
     const struct access *access = &((struct block_file *)base)->access;
     (void)type, (void)transfer;
-    if (blocks_read(access->blocks, buffer, size, address, access->error) == ONWARD_OK)
+    if (summed_file_read(access->blocks, buffer, size, address, access->error) == ONWARD_OK)
         return 0;
     tell_hdf5("its bytes cannot be read");
     return -1;
@@ -102,7 +102,7 @@ static const H5FD_class_t driver = {
     .fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
-hid_t blocks_driver_open(struct blocks *blocks, struct error *error)
+hid_t summed_driver_open(struct summed_file *blocks, struct error *error)
 {
     struct access given = {blocks, error};
     H5_AUTO hid_t registered = H5FDregister(&driver);

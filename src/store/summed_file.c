@@ -1,5 +1,5 @@
-/* blocks.c - files with a checksum for each block; see blocks.h. */
-#include "blocks.h"
+/* summed_file.c - files with a checksum for each block; see summed_file.h. */
+#include "summed_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,13 +24,13 @@ struct block_sums {
 
 static uint64_t block_count(uint64_t bytes)
 {
-    return bytes / BLOCK_BYTES + (bytes % BLOCK_BYTES > 0);
+    return bytes / SUMMED_BLOCK_BYTES + (bytes % SUMMED_BLOCK_BYTES > 0);
 }
 
 static void sum_text(const void *bytes, size_t size, char *sum)
 {
     XXH128_hash_t hash = XXH3_128bits(bytes, size);
-    snprintf(sum, BLOCKS_SUM_BYTES, "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
+    snprintf(sum, SUMMED_SUM_BYTES, "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
              (uint64_t)hash.low64);
 }
 
@@ -42,12 +42,12 @@ static void store_sum(block_sum sum, XXH128_hash_t hash)
 }
 
 /* Text, then NULs. */
-static void make_foot(char foot[BLOCKS_FOOT_BYTES], uint64_t bytes, const char *sum)
+static void make_foot(char foot[SUMMED_FOOT_BYTES], uint64_t bytes, const char *sum)
 {
-    memset(foot, 0, BLOCKS_FOOT_BYTES);
-    snprintf(foot, BLOCKS_FOOT_BYTES,
+    memset(foot, 0, SUMMED_FOOT_BYTES);
+    snprintf(foot, SUMMED_FOOT_BYTES,
              "onward checksums of blocks\nbytes %" PRIu64 "\nblock_bytes %d\nxxh3_128 %s\n", bytes,
-             BLOCK_BYTES, sum);
+             SUMMED_BLOCK_BYTES, sum);
 }
 
 struct block_sums *block_sums_begin(void)
@@ -89,7 +89,7 @@ int block_sums_add(struct block_sums *sums, const void *bytes, uint64_t size, st
     const unsigned char *next = bytes;
     int code = ONWARD_OK;
     while (size > 0 && code == ONWARD_OK) {
-        uint64_t room = BLOCK_BYTES - sums->bytes % BLOCK_BYTES;
+        uint64_t room = SUMMED_BLOCK_BYTES - sums->bytes % SUMMED_BLOCK_BYTES;
         uint64_t piece = size < room ? size : room;
         XXH3_128bits_update(sums->hash, next, piece);
         sums->bytes += piece;
@@ -104,8 +104,8 @@ int block_sums_add(struct block_sums *sums, const void *bytes, uint64_t size, st
 int block_sums_write(struct block_sums *sums, int fd, const char *path, uint64_t *bytes, char *sum,
                      struct error *error)
 {
-    char foot[BLOCKS_FOOT_BYTES];
-    int code = sums->bytes % BLOCK_BYTES > 0 ? end_block(sums, error) : ONWARD_OK;
+    char foot[SUMMED_FOOT_BYTES];
+    int code = sums->bytes % SUMMED_BLOCK_BYTES > 0 ? end_block(sums, error) : ONWARD_OK;
     uint64_t table_bytes = sums->count * sizeof(block_sum);
     if (code == ONWARD_OK)
         code = file_write_at(fd, sums->table, table_bytes, sums->bytes, path, error);
@@ -117,10 +117,11 @@ int block_sums_write(struct block_sums *sums, int fd, const char *path, uint64_t
     return file_write_at(fd, foot, sizeof foot, sums->bytes + table_bytes, path, error);
 }
 
-static int open_file(struct blocks *blocks, const char *path, uint64_t *size, struct error *error)
+static int open_file(struct summed_file *blocks, const char *path, uint64_t *size,
+                     struct error *error)
 {
     struct stat status;
-    *blocks = (struct blocks){.path = path, .window_block = UINT64_MAX};
+    *blocks = (struct summed_file){.path = path, .window_block = UINT64_MAX};
     int code = file_open(path, &blocks->fd, error);
     if (code != ONWARD_OK)
         return code;
@@ -133,21 +134,21 @@ static int open_file(struct blocks *blocks, const char *path, uint64_t *size, st
 }
 
 /* How many bytes are protected, as the foot says; whatever it says else is looked at later. */
-static int read_foot(struct blocks *blocks, uint64_t size, char foot[BLOCKS_FOOT_BYTES],
+static int read_foot(struct summed_file *blocks, uint64_t size, char foot[SUMMED_FOOT_BYTES],
                      struct error *error)
 {
-    char text[BLOCKS_FOOT_BYTES + 1] = "";
+    char text[SUMMED_FOOT_BYTES + 1] = "";
     int code = ONWARD_OK;
-    if (size > BLOCKS_FOOT_BYTES)
-        code = file_read_at(blocks->fd, foot, BLOCKS_FOOT_BYTES, size - BLOCKS_FOOT_BYTES,
+    if (size > SUMMED_FOOT_BYTES)
+        code = file_read_at(blocks->fd, foot, SUMMED_FOOT_BYTES, size - SUMMED_FOOT_BYTES,
                             blocks->path, error);
     if (code != ONWARD_OK)
         return code;
-    if (size > BLOCKS_FOOT_BYTES)
-        memcpy(text, foot, BLOCKS_FOOT_BYTES);
+    if (size > SUMMED_FOOT_BYTES)
+        memcpy(text, foot, SUMMED_FOOT_BYTES);
     if (sscanf(text, "onward checksums of blocks\nbytes %" SCNu64, &blocks->bytes) != 1 ||
         blocks->bytes >= size ||
-        size - blocks->bytes != block_count(blocks->bytes) * sizeof(block_sum) + BLOCKS_FOOT_BYTES)
+        size - blocks->bytes != block_count(blocks->bytes) * sizeof(block_sum) + SUMMED_FOOT_BYTES)
         return error_set(error, ONWARD_ERR_CORRUPT,
                          "%s: is damaged: does not end in a table of checksums of its length",
                          blocks->path);
@@ -155,13 +156,13 @@ static int read_foot(struct blocks *blocks, uint64_t size, char foot[BLOCKS_FOOT
 }
 
 /* The foot has to be the one that belongs to the table, every byte of it. */
-static int read_table(struct blocks *blocks, const char foot[BLOCKS_FOOT_BYTES],
+static int read_table(struct summed_file *blocks, const char foot[SUMMED_FOOT_BYTES],
                       const char *expected_sum, struct error *error)
 {
-    char expected[BLOCKS_FOOT_BYTES], sum[BLOCKS_SUM_BYTES];
+    char expected[SUMMED_FOOT_BYTES], sum[SUMMED_SUM_BYTES];
     uint64_t bytes = block_count(blocks->bytes) * sizeof(block_sum);
     blocks->table = malloc(bytes + 1);
-    blocks->window = malloc(BLOCK_BYTES);
+    blocks->window = malloc(SUMMED_BLOCK_BYTES);
     if (!blocks->table || !blocks->window)
         return error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", blocks->path);
     int code = file_read_at(blocks->fd, blocks->table, bytes, blocks->bytes, blocks->path, error);
@@ -178,10 +179,10 @@ static int read_table(struct blocks *blocks, const char foot[BLOCKS_FOOT_BYTES],
     return ONWARD_OK;
 }
 
-int blocks_open(struct blocks *blocks, const char *path, const uint64_t *expected_bytes,
-                const char *expected_sum, struct error *error)
+int summed_file_open(struct summed_file *blocks, const char *path, const uint64_t *expected_bytes,
+                     const char *expected_sum, struct error *error)
 {
-    char foot[BLOCKS_FOOT_BYTES];
+    char foot[SUMMED_FOOT_BYTES];
     uint64_t size = 0;
     int code = open_file(blocks, path, &size, error);
     if (code != ONWARD_OK)
@@ -194,11 +195,11 @@ int blocks_open(struct blocks *blocks, const char *path, const uint64_t *expecte
     if (code == ONWARD_OK)
         code = read_table(blocks, foot, expected_sum, error);
     if (code != ONWARD_OK)
-        blocks_close(blocks);
+        summed_file_close(blocks);
     return code;
 }
 
-void blocks_close(struct blocks *blocks)
+void summed_file_close(struct summed_file *blocks)
 {
     close(blocks->fd);
     free(blocks->table);
@@ -208,11 +209,11 @@ void blocks_close(struct blocks *blocks)
 }
 
 /* A whole block to where it belongs; hashed while it is in the cache. */
-static int read_block(const struct blocks *blocks, uint64_t block, void *data, uint64_t size,
+static int read_block(const struct summed_file *blocks, uint64_t block, void *data, uint64_t size,
                       struct error *error)
 {
     block_sum sum;
-    uint64_t begin = block * BLOCK_BYTES;
+    uint64_t begin = block * SUMMED_BLOCK_BYTES;
     int code = file_read_at(blocks->fd, data, size, begin, blocks->path, error);
     if (code != ONWARD_OK)
         return code;
@@ -224,7 +225,8 @@ static int read_block(const struct blocks *blocks, uint64_t block, void *data, u
                      blocks->path, begin, begin + size - 1);
 }
 
-static int fill_window(struct blocks *blocks, uint64_t block, uint64_t size, struct error *error)
+static int fill_window(struct summed_file *blocks, uint64_t block, uint64_t size,
+                       struct error *error)
 {
     if (blocks->window_block == block)
         return ONWARD_OK;
@@ -235,16 +237,16 @@ static int fill_window(struct blocks *blocks, uint64_t block, uint64_t size, str
     return code;
 }
 
-int blocks_read(struct blocks *blocks, void *data, uint64_t size, uint64_t offset,
-                struct error *error)
+int summed_file_read(struct summed_file *blocks, void *data, uint64_t size, uint64_t offset,
+                     struct error *error)
 {
     unsigned char *next = data;
     if (offset > blocks->bytes || size > blocks->bytes - offset)
         return error_set(error, ONWARD_ERR_CORRUPT, "%s: is shorter than expected", blocks->path);
     while (size > 0) {
-        uint64_t block = offset / BLOCK_BYTES, skipped = offset % BLOCK_BYTES;
-        uint64_t rest = blocks->bytes - block * BLOCK_BYTES;
-        uint64_t block_bytes = rest < BLOCK_BYTES ? rest : BLOCK_BYTES;
+        uint64_t block = offset / SUMMED_BLOCK_BYTES, skipped = offset % SUMMED_BLOCK_BYTES;
+        uint64_t rest = blocks->bytes - block * SUMMED_BLOCK_BYTES;
+        uint64_t block_bytes = rest < SUMMED_BLOCK_BYTES ? rest : SUMMED_BLOCK_BYTES;
         uint64_t piece = size < block_bytes - skipped ? size : block_bytes - skipped;
         bool is_direct = piece == block_bytes && blocks->window_block != block;
         int code = is_direct ? read_block(blocks, block, next, block_bytes, error)
@@ -260,13 +262,14 @@ int blocks_read(struct blocks *blocks, void *data, uint64_t size, uint64_t offse
     return ONWARD_OK;
 }
 
-int blocks_check(struct blocks *blocks, struct error *error)
+int summed_file_check(struct summed_file *blocks, struct error *error)
 {
     int code = ONWARD_OK;
-    for (uint64_t begin = 0; begin < blocks->bytes && code == ONWARD_OK; begin += BLOCK_BYTES) {
+    for (uint64_t begin = 0; begin < blocks->bytes && code == ONWARD_OK;
+         begin += SUMMED_BLOCK_BYTES) {
         uint64_t rest = blocks->bytes - begin;
-        code = fill_window(blocks, begin / BLOCK_BYTES, rest < BLOCK_BYTES ? rest : BLOCK_BYTES,
-                           error);
+        code = fill_window(blocks, begin / SUMMED_BLOCK_BYTES,
+                           rest < SUMMED_BLOCK_BYTES ? rest : SUMMED_BLOCK_BYTES, error);
     }
     return code;
 }
