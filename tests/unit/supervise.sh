@@ -100,7 +100,8 @@ lost() { grep -q "\"hosts_lost\":\[\"$1\"\]" "$work/$task/events.jsonl" || fail 
 used() { # INCARNATION HOSTS
     [ "$(sed -n "$1p" "$work/$task/hosts")" = "$2" ] || fail "$story: incarnation $1: expected $2"
 }
-# The first start before the claim of its incarnation, while the hosts were still being asked.
+# The first start before the claim of its incarnation, while the hosts were still being asked: one
+# that takes its time to answer makes sure that the start is seen to be before the claim.
 early() { [ "$(head -n 1 "$work/$task/early")" = "$1" ] || fail "$story: expected an early start on $1"; }
 over hosts 0; used 1 n0:1,n1:1
 grep -q -- '--host n0:2,n1:1 --map-by slot' "$work/hosts/arguments" || fail "hosts: not handed to mpirun"
@@ -113,9 +114,9 @@ host n1 bare; over hosts:bare 0; says 'host n1: .*expected onward to be installe
 host n1 hang; over hosts:hangs 0; says 'host n1: does not answer'; within 24
 healthy; over host-dies 0; relaunches 1; used 2 n0:1; lost n1; says 'host n1: cannot be reached'
 [ ! -e "$work/host-dies/early" ] || fail "host-dies: was started before its hosts were known"
-healthy; over early 0; relaunches 1; early '2 n0:1,n1:1'; used 2 n0:1,n1:1; used 3 ''
-healthy; over early-wrong 0; relaunches 1; early '2 n0:1,n1:1'; used 3 n0:1; lost n1
-healthy; over early-named 0; relaunches 1; early '2 n0:1'; used 2 n0:1; used 3 ''; lost n1
+healthy; host n0 slow; over early 0; relaunches 1; early '2 n0:1,n1:1'; used 2 n0:1,n1:1; used 3 ''
+healthy; host n0 slow; over early-wrong 0; relaunches 1; early '2 n0:1,n1:1'; used 3 n0:1; lost n1
+healthy; host n0 slow; over early-named 0; relaunches 1; early '2 n0:1'; used 2 n0:1; used 3 ''; lost n1
 healthy; over host-hangs 0; relaunches 1; used 2 n0:1; lost n1; within 10
 healthy; over host-back 0; relaunches 2; used 2 n0:1; used 3 n0:1,n1:1
 healthy; over host-dies:below 69 --min 2; relaunches 0; says 'expected at least 2'
