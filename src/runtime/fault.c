@@ -15,9 +15,8 @@
 
 #include "file.h"
 #include "handle.h"
+#include "neighbour.h"
 #include "place.h"
-
-enum { ENTRY_BYTES = 512 };
 
 static bool is_due(const struct onward *ow, uint32_t i)
 {
@@ -40,28 +39,13 @@ static bool claim(const struct onward *ow, uint32_t i)
     return true;
 }
 
-/* The start of a file of /proc; "" when it cannot be read. */
-static void read_entry(long pid, const char *name, char *text, size_t text_bytes)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%ld/%s", pid, name);
-    FILE *file = fopen(path, "r");
-    size_t size = file ? fread(text, 1, text_bytes - 1, file) : 0;
-    if (file)
-        fclose(file);
-    text[size] = '\0';
-}
-
 /* Members of one host have one parent, mpirun or its daemon there: a number that passed to another
  * process since the opening has another. */
 static bool is_sibling(long pid)
 {
-    char text[ENTRY_BYTES], state;
+    char state;
     long parent;
-    read_entry(pid, "stat", text, sizeof text);
-    const char *name_end = strrchr(text, ')');
-    return name_end && sscanf(name_end + 1, " %c %ld", &state, &parent) == 2 &&
-           parent == (long)getppid();
+    return neighbour_look(pid, &state, &parent) && parent == (long)getppid();
 }
 
 static void signal_other_members(const struct onward *ow, int signal)
@@ -76,9 +60,10 @@ static void signal_other_members(const struct onward *ow, int signal)
 /* mpirun itself, which stands above the members of its own host, has another name. */
 static void kill_daemon(void)
 {
-    char name[ENTRY_BYTES];
+    char path[64], name[64];
     pid_t parent = getppid();
-    read_entry((long)parent, "comm", name, sizeof name);
+    snprintf(path, sizeof path, "/proc/%ld/comm", (long)parent);
+    neighbour_read(path, name, sizeof name);
     if (parent > 1 && strcmp(name, "prted\n") == 0)
         kill(parent, SIGKILL);
 }

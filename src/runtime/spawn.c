@@ -12,6 +12,7 @@
 
 #include "control.h"
 #include "file.h"
+#include "neighbour.h"
 #include "options.h"
 #include "place.h"
 #include "watchdog.h"
@@ -34,20 +35,10 @@ struct command {
     char *arguments[MAX_ARGUMENTS + 1];
 };
 
-static size_t read_all(const char *path, char *bytes, size_t room)
-{
-    FILE *file = fopen(path, "rb");
-    size_t size = file ? fread(bytes, 1, room - 1, file) : 0;
-    if (file)
-        fclose(file);
-    bytes[size] = '\0';
-    return size;
-}
-
 static int read_command(struct command *command, struct error *error)
 {
     ssize_t length = readlink("/proc/self/exe", command->program, PROGRAM_BYTES - 1);
-    size_t size = read_all("/proc/self/cmdline", command->bytes, COMMAND_BYTES);
+    size_t size = neighbour_read("/proc/self/cmdline", command->bytes, COMMAND_BYTES);
     if (length <= 0 || size == 0 || size == COMMAND_BYTES - 1)
         return error_set(error, ONWARD_ERR_IO,
                          "/proc/self: the command line of this process cannot be read whole");

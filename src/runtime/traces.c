@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "neighbour.h"
+
+enum { CLOSE_LOOKS = 16 };
 
 static struct local_id trace_id(const struct onward *ow)
 {
@@ -22,15 +25,36 @@ void traces_open(struct onward *ow)
         trace_open(&id, &ow->trace, NULL); /* without it, it will not be known */
 }
 
-/* To open the trace of every neighbour would cost more than to ask the kernel who is gone. */
+/* Dead, and not waited for by mpirun's daemon yet: its sockets told of it already. */
+static bool is_zombie(uint32_t pid)
+{
+    char state;
+    long parent;
+    return !neighbour_look((long)pid, &state, &parent) || state == 'Z' || state == 'X';
+}
+
+static bool is_gone(uint32_t pid, uint32_t *looks_left)
+{
+    if (kill((pid_t)pid, 0) != 0)
+        return errno == ESRCH;
+    if (*looks_left == 0)
+        return false;
+    --*looks_left;
+    return is_zombie(pid);
+}
+
+/* To open the trace of every neighbour would cost more than to ask the kernel who is gone; and of
+ * many neighbours only some are looked at closely. */
 void traces_of_dead(const struct onward *ow, struct change_report *report)
 {
     struct local_id id = trace_id(ow);
+    uint32_t looks_left = CLOSE_LOOKS;
     for (uint32_t i = 0; i < ow->seat_count && report->trace_count < REPORT_TRACES; i++) {
         const struct seat *seat = &ow->seats[i];
         struct dead_trace *dead = &report->traces[report->trace_count];
         struct trace_point point;
-        if (strcmp(seat->host, ow->host) != 0 || kill((pid_t)seat->pid, 0) == 0 || errno != ESRCH ||
+        if (seat->member == ow->member || strcmp(seat->host, ow->host) != 0 ||
+            !is_gone(seat->pid, &looks_left) ||
             trace_read(&id, (int32_t)seat->pid, &point) != ONWARD_OK)
             continue;
         *dead = (struct dead_trace){seat->pid, point.step, point.subtask};
