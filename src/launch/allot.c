@@ -6,17 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t allot_room(const struct allotment *allotment)
-{
-    uint32_t slots = places_room(&allotment->places);
-    bool limited = allotment->places.count > 0 && slots < allotment->member_count;
-    return limited ? slots : allotment->member_count;
-}
-
 uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool patient)
 {
     places_probe(&allotment->places, incarnation, patient);
-    return allot_room(allotment);
+    uint32_t slots = places_room(&allotment->places);
+    bool limited = allotment->places.count > 0 && slots < allotment->member_count;
+    return limited ? slots : allotment->member_count;
 }
 
 /* Has a host more ranks than cores? The first may have the controller too. */

@@ -26,9 +26,6 @@ struct allotment {
 /* Asks the hosts (places_probe). Returns how many workers and spares fit; without hosts, all. */
 uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool patient);
 
-/* The same by the newest answers. */
-uint32_t allot_room(const struct allotment *allotment);
-
 /* Makes argv for the hosts that can be used now, and puts them into ONWARD_HOSTS. */
 int allot_command(struct allotment *allotment, int64_t incarnation, struct error *error);
 

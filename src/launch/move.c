@@ -1,9 +1,10 @@
 /* move.c - looks at the places: one that is wanted and not in use, or in use and to be left, is a
  * reason to start again. What comes within a second is done by one start.
  *
- * So is a lineup that has lost a quarter of what fits on the hosts, or more, and cannot spawn
- * anybody. That waits, since a host may come, or mpirun go down, which fills it up for nothing; and
- * it waits longer each time, so that a task that loses workers all the time still gets on. */
+ * So is a lineup that lacks a quarter of the members that were asked for, or more, and cannot spawn
+ * anybody; after the start it can again. That waits, since a host may come, or mpirun go down,
+ * which fills it up for nothing; and it waits longer each time, so that a task that loses workers
+ * all the time still gets on. */
 #include "move.h"
 
 #include <stdio.h>
@@ -43,21 +44,22 @@ static void add_names(struct words *words, const struct allotment *allotment, co
         words_add(words, " %s%s", what, count == 1 ? "s" : "");
 }
 
-/* Members that the hosts have room for, and that are not there. */
-static uint32_t missing_members(const struct supervisor *s, uint32_t *room)
+/* Of those that were asked for: hosts that did not answer when mpirun was started may do so by now,
+ * and the next start asks them. */
+static uint32_t missing_members(const struct supervisor *s)
 {
     const struct run_status *status = &s->watch.status;
     uint32_t present = status->workers + status->spares;
-    *room = allot_room(s->settings->allotment);
-    return *room > present ? *room - present : 0;
+    uint32_t asked = s->settings->allotment->member_count;
+    return asked > present ? asked - present : 0;
 }
 
 static void add_refill(struct supervisor *s, struct words *words)
 {
     struct refill *refill = &s->refill;
     double now_s = clock_now_s();
-    uint32_t room, missing = missing_members(s, &room);
-    if (!s->watch.status.spawns_barred || missing * WORTH_IT < room || missing == 0) {
+    uint32_t asked = s->settings->allotment->member_count, missing = missing_members(s);
+    if (!s->watch.status.spawns_barred || missing * WORTH_IT < asked || missing == 0) {
         refill->since_s = 0;
         return;
     }
@@ -68,7 +70,7 @@ static void add_refill(struct supervisor *s, struct words *words)
             refill->doublings = 0;
     } else if (now_s - refill->since_s > wait_s) {
         words_add(words, "%s%u of %u members are missing, and none can be spawned",
-                  words->used ? "; " : "", missing, room);
+                  words->used ? "; " : "", missing, asked);
     }
 }
 

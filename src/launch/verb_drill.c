@@ -137,7 +137,9 @@ static int strike_whole_host(struct drill_run *run, const char *host, bool cut, 
     if (run->drill.down_count == DRILL_MAX_DOWN)
         return error_set(error, ONWARD_ERR_LIMIT, "%d hosts are down", DRILL_MAX_DOWN);
     int code = strike_by_command(strike, cut ? "cut" : "kill", host, error);
-    hit_host(run, host);
+    if (!cut) /* who was cut off for a moment may be as good as before, and is left alone until then
+               */
+        hit_host(run, host);
     if (code == ONWARD_OK)
         expect_back(run, host, cut ? "heal" : "boot", now_s);
     return code;

@@ -6,7 +6,7 @@
 #include "checkpoint.h"
 #include "options.h"
 
-enum { DEFAULT_KEEP = 3, DEFAULT_REFORM_LIMIT_S = 30 };
+enum { DEFAULT_KEEP = 3, DEFAULT_REFORM_LIMIT_S = 30, DETECTIONS = 4 };
 
 /* A whole number from the environment: false when it is absent; *bad when it is none. */
 static bool number_from(const char *name, int64_t *value, const char **bad)
@@ -122,6 +122,15 @@ static const char *read_environment(struct onward_options *options)
     return bad;
 }
 
+/* One call of MPI may have to wait for several silent members in turn, each of whom the launcher
+ * kills when it has found it. */
+static double default_reform_limit_s(void)
+{
+    const char *text = getenv("ONWARD_DETECT_S");
+    double detect_s = text ? strtod(text, NULL) : 0;
+    return DEFAULT_REFORM_LIMIT_S + (detect_s > 0 ? DETECTIONS * detect_s : 0);
+}
+
 /* A spawned member's environment, NAME=VALUE lines: the file that ONWARD_SPAWNED names. What cannot
  * be read is missed by whoever wants it. */
 static void take_spawned_environment(void)
@@ -152,7 +161,7 @@ void onward_options_init(struct onward_options *options)
                                        .checkpoint_keep = DEFAULT_KEEP,
                                        .wants_ft = true,
                                        .replace = ONWARD_REPLACE_SPARE,
-                                       .reform_limit_s = DEFAULT_REFORM_LIMIT_S,
+                                       .reform_limit_s = default_reform_limit_s(),
                                        .program = "mpirun"};
     read_environment(options);
 }
