@@ -204,7 +204,8 @@ static int begin_commit(struct onward *ow, int64_t step, struct error *error)
         free_commit(commit);
         return code;
     }
-    commit->is_behind = checkpoint_may_thread() &&
+    /* With the last one before a stop all wait for its end, and so does this thread. */
+    commit->is_behind = checkpoint_may_thread() && !controller_is_stopping(ow->control->core) &&
                         background_begin(&commit->task, write_master, commit, error) == ONWARD_OK;
     if (!commit->is_behind)
         write_master(commit);
