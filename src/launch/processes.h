@@ -2,17 +2,7 @@
 #ifndef LAUNCH_PROCESSES_H
 #define LAUNCH_PROCESSES_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
-
-struct process {
-    pid_t pid, parent;
-    char state; /* R S D T ..., as in proc(5) */
-};
-
-/* The process of that number, a name in /proc; false: there is none, or it is dead. */
-bool process_read(const char *name, struct process *process);
+#include "process.h"
 
 /* All below the calling process, but for those that are dead already; *list is the caller's to
  * free(). One that stands before its parent in the table may be missed; when its parent ends it

@@ -3,7 +3,6 @@
 #include "strike.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "process.h"
 #include "say.h"
 #include "words.h"
 
@@ -29,28 +29,11 @@ static bool is_here(const char *host)
     return !strcmp(host, own);
 }
 
-/* Whole file from /proc, NUL-terminated, into text. */
-static size_t read_process_file(int64_t pid, const char *name, char *text, size_t text_bytes)
-{
-    char path[64];
-    size_t used = 0;
-    ssize_t got;
-    snprintf(path, sizeof path, "/proc/%lld/%s", (long long)pid, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && used < text_bytes - 1 &&
-           (got = read(fd, text + used, text_bytes - 1 - used)) > 0)
-        used += (size_t)got;
-    if (fd >= 0)
-        close(fd);
-    text[used] = '\0';
-    return used;
-}
-
 static bool is_of_task(const struct strike *strike, int64_t pid)
 {
     static char text[ENVIRONMENT_BYTES];
     char wanted[RUNDIR_TASK_BYTES + 16];
-    size_t size = read_process_file(pid, "environ", text, sizeof text);
+    size_t size = process_read_file((pid_t)pid, "environ", text, sizeof text);
     snprintf(wanted, sizeof wanted, "ONWARD_TASK=%s", strike->task);
     for (const char *at = text; at < text + size; at += strlen(at) + 1)
         if (!strcmp(at, wanted))
@@ -144,10 +127,10 @@ int strike_member(const struct strike *strike, const struct run_member *member, 
 static int64_t daemon_above(int64_t pid)
 {
     char text[4096];
-    read_process_file(pid, "status", text, sizeof text);
+    process_read_file((pid_t)pid, "status", text, sizeof text);
     const char *line = strstr(text, "\nPPid:");
     int64_t parent = line ? atoll(line + strlen("\nPPid:")) : 0;
-    read_process_file(parent, "comm", text, sizeof text);
+    process_read_file((pid_t)parent, "comm", text, sizeof text);
     return parent > 1 && !strcmp(text, "prted\n") ? parent : 0;
 }
 

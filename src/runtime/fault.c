@@ -15,8 +15,8 @@
 
 #include "file.h"
 #include "handle.h"
-#include "neighbour.h"
 #include "place.h"
+#include "process.h"
 
 static bool is_due(const struct onward *ow, uint32_t i)
 {
@@ -43,9 +43,8 @@ static bool claim(const struct onward *ow, uint32_t i)
  * process since the opening has another. */
 static bool is_sibling(long pid)
 {
-    char state;
-    long parent;
-    return neighbour_look(pid, &state, &parent) && parent == (long)getppid();
+    struct process process;
+    return process_read((pid_t)pid, &process) && process.parent == getppid();
 }
 
 static void signal_other_members(const struct onward *ow, int signal)
@@ -60,10 +59,9 @@ static void signal_other_members(const struct onward *ow, int signal)
 /* mpirun itself, which stands above the members of its own host, has another name. */
 static void kill_daemon(void)
 {
-    char path[64], name[64];
+    char name[64];
     pid_t parent = getppid();
-    snprintf(path, sizeof path, "/proc/%ld/comm", (long)parent);
-    neighbour_read(path, name, sizeof name);
+    process_read_file(parent, "comm", name, sizeof name);
     if (parent > 1 && strcmp(name, "prted\n") == 0)
         kill(parent, SIGKILL);
 }

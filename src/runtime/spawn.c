@@ -12,9 +12,9 @@
 
 #include "control.h"
 #include "file.h"
-#include "neighbour.h"
 #include "options.h"
 #include "place.h"
+#include "process.h"
 #include "watchdog.h"
 
 enum {
@@ -38,7 +38,7 @@ struct command {
 static int read_command(struct command *command, struct error *error)
 {
     ssize_t length = readlink("/proc/self/exe", command->program, PROGRAM_BYTES - 1);
-    size_t size = neighbour_read("/proc/self/cmdline", command->bytes, COMMAND_BYTES);
+    size_t size = process_read_file(getpid(), "cmdline", command->bytes, COMMAND_BYTES);
     if (length <= 0 || size == 0 || size == COMMAND_BYTES - 1)
         return error_set(error, ONWARD_ERR_IO,
                          "/proc/self: the command line of this process cannot be read whole");

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "control.h"
-#include "neighbour.h"
+#include "process.h"
 
 enum { CLOSE_LOOKS = 16 };
 
@@ -25,14 +25,8 @@ void traces_open(struct onward *ow)
         trace_open(&id, &ow->trace, NULL); /* without it, it will not be known */
 }
 
-/* Dead, and not waited for by mpirun's daemon yet: its sockets told of it already. */
-static bool is_zombie(uint32_t pid)
-{
-    char state;
-    long parent;
-    return !neighbour_look((long)pid, &state, &parent) || state == 'Z' || state == 'X';
-}
-
+/* One that is dead and not waited for by mpirun's daemon yet is gone, too: its sockets told of it
+ * already. */
 static bool is_gone(uint32_t pid, uint32_t *looks_left)
 {
     if (kill((pid_t)pid, 0) != 0)
@@ -40,7 +34,8 @@ static bool is_gone(uint32_t pid, uint32_t *looks_left)
     if (*looks_left == 0)
         return false;
     --*looks_left;
-    return is_zombie(pid);
+    struct process process;
+    return !process_read((pid_t)pid, &process);
 }
 
 /* To open the trace of every neighbour would cost more than to ask the kernel who is gone; and of
