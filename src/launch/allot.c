@@ -8,10 +8,10 @@
 
 uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool patient)
 {
-    places_probe(&allotment->places, incarnation, patient);
-    uint32_t slots = places_room(&allotment->places);
-    bool limited = allotment->places.count > 0 && slots < allotment->member_count;
-    return limited ? slots : allotment->member_count;
+    if (allotment->places.count == 0)
+        return allotment->member_count;
+    uint32_t slots = places_probe(&allotment->places, incarnation, patient);
+    return slots < allotment->member_count ? slots : allotment->member_count;
 }
 
 /* Has a host more ranks than cores? The first may have the controller too. */

@@ -220,30 +220,23 @@ static void judge(const struct places *places, struct place *place, const struct
     json_decref(answer);
 }
 
-uint32_t places_room(const struct places *places)
-{
-    uint32_t slots = 0;
-    for (uint32_t i = 0; i < places->count; i++) {
-        const struct place *place = &places->list[i];
-        slots += place->usable && is_wanted(place) ? place->host.slots : 0;
-    }
-    return slots;
-}
-
-void places_probe(struct places *places, int64_t incarnation, bool patient)
+uint32_t places_probe(struct places *places, int64_t incarnation, bool patient)
 {
     char before[NUMBER_BYTES];
-    uint32_t count;
+    uint32_t count, slots = 0;
     const char *const arguments[] = {
         "probe", "--before", before, "--", places->task, places->base, places->local_directory};
     if (places->count == 0)
-        return;
+        return 0;
     snprintf(before, sizeof before, "%lld", (long long)incarnation);
     struct agent_call *calls = ask(places, arguments, sizeof arguments / sizeof *arguments,
                                    patient ? AGENT_PATIENT : AGENT_QUICK, false, &count);
-    for (uint32_t i = 0; calls && i < places->count; i++)
+    for (uint32_t i = 0; calls && i < places->count; i++) {
         judge(places, &places->list[i], &calls[i]);
+        slots += places->list[i].usable ? places->list[i].host.slots : 0;
+    }
     free(calls);
+    return slots;
 }
 
 int places_usable(const struct places *places, struct hosts *hosts, struct error *error)

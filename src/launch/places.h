@@ -60,11 +60,8 @@ void places_drain(struct places *places, const char *host, bool drained);
 
 /* Asks every host, at most limit_s, and kills what incarnations before `incarnation` left there.
  * Without patience, hosts that take much longer than half of the others count as dead, unless they
- * are expected to answer. */
-void places_probe(struct places *places, int64_t incarnation, bool patient);
-
-/* How many slots can be used, by the newest answers. */
-uint32_t places_room(const struct places *places);
+ * are expected to answer. Returns how many slots can be used. */
+uint32_t places_probe(struct places *places, int64_t incarnation, bool patient);
 
 /* The hosts that can be used, in order; the caller's to clear. */
 int places_usable(const struct places *places, struct hosts *hosts, struct error *error);

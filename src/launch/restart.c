@@ -97,11 +97,6 @@ bool restart_is_poisoned(const struct supervisor *s)
     return *s->losses.poison != '\0';
 }
 
-void restart_note_event(struct supervisor *s, const json_t *event)
-{
-    losses_note(&s->losses, event);
-}
-
 static void describe_losses(const struct supervisor *s, int64_t step, char *text, size_t text_bytes)
 {
     losses_describe(&s->losses, s->settings->rundir, step, text, text_bytes);

@@ -58,7 +58,7 @@ static void show_event(void *context, const json_t *event)
     if (s->seen_s == 0) /* an event may be there a moment before the status */
         note_first_status(s);
     s->events.in_seconds = s->watch.seen && s->watch.status.step_count >= RUNDIR_ENDLESS_STEPS;
-    restart_note_event(s, event);
+    losses_note(&s->losses, event);
     host_changes_event(s, event);
     detector_event(&s->detector, event);
     if (progress_event(&s->events, event, text, sizeof text))
@@ -166,8 +166,8 @@ bool supervise_has_opened(const struct supervisor *s)
  * that cannot be written. */
 static bool is_silent(const struct supervisor *s)
 {
-    double told_s = beats_telling(s->detector.beats).when_s;
-    double newest_s = told_s > s->watch.changed_s ? told_s : s->watch.changed_s;
+    double beat_s = beats_telling(s->detector.beats).when_s;
+    double newest_s = beat_s > s->watch.changed_s ? beat_s : s->watch.changed_s;
     double limit_s =
         supervise_has_opened(s) ? supervise_silent_limit_s(s) : supervise_start_limit_s(s);
     return clock_now_s() - newest_s > limit_s;

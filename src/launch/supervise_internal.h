@@ -100,9 +100,6 @@ bool early_settle(struct supervisor *s, bool wanted);
 /* One subtask of the step at which the task stands ended so many workers that no other is tried. */
 bool restart_is_poisoned(const struct supervisor *s);
 
-/* Remembers what restart.c needs of an event. */
-void restart_note_event(struct supervisor *s, const json_t *event);
-
 /* host_changes.c: hosts that come and go, by the file or by an operator's request. */
 void host_changes_look(struct supervisor *s);
 void host_changes_event(struct supervisor *s, const json_t *event);

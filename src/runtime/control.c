@@ -29,10 +29,8 @@ static void remember_metrics(struct run_status *status, const struct message *me
 
 static const char *host_of(const struct onward *ow, uint32_t member)
 {
-    for (uint32_t i = 0; i < ow->seat_count; i++)
-        if (ow->seats[i].member == member)
-            return ow->seats[i].host;
-    return "";
+    const struct seat *seat = control_find_seat(ow->seats, ow->seat_count, member);
+    return seat ? seat->host : "";
 }
 
 /* The epoch's line in the log comes with the first report of a worker that knows the stall. */
@@ -249,14 +247,6 @@ static void remember_seats(struct control *control, const struct seat *seats, in
     control->given_count = count;
 }
 
-static bool is_seated(const struct seat *seats, int count, uint32_t member)
-{
-    for (int i = 0; i < count; i++)
-        if (seats[i].member == member)
-            return true;
-    return false;
-}
-
 /* What the reports of a change say before the core has them. */
 static int64_t newest_step(const struct onward *ow, const struct change_report *reports, int count)
 {
@@ -269,10 +259,8 @@ static int64_t newest_step(const struct onward *ow, const struct change_report *
 static void tell_loss(struct onward *ow, const struct core_member *lost,
                       const struct change_report *reports, int count)
 {
-    struct seat seat = {.host = ""};
-    for (uint32_t i = 0; i < ow->seat_count; i++)
-        if (ow->seats[i].member == lost->id)
-            seat = ow->seats[i];
+    const struct seat *known = control_find_seat(ow->seats, ow->seat_count, lost->id);
+    struct seat seat = known ? *known : (struct seat){.host = ""};
     struct trace_point point = {.step = -1, .subtask = TRACE_NO_SUBTASK};
     int64_t step = newest_step(ow, reports, count);
     bool is_known = traces_find(ow, reports, count, &seat, &point) && point.step >= step;
@@ -298,7 +286,7 @@ static void lose_member(struct onward *ow, const struct core_member *lost,
 {
     struct control *control = ow->control;
     /* An ID that a change gave, and which it did not live to see, may be another's by now. */
-    bool is_known = is_seated(ow->seats, (int)ow->seat_count, lost->id);
+    bool is_known = control_find_seat(ow->seats, ow->seat_count, lost->id) != NULL;
     if (!is_known || !is_told(control, lost->id))
         tell_loss(ow, lost, reports, count);
     snprintf(control->cause, sizeof control->cause, "lost member %u", lost->id);
@@ -312,7 +300,7 @@ static void lose_missing(struct onward *ow, const struct change_report *reports,
     for (uint32_t i = 0; i < controller_member_count(core);) {
         const struct core_member *member = controller_member(core, i);
         uint32_t before = controller_member_count(core);
-        if (is_seated(seats, count, member->id)) {
+        if (control_find_seat(seats, (uint32_t)count, member->id)) {
             i++;
             continue;
         }

@@ -186,6 +186,8 @@ void control_serve(struct onward *ow);
 void control_fill_seats(const struct onward *ow, const struct change_report *reports, int count,
                         struct seat *seats);
 void control_write_members(struct onward *ow); /* members.json */
+/* NULL: the member has none of them. */
+const struct seat *control_find_seat(const struct seat *seats, uint32_t count, uint32_t member);
 /* An epoch opened: events of those who joined or were drained, and members.json. */
 void control_tell_members(struct onward *ow, const struct seat *before, uint32_t before_count);
 

@@ -6,7 +6,7 @@
 
 #include "control.h"
 
-static const struct seat *find_seat(const struct seat *seats, uint32_t count, uint32_t member)
+const struct seat *control_find_seat(const struct seat *seats, uint32_t count, uint32_t member)
 {
     for (uint32_t i = 0; i < count; i++)
         if (seats[i].member == member)
@@ -20,7 +20,7 @@ void control_fill_seats(const struct onward *ow, const struct change_report *rep
     const struct control *control = ow->control;
     for (int i = 0; i < count; i++) {
         const struct core_member *member = controller_find(control->core, seats[i].member);
-        const struct seat *before = find_seat(ow->seats, ow->seat_count, seats[i].member);
+        const struct seat *before = control_find_seat(ow->seats, ow->seat_count, seats[i].member);
         seats[i].rank = member ? member->rank : CONTROLLER_NO_RANK;
         seats[i].draining = member && member->state == MEMBER_DRAINING;
         seats[i].dedicated = reports[i].dedicated;
@@ -70,7 +70,7 @@ void control_tell_members(struct onward *ow, const struct seat *before, uint32_t
 {
     for (uint32_t i = 0; before_count > 0 && i < ow->seat_count; i++) {
         const struct seat *now = &ow->seats[i];
-        const struct seat *was = find_seat(before, before_count, now->member);
+        const struct seat *was = control_find_seat(before, before_count, now->member);
         if (now->draining && !(was && was->draining))
             tell_seat(ow, "drained", now);
         else if (now->rank >= 0 && !(was && was->rank >= 0))

@@ -157,10 +157,8 @@ void service_idle(struct onward *ow)
 /* Where in control a member is; -1: nowhere. */
 static int rank_of(const struct onward *ow, uint32_t member)
 {
-    for (uint32_t i = 0; i < ow->seat_count; i++)
-        if (ow->seats[i].member == member)
-            return (int)i;
-    return -1;
+    const struct seat *seat = control_find_seat(ow->seats, ow->seat_count, member);
+    return seat ? (int)(seat - ow->seats) : -1;
 }
 
 static int send_to(struct onward *ow, int rank, const void *bytes, size_t size)

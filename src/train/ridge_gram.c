@@ -93,8 +93,7 @@ static void multiply_gram(const struct ridge *ridge, const struct factors *facto
     const struct blocks columns = ridge_columns(ridge, ridge->role.rank);
     const struct ridge_share *share = &ridge->share;
     double *gram = onward_part(ridge->ow, ridge->gram, NULL);
-    if (ridge->role.size ==
-        1) { /* one call packs Z once, where a dgemm a block column does each time */
+    if (ridge->role.size == 1) { /* packs Z once, where a dgemm a block column does each time */
         cblas_dsyrk(CblasColMajor, CblasLower, CblasNoTrans, (int)share->rows,
                     (int)factors->samples, 1.0, factors->down, (int)factors->down_stride, 1.0, gram,
                     (int)share->rows);
