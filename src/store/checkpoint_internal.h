@@ -68,7 +68,7 @@ void checkpoint_part_name(char *name, const struct checkpoint_array *array, uint
 /* A shard that is open for reading; every byte that comes from it was verified. */
 struct checkpoint_source {
     char path[4096];
-    struct summed_file blocks;
+    struct summed_file summed;
     int64_t file;             /* hid_t */
     struct error block_error; /* of a block that HDF5 asked for */
 };

@@ -74,14 +74,14 @@ int checkpoint_source_open(struct checkpoint_source *source, const char *path,
     source->block_error = (struct error){0};
     if (length < 0 || (size_t)length >= sizeof source->path)
         return error_set(error, ONWARD_ERR_ARGUMENT, "%.400s: the path is too long", path);
-    int code = summed_file_open(&source->blocks, source->path, expected ? &expected->bytes : NULL,
+    int code = summed_file_open(&source->summed, source->path, expected ? &expected->bytes : NULL,
                                 expected ? expected->sum : NULL, error);
     if (code != ONWARD_OK)
         return code;
-    source->file = summed_driver_open(&source->blocks, &source->block_error);
+    source->file = summed_driver_open(&source->summed, &source->block_error);
     if (source->file >= 0)
         return ONWARD_OK;
-    summed_file_close(&source->blocks);
+    summed_file_close(&source->summed);
     return fail_reading(source, "it", error);
 }
 
@@ -89,7 +89,7 @@ void checkpoint_source_close(struct checkpoint_source *source)
 {
     hid_t file = source->file;
     h5_close(&file);
-    summed_file_close(&source->blocks);
+    summed_file_close(&source->summed);
 }
 
 int checkpoint_source_locate(struct checkpoint_source *source, const struct checkpoint_array *array,
@@ -119,7 +119,7 @@ int checkpoint_source_locate(struct checkpoint_source *source, const struct chec
 
 /* One reading of a part. */
 struct reading {
-    struct summed_file *blocks;
+    struct summed_file *summed;
     uint64_t offset, type_bytes; /* of the part in the file */
     char *data;
     struct error *error;
@@ -129,7 +129,7 @@ static int read_piece(void *context, uint64_t from, uint64_t to, uint64_t length
 {
     struct reading *reading = context;
     uint64_t bytes = reading->type_bytes;
-    return summed_file_read(reading->blocks, reading->data + to * bytes, length * bytes,
+    return summed_file_read(reading->summed, reading->data + to * bytes, length * bytes,
                             reading->offset + from * bytes, reading->error);
 }
 
@@ -138,7 +138,7 @@ int checkpoint_source_read(struct checkpoint_source *source, const struct checkp
                            void *data, uint64_t *elements, struct error *error)
 {
     struct slab_overlap overlap;
-    struct reading reading = {.blocks = &source->blocks, .data = data, .error = error};
+    struct reading reading = {.summed = &source->summed, .data = data, .error = error};
     int code = slab_meet(&part->slab, wanted, array->ndims, array->dims, &overlap, error);
     if (code == ONWARD_OK && overlap.elements > 0) {
         reading.type_bytes = h5_type_bytes(array->type);

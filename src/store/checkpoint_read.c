@@ -31,14 +31,14 @@ static int verify_shard(const char *run, const struct checkpoint_master *master,
 {
     const struct checkpoint_shard *shard = &master->shards[rank];
     char path[PATH_MAX];
-    struct summed_file blocks;
+    struct summed_file summed;
     int code = checkpoint_shard_path(path, run, master->id.step, shard->file, error);
     if (code == ONWARD_OK)
-        code = summed_file_open(&blocks, path, &shard->bytes, shard->sum, error);
+        code = summed_file_open(&summed, path, &shard->bytes, shard->sum, error);
     if (code != ONWARD_OK)
         return tell_missing(code, path, error);
-    code = summed_file_check(&blocks, error);
-    summed_file_close(&blocks);
+    code = summed_file_check(&summed, error);
+    summed_file_close(&summed);
     return code;
 }
 

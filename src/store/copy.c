@@ -162,12 +162,12 @@ int copy_list(const struct copy_place *place, struct copy_id **list, uint32_t *c
 
 int copy_check(const char *path)
 {
-    struct summed_file blocks;
-    int code = summed_file_open(&blocks, path, NULL, NULL, NULL);
+    struct summed_file summed;
+    int code = summed_file_open(&summed, path, NULL, NULL, NULL);
     if (code != ONWARD_OK)
         return code;
-    code = summed_file_check(&blocks, NULL);
-    summed_file_close(&blocks);
+    code = summed_file_check(&summed, NULL);
+    summed_file_close(&summed);
     return code;
 }
 

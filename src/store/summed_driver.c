@@ -11,11 +11,11 @@ enum { DRIVER_NUMBER = 601 }; /* from the range that HDF5 leaves to others */
 
 /* What goes with the properties of an access. */
 struct access {
-    struct summed_file *blocks;
+    struct summed_file *summed;
     struct error *error;
 };
 
-struct block_file {
+struct summed_hdf5 {
     H5FD_t base; /* first: HDF5 knows the rest by it */
     struct access access;
     haddr_t end_of_space;
@@ -27,10 +27,10 @@ static void tell_hdf5(const char *what)
              what);
 }
 
-static H5FD_t *open_blocks(const char *name, unsigned flags, hid_t access, haddr_t max_address)
+static H5FD_t *open_summed(const char *name, unsigned flags, hid_t access, haddr_t max_address)
 {
     const struct access *given = H5Pget_driver_info(access);
-    struct block_file *file = calloc(1, sizeof *file);
+    struct summed_hdf5 *file = calloc(1, sizeof *file);
     (void)name, (void)max_address;
     if (!file || !given || (flags & H5F_ACC_RDWR)) {
         tell_hdf5("out of memory, or not for reading");
@@ -41,7 +41,7 @@ static H5FD_t *open_blocks(const char *name, unsigned flags, hid_t access, haddr
     return &file->base;
 }
 
-static herr_t close_blocks(H5FD_t *base)
+static herr_t close_summed(H5FD_t *base)
 {
     free(base);
     return 0;
@@ -50,35 +50,35 @@ static herr_t close_blocks(H5FD_t *base)
 static haddr_t get_end_of_space(const H5FD_t *base, H5FD_mem_t type)
 {
     (void)type;
-    return ((const struct block_file *)base)->end_of_space;
+    return ((const struct summed_hdf5 *)base)->end_of_space;
 }
 
 static herr_t set_end_of_space(H5FD_t *base, H5FD_mem_t type, haddr_t address)
 {
     (void)type;
-    ((struct block_file *)base)->end_of_space = address;
+    ((struct summed_hdf5 *)base)->end_of_space = address;
     return 0;
 }
 
 static haddr_t get_end_of_file(const H5FD_t *base, H5FD_mem_t type)
 {
     (void)type;
-    return ((const struct block_file *)base)->access.blocks->bytes;
+    return ((const struct summed_hdf5 *)base)->access.summed->bytes;
 }
 
-static herr_t read_blocks(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t address,
+static herr_t read_summed(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t address,
                           size_t size, void *buffer)
 {
-    const struct access *access = &((struct block_file *)base)->access;
+    const struct access *access = &((struct summed_hdf5 *)base)->access;
     (void)type, (void)transfer;
-    if (summed_file_read(access->blocks, buffer, size, address, access->error) == ONWARD_OK)
+    if (summed_file_read(access->summed, buffer, size, address, access->error) == ONWARD_OK)
         return 0;
     tell_hdf5("its bytes cannot be read");
     return -1;
 }
 
 /* HDF5 asks for this one of every driver. */
-static herr_t write_blocks(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t address,
+static herr_t write_summed(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t address,
                            size_t size, const void *buffer)
 {
     (void)base, (void)type, (void)transfer, (void)address, (void)size, (void)buffer;
@@ -88,26 +88,26 @@ static herr_t write_blocks(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_
 static const H5FD_class_t driver = {
     .version = H5FD_CLASS_VERSION,
     .value = DRIVER_NUMBER,
-    .name = "onward_blocks",
+    .name = "onward_summed",
     .maxaddr = INT64_MAX,
     .fc_degree = H5F_CLOSE_WEAK,
     .fapl_size = sizeof(struct access),
-    .open = open_blocks,
-    .close = close_blocks,
+    .open = open_summed,
+    .close = close_summed,
     .get_eoa = get_end_of_space,
     .set_eoa = set_end_of_space,
     .get_eof = get_end_of_file,
-    .read = read_blocks,
-    .write = write_blocks,
+    .read = read_summed,
+    .write = write_summed,
     .fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
-hid_t summed_driver_open(struct summed_file *blocks, struct error *error)
+hid_t summed_driver_open(struct summed_file *summed, struct error *error)
 {
-    struct access given = {blocks, error};
+    struct access given = {summed, error};
     H5_AUTO hid_t registered = H5FDregister(&driver);
     H5_AUTO hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (registered < 0 || access < 0 || H5Pset_driver(access, registered, &given) < 0)
         return H5I_INVALID_HID;
-    return H5Fopen(blocks->path, H5F_ACC_RDONLY, access);
+    return H5Fopen(summed->path, H5F_ACC_RDONLY, access);
 }

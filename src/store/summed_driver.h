@@ -7,9 +7,9 @@
 
 #include "summed_file.h"
 
-/* Opens the HDF5 file that is protected; blocks stays the caller's and must outlive it. Negative:
+/* Opens the HDF5 file that is protected; summed stays the caller's and must outlive it. Negative:
  * failed. Where a block could not be read the error is in *error, from then on as well; else HDF5's
  * error stack says why. */
-hid_t summed_driver_open(struct summed_file *blocks, struct error *error);
+hid_t summed_driver_open(struct summed_file *summed, struct error *error);
 
 #endif

@@ -117,144 +117,143 @@ int block_sums_write(struct block_sums *sums, int fd, const char *path, uint64_t
     return file_write_at(fd, foot, sizeof foot, sums->bytes + table_bytes, path, error);
 }
 
-static int open_file(struct summed_file *blocks, const char *path, uint64_t *size,
+static int open_file(struct summed_file *file, const char *path, uint64_t *size,
                      struct error *error)
 {
     struct stat status;
-    *blocks = (struct summed_file){.path = path, .window_block = UINT64_MAX};
-    int code = file_open(path, &blocks->fd, error);
+    *file = (struct summed_file){.path = path, .window_block = UINT64_MAX};
+    int code = file_open(path, &file->fd, error);
     if (code != ONWARD_OK)
         return code;
-    if (fstat(blocks->fd, &status) == 0 && S_ISREG(status.st_mode)) {
+    if (fstat(file->fd, &status) == 0 && S_ISREG(status.st_mode)) {
         *size = (uint64_t)status.st_size;
         return ONWARD_OK;
     }
-    close(blocks->fd);
+    close(file->fd);
     return error_set(error, ONWARD_ERR_CORRUPT, "%s: expected a plain file", path);
 }
 
 /* How many bytes are protected, as the foot says; whatever it says else is looked at later. */
-static int read_foot(struct summed_file *blocks, uint64_t size, char foot[SUMMED_FOOT_BYTES],
+static int read_foot(struct summed_file *file, uint64_t size, char foot[SUMMED_FOOT_BYTES],
                      struct error *error)
 {
     char text[SUMMED_FOOT_BYTES + 1] = "";
     int code = ONWARD_OK;
     if (size > SUMMED_FOOT_BYTES)
-        code = file_read_at(blocks->fd, foot, SUMMED_FOOT_BYTES, size - SUMMED_FOOT_BYTES,
-                            blocks->path, error);
+        code = file_read_at(file->fd, foot, SUMMED_FOOT_BYTES, size - SUMMED_FOOT_BYTES, file->path,
+                            error);
     if (code != ONWARD_OK)
         return code;
     if (size > SUMMED_FOOT_BYTES)
         memcpy(text, foot, SUMMED_FOOT_BYTES);
-    if (sscanf(text, "onward checksums of blocks\nbytes %" SCNu64, &blocks->bytes) != 1 ||
-        blocks->bytes >= size ||
-        size - blocks->bytes != block_count(blocks->bytes) * sizeof(block_sum) + SUMMED_FOOT_BYTES)
+    if (sscanf(text, "onward checksums of blocks\nbytes %" SCNu64, &file->bytes) != 1 ||
+        file->bytes >= size ||
+        size - file->bytes != block_count(file->bytes) * sizeof(block_sum) + SUMMED_FOOT_BYTES)
         return error_set(error, ONWARD_ERR_CORRUPT,
                          "%s: is damaged: does not end in a table of checksums of its length",
-                         blocks->path);
+                         file->path);
     return ONWARD_OK;
 }
 
 /* The foot has to be the one that belongs to the table, every byte of it. */
-static int read_table(struct summed_file *blocks, const char foot[SUMMED_FOOT_BYTES],
+static int read_table(struct summed_file *file, const char foot[SUMMED_FOOT_BYTES],
                       const char *expected_sum, struct error *error)
 {
     char expected[SUMMED_FOOT_BYTES], sum[SUMMED_SUM_BYTES];
-    uint64_t bytes = block_count(blocks->bytes) * sizeof(block_sum);
-    blocks->table = malloc(bytes + 1);
-    blocks->window = malloc(SUMMED_BLOCK_BYTES);
-    if (!blocks->table || !blocks->window)
-        return error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", blocks->path);
-    int code = file_read_at(blocks->fd, blocks->table, bytes, blocks->bytes, blocks->path, error);
+    uint64_t bytes = block_count(file->bytes) * sizeof(block_sum);
+    file->table = malloc(bytes + 1);
+    file->window = malloc(SUMMED_BLOCK_BYTES);
+    if (!file->table || !file->window)
+        return error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", file->path);
+    int code = file_read_at(file->fd, file->table, bytes, file->bytes, file->path, error);
     if (code != ONWARD_OK)
         return code;
-    sum_text(blocks->table, bytes, sum);
-    make_foot(expected, blocks->bytes, sum);
+    sum_text(file->table, bytes, sum);
+    make_foot(expected, file->bytes, sum);
     if (memcmp(foot, expected, sizeof expected) != 0)
         return error_set(error, ONWARD_ERR_CORRUPT,
-                         "%s: is damaged: its table of checksums does not fit", blocks->path);
+                         "%s: is damaged: its table of checksums does not fit", file->path);
     if (expected_sum && strcmp(sum, expected_sum) != 0)
         return error_set(error, ONWARD_ERR_CORRUPT, "%s: is damaged: checksum %s, expected %s",
-                         blocks->path, sum, expected_sum);
+                         file->path, sum, expected_sum);
     return ONWARD_OK;
 }
 
-int summed_file_open(struct summed_file *blocks, const char *path, const uint64_t *expected_bytes,
+int summed_file_open(struct summed_file *file, const char *path, const uint64_t *expected_bytes,
                      const char *expected_sum, struct error *error)
 {
     char foot[SUMMED_FOOT_BYTES];
     uint64_t size = 0;
-    int code = open_file(blocks, path, &size, error);
+    int code = open_file(file, path, &size, error);
     if (code != ONWARD_OK)
         return code;
     if (expected_bytes && size != *expected_bytes)
         code = error_set(error, ONWARD_ERR_CORRUPT, "%s: has %" PRIu64 " bytes, expected %" PRIu64,
                          path, size, *expected_bytes);
     if (code == ONWARD_OK)
-        code = read_foot(blocks, size, foot, error);
+        code = read_foot(file, size, foot, error);
     if (code == ONWARD_OK)
-        code = read_table(blocks, foot, expected_sum, error);
+        code = read_table(file, foot, expected_sum, error);
     if (code != ONWARD_OK)
-        summed_file_close(blocks);
+        summed_file_close(file);
     return code;
 }
 
-void summed_file_close(struct summed_file *blocks)
+void summed_file_close(struct summed_file *file)
 {
-    close(blocks->fd);
-    free(blocks->table);
-    free(blocks->window);
-    blocks->table = NULL;
-    blocks->window = NULL;
+    close(file->fd);
+    free(file->table);
+    free(file->window);
+    file->table = NULL;
+    file->window = NULL;
 }
 
 /* A whole block to where it belongs; hashed while it is in the cache. */
-static int read_block(const struct summed_file *blocks, uint64_t block, void *data, uint64_t size,
+static int read_block(const struct summed_file *file, uint64_t block, void *data, uint64_t size,
                       struct error *error)
 {
     block_sum sum;
     uint64_t begin = block * SUMMED_BLOCK_BYTES;
-    int code = file_read_at(blocks->fd, data, size, begin, blocks->path, error);
+    int code = file_read_at(file->fd, data, size, begin, file->path, error);
     if (code != ONWARD_OK)
         return code;
     store_sum(sum, XXH3_128bits(data, size));
-    if (memcmp(sum, blocks->table[block], sizeof sum) == 0)
+    if (memcmp(sum, file->table[block], sizeof sum) == 0)
         return ONWARD_OK;
     return error_set(error, ONWARD_ERR_CORRUPT,
                      "%s: is damaged: bytes %" PRIu64 " to %" PRIu64 " do not fit their checksum",
-                     blocks->path, begin, begin + size - 1);
+                     file->path, begin, begin + size - 1);
 }
 
-static int fill_window(struct summed_file *blocks, uint64_t block, uint64_t size,
-                       struct error *error)
+static int fill_window(struct summed_file *file, uint64_t block, uint64_t size, struct error *error)
 {
-    if (blocks->window_block == block)
+    if (file->window_block == block)
         return ONWARD_OK;
-    blocks->window_block = UINT64_MAX;
-    int code = read_block(blocks, block, blocks->window, size, error);
+    file->window_block = UINT64_MAX;
+    int code = read_block(file, block, file->window, size, error);
     if (code == ONWARD_OK)
-        blocks->window_block = block;
+        file->window_block = block;
     return code;
 }
 
-int summed_file_read(struct summed_file *blocks, void *data, uint64_t size, uint64_t offset,
+int summed_file_read(struct summed_file *file, void *data, uint64_t size, uint64_t offset,
                      struct error *error)
 {
     unsigned char *next = data;
-    if (offset > blocks->bytes || size > blocks->bytes - offset)
-        return error_set(error, ONWARD_ERR_CORRUPT, "%s: is shorter than expected", blocks->path);
+    if (offset > file->bytes || size > file->bytes - offset)
+        return error_set(error, ONWARD_ERR_CORRUPT, "%s: is shorter than expected", file->path);
     while (size > 0) {
         uint64_t block = offset / SUMMED_BLOCK_BYTES, skipped = offset % SUMMED_BLOCK_BYTES;
-        uint64_t rest = blocks->bytes - block * SUMMED_BLOCK_BYTES;
+        uint64_t rest = file->bytes - block * SUMMED_BLOCK_BYTES;
         uint64_t block_bytes = rest < SUMMED_BLOCK_BYTES ? rest : SUMMED_BLOCK_BYTES;
         uint64_t piece = size < block_bytes - skipped ? size : block_bytes - skipped;
-        bool is_direct = piece == block_bytes && blocks->window_block != block;
-        int code = is_direct ? read_block(blocks, block, next, block_bytes, error)
-                             : fill_window(blocks, block, block_bytes, error);
+        bool is_direct = piece == block_bytes && file->window_block != block;
+        int code = is_direct ? read_block(file, block, next, block_bytes, error)
+                             : fill_window(file, block, block_bytes, error);
         if (code != ONWARD_OK)
             return code;
         if (!is_direct)
-            memcpy(next, blocks->window + skipped, piece);
+            memcpy(next, file->window + skipped, piece);
         next += piece;
         offset += piece;
         size -= piece;
@@ -262,13 +261,13 @@ int summed_file_read(struct summed_file *blocks, void *data, uint64_t size, uint
     return ONWARD_OK;
 }
 
-int summed_file_check(struct summed_file *blocks, struct error *error)
+int summed_file_check(struct summed_file *file, struct error *error)
 {
     int code = ONWARD_OK;
-    for (uint64_t begin = 0; begin < blocks->bytes && code == ONWARD_OK;
+    for (uint64_t begin = 0; begin < file->bytes && code == ONWARD_OK;
          begin += SUMMED_BLOCK_BYTES) {
-        uint64_t rest = blocks->bytes - begin;
-        code = fill_window(blocks, begin / SUMMED_BLOCK_BYTES,
+        uint64_t rest = file->bytes - begin;
+        code = fill_window(file, begin / SUMMED_BLOCK_BYTES,
                            rest < SUMMED_BLOCK_BYTES ? rest : SUMMED_BLOCK_BYTES, error);
     }
     return code;

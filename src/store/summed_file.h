@@ -40,14 +40,14 @@ struct summed_file {
 /* Reads the foot and the table. expected_bytes and expected_sum: of the whole file; NULL: whatever
  * the foot says. ONWARD_ERR_CORRUPT with the path in the text when they do not fit, NOT_FOUND,
  * IO, MEMORY. On failure there is nothing to close. */
-int summed_file_open(struct summed_file *blocks, const char *path, const uint64_t *expected_bytes,
+int summed_file_open(struct summed_file *file, const char *path, const uint64_t *expected_bytes,
                      const char *expected_sum, struct error *error);
-void summed_file_close(struct summed_file *blocks);
+void summed_file_close(struct summed_file *file);
 /* Protected bytes, each from a block that fits its checksum; ONWARD_ERR_CORRUPT where one does not:
  * data holds anything then. */
-int summed_file_read(struct summed_file *blocks, void *data, uint64_t size, uint64_t offset,
+int summed_file_read(struct summed_file *file, void *data, uint64_t size, uint64_t offset,
                      struct error *error);
 /* Do all blocks fit? */
-int summed_file_check(struct summed_file *blocks, struct error *error);
+int summed_file_check(struct summed_file *file, struct error *error);
 
 #endif

@@ -313,34 +313,6 @@ START_TEST(gives_back_the_completion)
 }
 END_TEST
 
-/* A limit on the size of files stands in for a full disk: a write stops short in the same way. */
-START_TEST(keeps_the_old_file_when_there_is_no_space)
-{
-    struct rundir *rundir = make("t");
-    struct run_status read, status = {.task = "t", .step = 1, .exit_code = -1};
-    ck_assert_int_eq(rundir_write_status(rundir, &status, &error), ONWARD_OK);
-    signal(SIGXFSZ, SIG_IGN);
-    struct rlimit before, limit;
-    getrlimit(RLIMIT_FSIZE, &before);
-    limit = before;
-    limit.rlim_cur = 100;
-    setrlimit(RLIMIT_FSIZE, &limit);
-    status.step = 2;
-    int status_code = rundir_write_status(rundir, &status, &error);
-    int task_code = rundir_update_task(rundir, 8, 100, &error);
-    setrlimit(RLIMIT_FSIZE, &before);
-    ck_assert_int_ne(status_code, ONWARD_OK);
-    ck_assert_int_ne(task_code, ONWARD_OK);
-    ck_assert_int_eq(rundir_read_status(rundir, &read, &error), ONWARD_OK);
-    ck_assert_int_eq(read.step, 1);
-    struct task_record record;
-    ck_assert_int_eq(rundir_read_task(rundir, &record, &error), ONWARD_OK);
-    ck_assert_uint_eq(record.subtask_count, 0);
-    task_record_clear(&record);
-    rundir_close(rundir);
-}
-END_TEST
-
 /* Files may grow to `bytes`; 0: to any size. Nothing is asserted until that is so again: Check
  * writes each assertion to a file, too. */
 static void limit_files(rlim_t bytes)
@@ -352,6 +324,29 @@ static void limit_files(rlim_t bytes)
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
         abort();
 }
+
+/* A limit on the size of files stands in for a full disk: a write stops short in the same way. */
+START_TEST(keeps_the_old_file_when_there_is_no_space)
+{
+    struct rundir *rundir = make("t");
+    struct run_status read, status = {.task = "t", .step = 1, .exit_code = -1};
+    ck_assert_int_eq(rundir_write_status(rundir, &status, &error), ONWARD_OK);
+    limit_files(100);
+    status.step = 2;
+    int status_code = rundir_write_status(rundir, &status, &error);
+    int task_code = rundir_update_task(rundir, 8, 100, &error);
+    limit_files(0);
+    ck_assert_int_ne(status_code, ONWARD_OK);
+    ck_assert_int_ne(task_code, ONWARD_OK);
+    ck_assert_int_eq(rundir_read_status(rundir, &read, &error), ONWARD_OK);
+    ck_assert_int_eq(read.step, 1);
+    struct task_record record;
+    ck_assert_int_eq(rundir_read_task(rundir, &record, &error), ONWARD_OK);
+    ck_assert_uint_eq(record.subtask_count, 0);
+    task_record_clear(&record);
+    rundir_close(rundir);
+}
+END_TEST
 
 /* The steps of the events in events.jsonl, in its order, and the text of its last warning; returns
  * how many there are. Lines that are none are passed over. */
