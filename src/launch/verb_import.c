@@ -100,14 +100,20 @@ static const struct argp import_argp = {
     .doc = "Makes the HDF5 data file OUT.h5 from IDX files (plain or gzip) or CSV files.",
 };
 
+static void print_samples(const char *before, const char *split, uint64_t done, uint64_t total,
+                          const char *after)
+{
+    char of_total[32] = "";
+    if (total)
+        snprintf(of_total, sizeof of_total, " of %llu", (unsigned long long)total);
+    fprintf(stderr, "%s%s: %llu%s samples%s", before, split, (unsigned long long)done, of_total,
+            after);
+}
+
 static void show_progress(void *context, const char *split, uint64_t done, uint64_t total)
 {
     (void)context;
-    if (total)
-        fprintf(stderr, "\r%s: %llu of %llu samples\033[K", split, (unsigned long long)done,
-                (unsigned long long)total);
-    else
-        fprintf(stderr, "\r%s: %llu samples\033[K", split, (unsigned long long)done);
+    print_samples("\r", split, done, total, "\033[K");
 }
 
 /* Off a terminal: a line every few seconds. */
@@ -117,11 +123,7 @@ static void show_line(void *context, const char *split, uint64_t done, uint64_t 
     if (clock_now_s() < *next_s)
         return;
     *next_s = clock_now_s() + line_interval_s;
-    if (total)
-        fprintf(stderr, "%s: %llu of %llu samples\n", split, (unsigned long long)done,
-                (unsigned long long)total);
-    else
-        fprintf(stderr, "%s: %llu samples\n", split, (unsigned long long)done);
+    print_samples("", split, done, total, "\n");
 }
 
 static int run_import(const struct import_input *input)
