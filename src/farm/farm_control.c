@@ -404,10 +404,15 @@ static bool is_halting(const struct farm_control *control)
     return control->settings.max_fails > 0 && control->failed_now >= control->settings.max_fails;
 }
 
-/* Near the end nobody is to have much while others have nothing. */
-static uint32_t fair_share(const struct farm_control *control)
+/* How many more the slot may have: near the end nobody is to have much while others have nothing.
+ * What it holds counts, or several answers in a row would give it all the same. */
+static uint32_t fair_share(const struct farm_control *control, uint32_t slot)
 {
-    return queue_count(control->queue, QUEUE_OPEN) / (2 * control->worker_count + 1) + 1;
+    const struct queue *queue = control->queue;
+    uint32_t left = queue_count(queue, QUEUE_OPEN) + queue_count(queue, QUEUE_GIVEN);
+    uint32_t share = left / (2 * control->worker_count + 1) + 1;
+    uint32_t held = queue_slot_count(queue, slot);
+    return share > held ? share - held : 0;
 }
 
 static uint32_t give(struct farm_control *control, uint32_t slot, struct farm_item *items)
@@ -415,7 +420,7 @@ static uint32_t give(struct farm_control *control, uint32_t slot, struct farm_it
     struct farm_member *member = &control->members[slot];
     uint32_t count = 0, subtask;
     bool may = member->works && member->said_hello && !control->gathers && !is_halting(control);
-    uint32_t most = may ? fair_share(control) : 0;
+    uint32_t most = may ? fair_share(control, slot) : 0;
     most = most < member->want ? most : member->want;
     while (count < most && count < FARM_GIVE_LIMIT && queue_give(control->queue, slot, &subtask)) {
         struct farm_item *item = &items[count++];
