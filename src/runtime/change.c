@@ -41,6 +41,7 @@ static struct change_report report_of(struct onward *ow)
     report.dedicated = ow->dedicated;
     report.signature = ow->dedicated ? 0 : state_signature(ow);
     memcpy(report.host, ow->host, sizeof report.host);
+    memcpy(report.warning, ow->warning, sizeof report.warning);
     if (!ow->dedicated && !ow->opened && !ow->spawned)
         slots_find_held(ow);
     traces_of_dead(ow, &report);
@@ -110,6 +111,10 @@ static int gather_and_decide(struct onward *ow, struct pass *pass)
     }
     if (code == ONWARD_OK)
         code = transport_gather(ow->transport, &mine, sizeof mine, all);
+    if (code == ONWARD_OK)
+        ow->warning[0] = '\0'; /* it was in the report */
+    for (int i = 0; all && code == ONWARD_OK && i < pass->size; i++)
+        control_take_warning(ow, all[i].warning);
     fault_at_phase(ow, INJECT_PHASE_REFORM);
     if (code == ONWARD_OK)
         code = gather_copies(ow, pass, all, copies, mine.copy_count);

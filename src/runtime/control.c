@@ -81,12 +81,12 @@ static void take_arrays(struct onward *ow, const struct message *message, size_t
     }
 }
 
-static void take_warning(struct onward *ow, const struct message *message)
+void control_take_warning(struct onward *ow, const char *text)
 {
     char *newest = ow->control->worker_warning;
-    if (strncmp(newest, message->text, sizeof message->text) == 0)
+    if (text[0] == '\0' || strncmp(newest, text, WARNING_BYTES) == 0)
         return;
-    memcpy(newest, message->text, sizeof message->text);
+    memcpy(newest, text, WARNING_BYTES);
     control_warn(ow, "%.255s", newest);
 }
 
@@ -122,7 +122,7 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
         take_arrays(ow, whole, size);
         break;
     case MESSAGE_WARNING:
-        take_warning(ow, &message);
+        control_take_warning(ow, message.text);
         break;
     case MESSAGE_GIVE_UP:
         message.text[sizeof message.text - 1] = '\0';

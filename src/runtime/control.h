@@ -34,6 +34,7 @@ struct change_report {
     bool clean, dedicated, sharded;
     char host[HOST_BYTES];
     struct partner_address partner;
+    char warning[WARNING_BYTES]; /* "": none */
 };
 
 /* What the controller sends to all in an epoch change; seats, the core's bytes and, where hosts
@@ -103,10 +104,10 @@ struct control {
     bool took_hosts_in;            /* mpirun can do that once */
     uint32_t *told_losses;         /* by controllers before; told_count of them */
     uint32_t told_count;
-    char cause[64];           /* of the change under way */
-    bool members_unwritten;   /* members.json is of an older epoch */
-    bool epoch_told;          /* the event of the newest epoch is in the log */
-    char worker_warning[256]; /* the newest from a worker; each host has several */
+    char cause[64];                     /* of the change under way */
+    bool members_unwritten;             /* members.json is of an older epoch */
+    bool epoch_told;                    /* the event of the newest epoch is in the log */
+    char worker_warning[WARNING_BYTES]; /* the newest from a worker; each host has several */
     int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
     int64_t change_ns;              /* a planned change begins by then; 0: none is asked for */
     bool leads;                     /* the service was told that this member leads */
@@ -122,6 +123,8 @@ void control_destroy(struct onward *ow);
 
 /* One message of a member; bytes are aligned as a struct message is. */
 void control_take(struct onward *ow, const void *bytes, size_t size);
+/* Text of a worker's warning, WARNING_BYTES at most; "", and what the one before said, is none. */
+void control_take_warning(struct onward *ow, const char *text);
 /* Time: requests, deadlines, status. */
 void control_tick(struct onward *ow);
 

@@ -25,7 +25,7 @@ void control_checkpoint_bad(struct onward *ow, int64_t step)
 {
     control_warn(ow, "the checkpoint of step %lld could not be read; it is not tried again",
                  (long long)step);
-    checkpoint_mark_failed(ow->run, step, "a worker could not read it, see events.jsonl", NULL);
+    checkpoint_mark_failed(ow->run, step, "a worker could not read all of it", NULL);
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_BAD, .step = step});
     ow->control->knows_checkpoints = false; /* the one before is to be found */
 }

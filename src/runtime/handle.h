@@ -24,7 +24,7 @@
 struct array_part; /* shards.h */
 struct saving;     /* saving.h */
 
-enum { RUNTIME_MAX_FAULTS = 32, HOST_BYTES = 64 };
+enum { RUNTIME_MAX_FAULTS = 32, HOST_BYTES = 64, WARNING_BYTES = 256 };
 
 /* Messages on control. Fixed size: one kind of buffer, one bound. */
 enum message_kind {
@@ -57,7 +57,7 @@ struct message {
     uint32_t metric_count, array_count, slab_count;
     struct run_metric metrics[RUNDIR_METRICS];
     int32_t code;
-    char text[256];
+    char text[WARNING_BYTES];
 };
 
 /* Who is at which rank of control; the same table on every member, from the opening. */
@@ -130,9 +130,9 @@ struct onward {
     struct local_copy *held; /* what an earlier incarnation left on this host; NULL: nothing */
     bool held_sought;
     struct copies copies;
-    struct partner *partner; /* NULL: not listening */
-    uint64_t run_number;     /* of the run directory, the same in each incarnation */
-    char warning[256];       /* for the event log, after the next opening; "": none */
+    struct partner *partner;     /* NULL: not listening */
+    uint64_t run_number;         /* of the run directory, the same in each incarnation */
+    char warning[WARNING_BYTES]; /* for the event log; "": none */
 
     uint32_t member; /* 0 until registered */
     struct onward_role role;

@@ -155,15 +155,19 @@ int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *
  * task NULL: of any task. */
 int checkpoint_verify(const char *run, int64_t step, const char *task, struct error *error);
 
+/* As checkpoint_verify, but for the blocks of the arrays: those are verified by who reads them. The
+ * time it takes depends on the number of shards, not on their size. */
+int checkpoint_look(const char *run, int64_t step, const char *task, struct error *error);
+
 /* The newest step whose checkpoint verifies and is not marked; -1: none. For each newer one that
  * is passed over, `warn` (may be NULL) is called with the reason. */
 int checkpoint_newest(const char *run, const char *task, int64_t *step,
                       void (*warn)(void *context, const char *text), void *context,
                       struct error *error);
 
-/* As checkpoint_newest, and marks those that are found damaged, so that they are not read through
- * at each start. *passed_over: how many there are that cannot be used. For the owner of the task.
- */
+/* As checkpoint_newest, but looks (checkpoint_look) where that reads, since the workers are to read
+ * all of it anyway; marks those that are found damaged, so that they are not tried at each start.
+ * *passed_over: how many there are that cannot be used. For the owner of the task. */
 int checkpoint_find(const char *run, const char *task, int64_t *step, uint32_t *passed_over,
                     void (*warn)(void *context, const char *text), void *context,
                     struct error *error);

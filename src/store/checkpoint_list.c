@@ -166,7 +166,8 @@ static int warn_unfinished(const char *run, int64_t newest,
     return ONWARD_OK;
 }
 
-/* Whether the checkpoint can be used: OK, or why not. One that is marked is not even read. */
+/* Whether the checkpoint can be used: OK, or why not. One that is marked is not even read. The
+ * owner of the task, who marks, has workers that verify what they read. */
 static int judge(const char *run, int64_t step, const char *task, bool marks, struct error *problem)
 {
     char path[PATH_MAX], why[ERROR_TEXT_BYTES];
@@ -176,7 +177,8 @@ static int judge(const char *run, int64_t step, const char *task, bool marks, st
                          "%.300s: %.500s; `onward ckpt verify' clears that if it is whole", path,
                          why);
     if (code == ONWARD_OK)
-        code = checkpoint_verify(run, step, task, problem);
+        code = marks ? checkpoint_look(run, step, task, problem)
+                     : checkpoint_verify(run, step, task, problem);
     if (code == ONWARD_ERR_CORRUPT && marks) /* where it cannot be marked it is read again */
         checkpoint_mark_failed(run, step, problem->text, NULL);
     return code;

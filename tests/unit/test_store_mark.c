@@ -95,6 +95,28 @@ START_TEST(the_owner_marks_what_is_damaged)
 }
 END_TEST
 
+/* Who is to restore reads it all anyway, so the owner looks at lengths and tables alone. */
+START_TEST(the_owner_leaves_the_blocks_to_the_readers)
+{
+    enum { COUNT = 1 << 20 };
+    struct checkpoint_array array = {
+        .name = "large", .type = ONWARD_INT32, .ndims = 1, .dims = {COUNT}};
+    uint32_t passed_over = 0;
+    uint64_t seed = 1;
+    int64_t step = 99;
+    fill_array(&array, &seed);
+    save_checkpoint(scratch, 20, &array, 1, 2);
+    damage_20();
+    ck_ok(checkpoint_find(scratch, "task-1", &step, &passed_over, note_warning, NULL, &failure));
+    ck_assert_int_eq(step, 20);
+    ck_assert_uint_eq(passed_over, 0);
+    ck_assert_int_eq(checkpoint_read(scratch, 20, &array, 1, &failure), ONWARD_ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(failure.text, "r001-of-002"));
+    ck_assert_int_eq(checkpoint_verify(scratch, 20, NULL, &failure), ONWARD_ERR_CORRUPT);
+    free(array.data);
+}
+END_TEST
+
 START_TEST(another_task_is_no_reason_for_a_mark)
 {
     uint32_t passed_over = 0;
@@ -162,6 +184,7 @@ int main(void)
     tcase_add_test(tests, a_marked_one_is_passed_over);
     tcase_add_test(tests, the_list_shows_it);
     tcase_add_test(tests, the_owner_marks_what_is_damaged);
+    tcase_add_test(tests, the_owner_leaves_the_blocks_to_the_readers);
     tcase_add_test(tests, another_task_is_no_reason_for_a_mark);
     tcase_add_test(tests, the_next_one_of_the_step_is_another);
     tcase_add_test(tests, a_marked_one_never_pushes_out_a_good_one);
