@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "background.h"
 #include "file.h"
 #include "h5.h"
 #include "hash.h"
@@ -24,9 +23,6 @@
  * that the bytes which were hashed are still in the nearest cache; what comes by way of a buffer is
  * small enough for that. */
 enum { PIECE_BYTES = 1 << 22, BUFFER_BYTES = 1 << 18 };
-
-/* From here on a thread of their own makes the checksums of blocks while the bytes are written. */
-#define BESIDE_MIN_BYTES ((uint64_t)4 << 20)
 
 int image_open(struct image *image, enum image_guard guard, struct error *error)
 {
@@ -161,10 +157,10 @@ int image_take_in(struct image *image, struct error *error)
 
 /* What one pass over the file carries along. */
 struct pass {
-    int fd; /* -1: nothing is written */
+    int fd;
     const char *path;
     XXH3_state_t *hash;      /* of a sealed image, else NULL */
-    struct block_sums *sums; /* of one with blocks, unless another pass makes them; else NULL */
+    struct block_sums *sums; /* of one with blocks, else NULL */
     uint8_t *buffer;         /* BUFFER_BYTES */
     const atomic_bool *stop; /* of the image */
 };
@@ -179,7 +175,7 @@ static int pass_bytes(struct pass *pass, const uint8_t *data, uint64_t bytes, ui
         if (pass->hash)
             XXH3_128bits_update(pass->hash, data + done, piece);
         int code = pass->sums ? block_sums_add(pass->sums, data + done, piece, error) : ONWARD_OK;
-        if (code == ONWARD_OK && pass->fd >= 0)
+        if (code == ONWARD_OK)
             code = file_write_at(pass->fd, data + done, piece, offset + done, pass->path, error);
         if (code != ONWARD_OK)
             return code;
@@ -247,55 +243,6 @@ static int write_seal(const struct pass *pass, uint64_t bytes, struct error *err
     return file_write_at(pass->fd, seal, sizeof seal, 0, pass->path, error);
 }
 
-/* A second pass over the same file, in a thread of its own: checksums alone. */
-struct pass_beside {
-    struct image *image;
-    struct pass pass;
-    uint64_t bytes;
-    int code;
-    struct error error;
-    pthread_t thread;
-};
-
-static void *sum_beside(void *argument)
-{
-    struct pass_beside *beside = argument;
-    beside->code = pass_file(beside->image, &beside->pass, beside->bytes, &beside->error);
-    return NULL;
-}
-
-/* What the caller's memory holds is large enough that a thread is worth it. */
-static bool is_large(const struct image *image)
-{
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < image->region_count; i++)
-        bytes += image->regions[i].data ? image->regions[i].bytes : 0;
-    return bytes >= BESIDE_MIN_BYTES;
-}
-
-/* Checksums cost a sixth of the time of a write to the page cache; where there is a core for them
- * they cost none. Without a thread all is done in one pass. */
-static int pass_with_sums(struct image *image, struct pass *pass, uint64_t bytes,
-                          struct error *error)
-{
-    struct pass_beside beside = {.image = image, .pass = *pass, .bytes = bytes};
-    beside.pass.fd = -1;
-    beside.pass.buffer = is_large(image) ? malloc(BUFFER_BYTES) : NULL;
-    if (!beside.pass.buffer ||
-        background_start(&beside.thread, sum_beside, &beside, &beside.error) != ONWARD_OK) {
-        free(beside.pass.buffer);
-        return pass_file(image, pass, bytes, error);
-    }
-    struct pass writing = *pass;
-    writing.sums = NULL;
-    int code = pass_file(image, &writing, bytes, error);
-    pthread_join(beside.thread, NULL);
-    free(beside.pass.buffer);
-    if (code == ONWARD_OK && beside.code != ONWARD_OK)
-        code = error_set(error, beside.code, "%s", beside.error.text);
-    return code;
-}
-
 /* *bytes and sum (SUMMED_SUM_BYTES): of an image with blocks. */
 static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, char *sum,
                      struct error *error)
@@ -303,8 +250,7 @@ static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, ch
     *bytes = image->taken_bytes;
     int code = *bytes > 0 ? ONWARD_OK : lay_out(image, bytes, error);
     if (code == ONWARD_OK)
-        code = pass->sums ? pass_with_sums(image, pass, *bytes, error)
-                          : pass_file(image, pass, *bytes, error);
+        code = pass_file(image, pass, *bytes, error);
     if (code == ONWARD_OK && pass->hash)
         code = write_seal(pass, *bytes, error);
     if (code == ONWARD_OK && pass->sums)
