@@ -4,15 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { TEMPORARY_ATTEMPTS = 16, TRANSFER_MAX_BYTES = 1 << 30 };
+enum { TEMPORARY_ATTEMPTS = 16, TRANSFER_MAX_BYTES = 1 << 30, RESERVE_MIN_BYTES = 1 << 20 };
 
 int file_join(char *path, size_t path_bytes, const char *directory, const char *name,
               struct error *error)
@@ -103,6 +106,23 @@ int file_temporary(const char *path, char *temporary, size_t temporary_bytes, in
             return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot write", path);
     }
     return error_set(error, ONWARD_ERR_IO, "%s: every temporary name is taken", path);
+}
+
+/* Where files are memory this would fill it with zeros first, for nothing. */
+static bool is_in_memory(int fd)
+{
+    struct statfs status;
+    return fstatfs(fd, &status) == 0 &&
+           (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
+int file_reserve(int fd, uint64_t size, const char *path, struct error *error)
+{
+    if (size < RESERVE_MIN_BYTES || is_in_memory(fd) || fallocate(fd, 0, 0, (off_t)size) == 0)
+        return ONWARD_OK;
+    if (errno == ENOSPC || errno == EDQUOT)
+        return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot write", path);
+    return ONWARD_OK; /* it cannot: the writes will tell */
 }
 
 int file_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const char *path,

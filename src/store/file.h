@@ -30,6 +30,11 @@ int file_make_directories(const char *path, struct error *error);
 int file_temporary(const char *path, char *temporary, size_t temporary_bytes, int *fd,
                    struct error *error);
 
+/* Takes the room of a file of so many bytes before they are written, where the file system can and
+ * it helps: a full disk shows early, and blocks that are there need not be reserved one by one at
+ * each write. ONWARD_ERR_NO_SPACE where there is none. */
+int file_reserve(int fd, uint64_t size, const char *path, struct error *error);
+
 /* All of bytes at offset. path is for the text of a failure. */
 int file_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const char *path,
                   struct error *error);

@@ -19,10 +19,9 @@
 #include "image_driver.h"
 #include "summed_file.h"
 
-/* What a file system takes in one call it lays out in larger folios, which counts for more than
- * that the bytes which were hashed are still in the nearest cache; what comes by way of a buffer is
- * small enough for that. */
-enum { PIECE_BYTES = 1 << 22, BUFFER_BYTES = 1 << 18 };
+/* Small enough that the bytes which were hashed are still in the nearest cache when they are
+ * written. */
+enum { PIECE_BYTES = 1 << 18 };
 
 int image_open(struct image *image, enum image_guard guard, struct error *error)
 {
@@ -144,6 +143,8 @@ int image_take_in(struct image *image, struct error *error)
 {
     uint64_t bytes = 0;
     int code = lay_out(image, &bytes, error);
+    if (code == ONWARD_OK)
+        code = file_reserve(image->memory_fd, bytes, "the copy of a checkpoint", error);
     for (uint32_t i = 0; i < image->region_count && code == ONWARD_OK; i++) {
         const struct image_region *region = &image->regions[i];
         code = file_write_at(image->memory_fd, region->data, region->bytes, region->offset,
@@ -161,7 +162,7 @@ struct pass {
     const char *path;
     XXH3_state_t *hash;      /* of a sealed image, else NULL */
     struct block_sums *sums; /* of one with blocks, else NULL */
-    uint8_t *buffer;         /* BUFFER_BYTES */
+    uint8_t *buffer;         /* PIECE_BYTES */
     const atomic_bool *stop; /* of the image */
 };
 
@@ -188,7 +189,7 @@ static int pass_gap(struct pass *pass, int memory_fd, uint64_t begin, uint64_t e
                     struct error *error)
 {
     while (begin < end) {
-        size_t piece = end - begin < BUFFER_BYTES ? (size_t)(end - begin) : BUFFER_BYTES;
+        size_t piece = end - begin < PIECE_BYTES ? (size_t)(end - begin) : PIECE_BYTES;
         ssize_t got = pread(memory_fd, pass->buffer, piece, (off_t)begin);
         if (got <= 0)
             return error_set(error, ONWARD_ERR_IO, "%s: cannot read its layout", pass->path);
@@ -250,6 +251,8 @@ static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, ch
     *bytes = image->taken_bytes;
     int code = *bytes > 0 ? ONWARD_OK : lay_out(image, bytes, error);
     if (code == ONWARD_OK)
+        code = file_reserve(pass->fd, *bytes, pass->path, error);
+    if (code == ONWARD_OK)
         code = pass_file(image, pass, *bytes, error);
     if (code == ONWARD_OK && pass->hash)
         code = write_seal(pass, *bytes, error);
@@ -265,8 +268,7 @@ static int write_image(struct image *image, int fd, const char *path, uint64_t *
                        struct error *error)
 {
     bool is_sealed = image->guard == IMAGE_SEALED, has_blocks = image->guard == IMAGE_BLOCKS;
-    struct pass pass = {
-        .fd = fd, .path = path, .buffer = malloc(BUFFER_BYTES), .stop = image->stop};
+    struct pass pass = {.fd = fd, .path = path, .buffer = malloc(PIECE_BYTES), .stop = image->stop};
     int code = ONWARD_ERR_MEMORY;
     if (is_sealed && (pass.hash = XXH3_createState()))
         XXH3_128bits_reset(pass.hash);
@@ -318,14 +320,14 @@ static int hash_file(int fd, const char *path, uint64_t begin, uint64_t *bytes, 
                      struct error *error)
 {
     XXH3_state_t *hash = XXH3_createState();
-    uint8_t *buffer = malloc(BUFFER_BYTES);
+    uint8_t *buffer = malloc(PIECE_BYTES);
     int code = ONWARD_OK;
     ssize_t got = 0;
     *bytes = 0;
     if (!hash || !buffer || XXH3_128bits_reset(hash) != XXH_OK)
         code = error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory to read it", path);
     while (code == ONWARD_OK &&
-           (got = pread(fd, buffer, BUFFER_BYTES, (off_t)(begin + *bytes))) != 0) {
+           (got = pread(fd, buffer, PIECE_BYTES, (off_t)(begin + *bytes))) != 0) {
         if (got < 0 && errno != EINTR)
             code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
         if (got > 0) {

@@ -1,7 +1,8 @@
-/* test_store_blocks.c - files with a checksum for each block: whoever reads a part of one gets what
+/* test_store_summed.c - files with a checksum for each block: whoever reads a part of one gets what
  * was written or an error, and damage elsewhere does not matter to him. */
 #include "store_fixture.h"
 
+#include "image.h"
 #include "summed_file.h"
 
 enum { LAST_BYTES = 1000, FULL = 3, BYTES = FULL * SUMMED_BLOCK_BYTES + LAST_BYTES };
@@ -156,6 +157,49 @@ START_TEST(rows_of_a_damaged_checkpoint)
 }
 END_TEST
 
+/* In one pass from the caller's memory, with the checksums made beside it, and by way of a copy. */
+static unsigned char *save_image(const char *to, const void *const *data, bool take_in,
+                                 size_t *size)
+{
+    static const uint64_t dims[] = {5 * (uint64_t)SUMMED_BLOCK_BYTES * 4 + 77, 300000};
+    char sum[SUMMED_SUM_BYTES];
+    struct image image;
+    uint64_t bytes = 0;
+    ck_ok(image_open(&image, IMAGE_BLOCKS, &failure));
+    for (int i = 0; i < 2; i++)
+        ck_ok(image_array(&image, i ? "second" : "first", ONWARD_BYTE, 1, &dims[i], data[i], NULL,
+                          NULL, &failure));
+    if (take_in)
+        ck_ok(image_take_in(&image, &failure));
+    ck_ok(image_save(&image, to, &bytes, sum, &failure));
+    image_close(&image);
+    struct summed_file file;
+    ck_ok(summed_file_open(&file, to, &bytes, sum, &failure));
+    ck_ok(summed_file_check(&file, &failure));
+    summed_file_close(&file);
+    return read_file(to, size);
+}
+
+START_TEST(large_images_have_the_checksums_of_small_pieces)
+{
+    enum { ROOM = 6 << 20 };
+    uint64_t seed = 5;
+    size_t direct_size, copied_size;
+    unsigned char *data = malloc(ROOM);
+    ck_assert_ptr_nonnull(data);
+    for (size_t i = 0; i < ROOM; i++)
+        data[i] = (unsigned char)random_next(&seed);
+    const void *const both[] = {data, data + 1000};
+    unsigned char *direct = save_image(in_scratch("direct"), both, false, &direct_size);
+    unsigned char *copied = save_image(in_scratch("copied"), both, true, &copied_size);
+    ck_assert_uint_eq(direct_size, copied_size);
+    ck_assert_int_eq(memcmp(direct, copied, direct_size), 0);
+    free(direct);
+    free(copied);
+    free(data);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store blocks");
@@ -168,6 +212,7 @@ int main(void)
     tcase_add_test(tests, another_length_is_damage);
     tcase_add_test(tests, another_file_is_not_the_one_expected);
     tcase_add_test(tests, rows_of_a_damaged_checkpoint);
+    tcase_add_test(tests, large_images_have_the_checksums_of_small_pieces);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
