@@ -200,6 +200,13 @@ static void describe_request(const json_t *event, struct words *words)
         words_add(words, " and refused: %s", text_of(event, "reason"));
 }
 
+static void describe_restore(const json_t *event, struct words *words)
+{
+    words_add(words, "taking in the state of step %lld, %.3g GB for each worker",
+              number_of(event, "resume_step"), (double)number_of(event, "bytes") / 1e9);
+    add_source(words, event);
+}
+
 bool progress_event(struct progress_events *events, const json_t *event, char *text,
                     size_t text_bytes)
 {
@@ -211,6 +218,8 @@ bool progress_event(struct progress_events *events, const json_t *event, char *t
         describe_program(events, event, &words);
     else if (!strcmp(what, "epoch"))
         describe_epoch(events, event, &words);
+    else if (!strcmp(what, "restore"))
+        describe_restore(event, &words);
     else if (!strcmp(what, "warning"))
         words_add(&words, "warning: %s", text_of(event, "text"));
     else if (!strcmp(what, "relaunch"))

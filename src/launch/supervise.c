@@ -51,20 +51,31 @@ static void note_first_status(struct supervisor *s)
         s->events.restart_s = s->seen_s - s->down_s;
 }
 
+/* Its event may be there a moment before the status. */
+static void note_epoch(struct supervisor *s)
+{
+    s->epoch_shown = true;
+    s->restores_until_s = 0;
+    if (s->seen_s == 0)
+        note_first_status(s);
+}
+
 static void show_event(void *context, const json_t *event)
 {
     struct supervisor *s = context;
     char text[PROGRESS_LINE_BYTES];
-    if (s->seen_s == 0) /* an event may be there a moment before the status */
-        note_first_status(s);
     s->events.in_seconds = s->watch.seen && s->watch.status.step_count >= RUNDIR_ENDLESS_STEPS;
     losses_note(&s->losses, event);
     host_changes_event(s, event);
     detector_event(&s->detector, event);
     if (progress_event(&s->events, event, text, sizeof text))
         display_line(s->settings->display, text);
-    const char *what = json_string_value(json_object_get(event, "event"));
-    s->epoch_shown |= what && !strcmp(what, "epoch");
+    const char *name = json_string_value(json_object_get(event, "event"));
+    const char *what = name ? name : "";
+    if (!strcmp(what, "epoch"))
+        note_epoch(s);
+    else if (!strcmp(what, "restore"))
+        s->restores_until_s = clock_now_s() + json_number_value(json_object_get(event, "limit_s"));
 }
 
 void supervise_ask_to_stop(struct supervisor *s)
@@ -170,7 +181,7 @@ static bool is_silent(const struct supervisor *s)
     double newest_s = beat_s > s->watch.changed_s ? beat_s : s->watch.changed_s;
     double limit_s =
         supervise_has_opened(s) ? supervise_silent_limit_s(s) : supervise_start_limit_s(s);
-    return clock_now_s() - newest_s > limit_s;
+    return clock_now_s() - newest_s > limit_s && clock_now_s() > s->restores_until_s;
 }
 
 /* Once it is known how long a start takes, an mpirun that hangs as it starts is found sooner. */
@@ -280,7 +291,7 @@ int supervise_start(struct supervisor *s, int64_t incarnation, struct error *err
 static enum outcome run_incarnation(struct supervisor *s, struct error *error, int *code)
 {
     watch_start(&s->watch, s->settings->rundir, s->incarnation);
-    s->seen_s = 0;
+    s->seen_s = s->restores_until_s = 0;
     s->epoch_shown = false;
     s->events.restart_s = 0;
     s->events.step_before = s->best_step;

@@ -17,7 +17,7 @@
 #include "slots.h"
 #include "watchdog.h"
 
-enum { MAX_PASSES = 64, AWAIT_LIMIT_S = 600, JOIN_LIMIT_S = 6 };
+enum { MAX_PASSES = 64, AWAIT_LIMIT_S = 600, JOIN_LIMIT_S = 6, STATE_BYTES_PER_S = 10 << 20 };
 
 static void pass_clear(struct pass *pass)
 {
@@ -42,6 +42,8 @@ static struct change_report report_of(struct onward *ow)
     report.signature = ow->dedicated ? 0 : state_signature(ow);
     memcpy(report.host, ow->host, sizeof report.host);
     memcpy(report.warning, ow->warning, sizeof report.warning);
+    report.restore_code = ow->restore_code;
+    state_sizes(ow, &report.replicated_bytes, &report.sharded_bytes);
     if (!ow->dedicated && !ow->opened && !ow->spawned)
         slots_find_held(ow);
     traces_of_dead(ow, &report);
@@ -113,8 +115,9 @@ static int gather_and_decide(struct onward *ow, struct pass *pass)
         code = transport_gather(ow->transport, &mine, sizeof mine, all);
     if (code == ONWARD_OK)
         ow->warning[0] = '\0'; /* it was in the report */
-    for (int i = 0; all && code == ONWARD_OK && i < pass->size; i++)
-        control_take_warning(ow, all[i].warning);
+    ow->restore_code = code == ONWARD_OK ? ONWARD_OK : ow->restore_code;
+    if (code == ONWARD_OK && pass->rank == 0)
+        control_take_warnings(ow, all, pass->size);
     fault_at_phase(ow, INJECT_PHASE_REFORM);
     if (code == ONWARD_OK)
         code = gather_copies(ow, pass, all, copies, mine.copy_count);
@@ -174,6 +177,11 @@ static int end_pass(struct onward *ow, struct pass *pass, int code)
     return transport_agree(ow->transport, pass->flags);
 }
 
+double change_limit_s(const struct onward *ow, uint64_t state_bytes)
+{
+    return ow->options.reform_limit_s + (double)state_bytes / STATE_BYTES_PER_S;
+}
+
 static int pass_body(struct onward *ow, struct pass *pass)
 {
     int code = gather_and_decide(ow, pass);
@@ -184,6 +192,8 @@ static int pass_body(struct onward *ow, struct pass *pass)
     if (code != ONWARD_OK || pass->opening.end)
         return code;
     fault_at_phase(ow, INJECT_PHASE_OPEN);
+    if (pass->opening.state_bytes > 0)
+        watchdog_arm(ow->watchdog, change_limit_s(ow, pass->opening.state_bytes), WATCHDOG_KILL);
     ow->incarnation = pass->opening.incarnation;
     ow->run_number = pass->opening.run_number;
     code = transport_split(ow->transport, pass->lineup_rank);
@@ -337,6 +347,7 @@ static int settle(struct onward *ow, struct pass *pass, int agreed)
         return end_bad_input(ow);
     if (!(agreed & FLAG_STATE)) {
         change_rule_out_source(ow, pass);
+        ow->passes_left++; /* nobody was lost, and a source is ruled out once */
         return ONWARD_ERR_LOST;
     }
     fault_at_phase(ow, INJECT_PHASE_COMMIT);
@@ -394,6 +405,8 @@ static int run_pass(struct onward *ow, bool first)
         return code;
     int agreed = code == ONWARD_OK ? walk_pass(ow, &pass) : end_pass(ow, &pass, code);
     code = settle(ow, &pass, agreed);
+    if (code == ONWARD_ERR_LOST && pass.opening.state_bytes > 0)
+        watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_KILL);
     pass_clear(&pass);
     return code;
 }
@@ -423,8 +436,12 @@ int change_run(struct onward *ow)
     watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_KILL);
     int code = ONWARD_ERR_LOST;
     ow->changing = true;
-    for (int pass = 0; pass < MAX_PASSES && code == ONWARD_ERR_LOST; pass++)
-        code = run_pass(ow, pass == 0 && !ow->opened);
+    bool first = !ow->opened;
+    for (ow->passes_left = MAX_PASSES; ow->passes_left > 0 && code == ONWARD_ERR_LOST;
+         first = false) {
+        ow->passes_left--;
+        code = run_pass(ow, first);
+    }
     ow->changing = false;
     watchdog_disarm(ow->watchdog);
     if (code == ONWARD_OK || ow->error.code == code)

@@ -18,6 +18,10 @@ struct pass {
     int flags; /* what this member says in the agreement */
 };
 
+/* For how long others wait for a member that takes so much state in: as for any change, and as long
+ * as that may take on the slowest file system or network that is put up with. */
+double change_limit_s(const struct onward *ow, uint64_t state_bytes);
+
 /* change_state.c */
 /* Asks the program's layouts for the new lineup. */
 int change_lay_out(struct onward *ow, struct pass *pass);

@@ -9,6 +9,8 @@
 #include "shards.h"
 #include "slots.h"
 
+enum { RETRY_NS = 1000000000 };
+
 /* Bits come in, and may be cut in the middle: until the agreement an ONWARD_ATOMIC array is neither
  * the state after complete_step nor as it was at the start. */
 static void expose(struct onward *ow, uint8_t source)
@@ -72,10 +74,15 @@ static void read_checkpoint(struct onward *ow, struct pass *pass)
             shards_want(ow, i, &incoming[i]);
     }
     int code = checkpoint_read(ow->run, pass->opening.step, incoming, ow->array_count, &ow->error);
+    if (code == ONWARD_ERR_IO) { /* a file server that stumbled gets a second chance */
+        sleep_ns(RETRY_NS);
+        code = checkpoint_read(ow->run, pass->opening.step, incoming, ow->array_count, &ow->error);
+    }
     if (code == ONWARD_ERR_INPUT)
         pass->flags &= ~FLAG_INPUT;
     else if (code != ONWARD_OK) {
         pass->flags &= ~FLAG_STATE;
+        ow->restore_code = code;
         snprintf(ow->warning, sizeof ow->warning, "%.255s", ow->error.text);
     }
 }

@@ -395,7 +395,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
     struct control *control = ow->control;
     if (!control->started)
         start_core(ow, count);
-    if (!control->knows_checkpoints) { /* verifying reads it whole: once, not at each change */
+    if (!control->knows_checkpoints) { /* once, not at each change */
         control->knows_checkpoints = true;
         control_find_checkpoint(ow);
     }
@@ -422,8 +422,11 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
     opening->again = !control->give_up && control->opened.type != ACTION_OPEN_EPOCH;
     if (control->give_up)
         fill_end(ow, opening);
-    else if (!opening->again)
+    else if (!opening->again) {
         fill_source(ow, reports, count, opening, seats);
+        opening->state_bytes = control_state_bytes(reports, count, opening);
+        control_tell_restore(ow, opening);
+    }
 }
 
 void control_opened(struct onward *ow, const struct seat *before, uint32_t before_count)

@@ -35,6 +35,8 @@ struct change_report {
     char host[HOST_BYTES];
     struct partner_address partner;
     char warning[WARNING_BYTES]; /* "": none */
+    int32_t restore_code;        /* why the checkpoint of the pass before could not be read */
+    uint64_t replicated_bytes, sharded_bytes; /* of the whole state */
 };
 
 /* What the controller sends to all in an epoch change; seats, the core's bytes and, where hosts
@@ -52,7 +54,8 @@ struct opening {
     uint32_t size, seat_count;
     int64_t epoch, step, incarnation;
     uint64_t core_size, host_size, run_number;
-    struct copy_id copy; /* SOURCE_HELD of sharded state: shard_count shards; the holders behind */
+    uint64_t state_bytes; /* that a worker takes in at most; 0: those of the lineup have it */
+    struct copy_id copy;  /* SOURCE_HELD of sharded state: shard_count shards; the holders behind */
     char text[REPORT_TEXT_BYTES];
 };
 
@@ -88,6 +91,8 @@ struct control {
     bool knows_checkpoints;        /* the core was told what the run directory holds */
     int64_t checkpoint_incarnation; /* of the newest one then; 0: none */
     uint32_t unusable_checkpoints;  /* that are there and failed to be read */
+    int64_t tried_step;             /* no checkpoint from this step on is tried again */
+    int64_t bad_step;               /* of one that a worker could not read; why is to come; or -1 */
     struct run_status before;       /* the last of the incarnation before; "" for its task: none */
     bool unsaved; /* the final state could not be written: the task must not complete */
     bool give_up; /* the next opening is an end */
@@ -125,6 +130,8 @@ void control_destroy(struct onward *ow);
 void control_take(struct onward *ow, const void *bytes, size_t size);
 /* Text of a worker's warning, WARNING_BYTES at most; "", and what the one before said, is none. */
 void control_take_warning(struct onward *ow, const char *text);
+/* What reports say of the pass before, and of before it. */
+void control_take_warnings(struct onward *ow, const struct change_report *reports, int count);
 /* Time: requests, deadlines, status. */
 void control_tick(struct onward *ow);
 
@@ -199,6 +206,11 @@ void control_tell_members(struct onward *ow, const struct seat *before, uint32_t
 void control_find_checkpoint(struct onward *ow);
 /* A worker could not read the checkpoint of this step: it is marked, and not used again. */
 void control_checkpoint_bad(struct onward *ow, int64_t step);
+/* How much a worker takes in at most in this opening, whose other fields are filled. */
+uint64_t control_state_bytes(const struct change_report *reports, int count,
+                             const struct opening *opening);
+/* To the event log, where that will take long. */
+void control_tell_restore(struct onward *ow, const struct opening *opening);
 /* Whether the newest step is in a committed checkpoint: then local copies are of no more use. */
 bool control_newest_is_saved(const struct onward *ow);
 /* After a decision: gives up where the initial values would be taken although there are

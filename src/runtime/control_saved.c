@@ -1,17 +1,22 @@
 /* control_saved.c - what the controller makes of the checkpoints that it finds in the run
  * directory: the newest that can be used, what becomes of those that cannot, and when there is
  * none. */
+#include <inttypes.h>
 #include <stdio.h>
 
-#include "control.h"
+#include "change_pass.h"
+
+/* A smaller state is there before anybody would ask for it. */
+#define TELL_STATE_BYTES ((uint64_t)32 << 20)
 
 void control_find_checkpoint(struct onward *ow)
 {
     struct error error = {0};
     int64_t step = -1;
     struct control *control = ow->control;
-    int code = checkpoint_find(ow->run, ow->options.task, &step, &control->unusable_checkpoints,
-                               control_checkpoint_warning, ow, &error);
+    struct checkpoint_wanted wanted = {ow->options.task, control->tried_step,
+                                       control_checkpoint_warning, ow};
+    int code = checkpoint_find(ow->run, &wanted, &step, &control->unusable_checkpoints, &error);
     if (code == ONWARD_OK && step >= 0)
         control_feed(ow,
                      (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
@@ -23,11 +28,57 @@ void control_find_checkpoint(struct onward *ow)
 
 void control_checkpoint_bad(struct onward *ow, int64_t step)
 {
-    control_warn(ow, "the checkpoint of step %lld could not be read; it is not tried again",
-                 (long long)step);
-    checkpoint_mark_failed(ow->run, step, "a worker could not read all of it", NULL);
+    struct control *control = ow->control;
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_BAD, .step = step});
-    ow->control->knows_checkpoints = false; /* the one before is to be found */
+    control->bad_step = control->tried_step = step;
+    control->knows_checkpoints = false; /* the one before is to be found */
+}
+
+static const struct change_report *find_failure(const struct change_report *reports, int count,
+                                                int code)
+{
+    for (int i = 0; i < count; i++)
+        if (reports[i].restore_code != ONWARD_OK &&
+            (reports[i].restore_code == code || code == ONWARD_OK))
+            return &reports[i];
+    return NULL;
+}
+
+/* Damage is there for good; that a worker could not get at the file, or had no memory for it, says
+ * nothing of the checkpoint. */
+static void pass_over(struct onward *ow, const struct change_report *reports, int count)
+{
+    struct control *control = ow->control;
+    const struct change_report *damaged = find_failure(reports, count, ONWARD_ERR_CORRUPT);
+    const struct change_report *any = damaged ? damaged : find_failure(reports, count, ONWARD_OK);
+    const char *why = any ? any->warning : "a worker was lost as it read it";
+    control_warn(ow, "the checkpoint of step %lld is passed over: %.255s",
+                 (long long)control->bad_step, why);
+    if (damaged && !control_is_fenced(ow))
+        checkpoint_mark_failed(ow->run, control->bad_step, why, NULL);
+    control->bad_step = -1;
+}
+
+static void fail_for_memory(struct onward *ow, const char *why)
+{
+    struct control *control = ow->control;
+    control->give_up = true;
+    control->end_code = ONWARD_ERR_MEMORY;
+    snprintf(control->end_text, sizeof control->end_text, "%.255s", why);
+    control_write_end(ow, control->end_code, control->end_text);
+}
+
+void control_take_warnings(struct onward *ow, const struct change_report *reports, int count)
+{
+    bool tells = ow->control->bad_step < 0;
+    for (int i = 0; i < count; i++)
+        if (tells || reports[i].restore_code == ONWARD_OK)
+            control_take_warning(ow, reports[i].warning);
+    const struct change_report *short_of = find_failure(reports, count, ONWARD_ERR_MEMORY);
+    if (short_of && !ow->control->give_up)
+        fail_for_memory(ow, short_of->warning);
+    else if (!tells)
+        pass_over(ow, reports, count);
 }
 
 /* Workers report at times, not each step: only of those who live is the newest step known. */
@@ -58,10 +109,36 @@ void control_refuse_to_start_over(struct onward *ow)
         return;
     control->give_up = true;
     control->end_code = ONWARD_ERR_INPUT;
-    snprintf(
-        control->end_text, sizeof control->end_text,
-        "none of the %u checkpoints of task %.63s is whole (`onward ckpt verify' says why) and "
-        "nothing was removed; `onward ckpt rm --force' would, to begin anew",
-        control->unusable_checkpoints, ow->options.task);
+    snprintf(control->end_text, sizeof control->end_text,
+             "none of the %u checkpoints of task %.63s can be read whole (`onward ckpt verify' "
+             "says why) and "
+             "nothing was removed; `onward ckpt rm --force' would, to begin anew",
+             control->unusable_checkpoints, ow->options.task);
     control_write_end(ow, control->end_code, control->end_text);
+}
+
+uint64_t control_state_bytes(const struct change_report *reports, int count,
+                             const struct opening *opening)
+{
+    uint64_t replicated = 0, sharded = 0;
+    if (opening->source == SOURCE_MEMBER && !opening->move_state)
+        return 0;
+    for (int i = 0; i < count; i++) {
+        replicated =
+            reports[i].replicated_bytes > replicated ? reports[i].replicated_bytes : replicated;
+        sharded = reports[i].sharded_bytes > sharded ? reports[i].sharded_bytes : sharded;
+    }
+    return replicated + sharded / (opening->size > 0 ? opening->size : 1);
+}
+
+/* The launcher is told for how long it may hear nothing. */
+void control_tell_restore(struct onward *ow, const struct opening *opening)
+{
+    if (opening->state_bytes < TELL_STATE_BYTES)
+        return;
+    control_event(ow, "restore",
+                  json_pack("{s:s, s:I, s:I, s:f}", "source", control_source_name(opening->source),
+                            "resume_step", (json_int_t)opening->step, "bytes",
+                            (json_int_t)opening->state_bytes, "limit_s",
+                            change_limit_s(ow, opening->state_bytes)));
 }

@@ -133,6 +133,9 @@ struct onward {
     struct partner *partner;     /* NULL: not listening */
     uint64_t run_number;         /* of the run directory, the same in each incarnation */
     char warning[WARNING_BYTES]; /* for the event log; "": none */
+    int passes_left;             /* of the change under way */
+    int restore_code; /* of a checkpoint that could not be read in the pass before; warning says why
+                       */
 
     uint32_t member; /* 0 until registered */
     struct onward_role role;
@@ -216,6 +219,8 @@ void leave_release(void);
 /* state.c */
 uint64_t state_type_bytes(int type);
 uint64_t state_signature(const struct onward *ow);
+/* Of all protected arrays: those that each worker has whole, and those that all have together. */
+void state_sizes(const struct onward *ow, uint64_t *replicated_bytes, uint64_t *sharded_bytes);
 struct checkpoint_id state_checkpoint_id(const struct onward *ow, int64_t epoch, int64_t step);
 
 /* worker.c: what a worker tells and is told between steps. */

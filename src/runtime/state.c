@@ -212,6 +212,16 @@ uint64_t state_signature(const struct onward *ow)
     return signature;
 }
 
+void state_sizes(const struct onward *ow, uint64_t *replicated_bytes, uint64_t *sharded_bytes)
+{
+    *replicated_bytes = *sharded_bytes = 0;
+    for (uint32_t i = 0; i < ow->array_count; i++) {
+        const struct checkpoint_array *array = &ow->arrays[i];
+        uint64_t *sum = array->sharded ? sharded_bytes : replicated_bytes;
+        *sum += array_bytes(array->type, array->ndims, array->dims);
+    }
+}
+
 struct checkpoint_id state_checkpoint_id(const struct onward *ow, int64_t epoch, int64_t step)
 {
     struct checkpoint_id id = {"", ow->incarnation, epoch, step};

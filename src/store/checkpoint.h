@@ -165,12 +165,20 @@ int checkpoint_newest(const char *run, const char *task, int64_t *step,
                       void (*warn)(void *context, const char *text), void *context,
                       struct error *error);
 
-/* As checkpoint_newest, but looks (checkpoint_look) where that reads, since the workers are to read
- * all of it anyway; marks those that are found damaged, so that they are not tried at each start.
- * *passed_over: how many there are that cannot be used. For the owner of the task. */
-int checkpoint_find(const char *run, const char *task, int64_t *step, uint32_t *passed_over,
-                    void (*warn)(void *context, const char *text), void *context,
-                    struct error *error);
+/* Which checkpoints are looked for, and who is told of those that are passed over. */
+struct checkpoint_wanted {
+    const char *task;
+    int64_t below; /* steps; INT64_MAX: any */
+    void (*warn)(void *context, const char *text);
+    void *context;
+};
+
+/* As checkpoint_newest, but it looks (checkpoint_look) where that reads, since the workers are to
+ * read all of it anyway, and marks those that are found damaged, so that they are not tried at each
+ * start. *passed_over: how many there are that cannot be used, all that are not below `below`
+ * counted. For the owner of the task. */
+int checkpoint_find(const char *run, const struct checkpoint_wanted *wanted, int64_t *step,
+                    uint32_t *passed_over, struct error *error);
 
 /* Marks the checkpoint of this step as one that failed to be restored, with the reason. It holds
  * until another one is committed for the step, or the mark is cleared. */

@@ -146,13 +146,12 @@ int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *
 }
 
 /* Shards without a master are what is left of a checkpoint that was not finished. */
-static int warn_unfinished(const char *run, int64_t newest,
-                           void (*warn)(void *context, const char *text), void *context,
+static int warn_unfinished(const char *run, int64_t newest, const struct checkpoint_wanted *wanted,
                            struct error *error)
 {
     struct step_list list;
-    int code = warn ? scan(run, ".shards", &list, error) : ONWARD_OK;
-    if (code != ONWARD_OK || !warn)
+    int code = wanted->warn ? scan(run, ".shards", &list, error) : ONWARD_OK;
+    if (code != ONWARD_OK || !wanted->warn)
         return code;
     for (size_t i = 0; i < list.count && list.steps[i] > newest; i++) {
         char master[PATH_MAX], text[ERROR_TEXT_BYTES];
@@ -160,7 +159,7 @@ static int warn_unfinished(const char *run, int64_t newest,
             access(master, F_OK) == 0)
             continue;
         snprintf(text, sizeof text, "%.600s: was never committed, its shards are skipped", master);
-        warn(context, text);
+        wanted->warn(wanted->context, text);
     }
     free(list.steps);
     return ONWARD_OK;
@@ -184,8 +183,8 @@ static int judge(const char *run, int64_t step, const char *task, bool marks, st
     return code;
 }
 
-static int find(const char *run, const char *task, bool marks, int64_t *step, uint32_t *passed_over,
-                void (*warn)(void *context, const char *text), void *context, struct error *error)
+static int find(const char *run, const struct checkpoint_wanted *wanted, bool marks, int64_t *step,
+                uint32_t *passed_over, struct error *error)
 {
     struct step_list list;
     int64_t newest = -1;
@@ -195,18 +194,20 @@ static int find(const char *run, const char *task, bool marks, int64_t *step, ui
     *passed_over = 0;
     for (size_t i = 0; i < list.count && newest < 0 && code == ONWARD_OK; i++) {
         struct error problem = {0};
-        int found = judge(run, list.steps[i], task, marks, &problem);
+        bool is_wanted = list.steps[i] < wanted->below;
+        int found = is_wanted ? judge(run, list.steps[i], wanted->task, marks, &problem)
+                              : ONWARD_ERR_NOT_FOUND;
         *passed_over += found != ONWARD_OK;
         if (found == ONWARD_OK)
             newest = list.steps[i];
         else if (found == ONWARD_ERR_MEMORY)
             code = error_set(error, found, "%s", problem.text);
-        else if (warn)
-            warn(context, problem.text);
+        else if (is_wanted && wanted->warn)
+            wanted->warn(wanted->context, problem.text);
     }
     free(list.steps);
-    if (code == ONWARD_OK)
-        code = warn_unfinished(run, newest, warn, context, error);
+    if (code == ONWARD_OK && wanted->below == INT64_MAX)
+        code = warn_unfinished(run, newest, wanted, error);
     if (code == ONWARD_OK)
         *step = newest;
     return code;
@@ -216,15 +217,15 @@ int checkpoint_newest(const char *run, const char *task, int64_t *step,
                       void (*warn)(void *context, const char *text), void *context,
                       struct error *error)
 {
+    struct checkpoint_wanted wanted = {task, INT64_MAX, warn, context};
     uint32_t passed_over;
-    return find(run, task, false, step, &passed_over, warn, context, error);
+    return find(run, &wanted, false, step, &passed_over, error);
 }
 
-int checkpoint_find(const char *run, const char *task, int64_t *step, uint32_t *passed_over,
-                    void (*warn)(void *context, const char *text), void *context,
-                    struct error *error)
+int checkpoint_find(const char *run, const struct checkpoint_wanted *wanted, int64_t *step,
+                    uint32_t *passed_over, struct error *error)
 {
-    return find(run, task, true, step, passed_over, warn, context, error);
+    return find(run, wanted, true, step, passed_over, error);
 }
 
 static bool is_needed(const struct checkpoint_master *master, const char *file)

@@ -28,6 +28,7 @@ struct trial {
     size_t length;
     uint32_t subtasks;
     int64_t steps, hang_at, slow_at, exit_at, vanish_at, poison; /* -1: in none */
+    double reform_limit_s; /* 0: the usual one */
     long pause_us, spawned_waits_us, spawned_dies_us;
     bool plain, alloc, finish;
     int array;          /* --alloc: the state's number */
@@ -47,6 +48,8 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
             trial->length = (size_t)atoll(value);
         else if (strcmp(argv[i], "--pause") == 0)
             trial->pause_us = atol(value);
+        else if (strcmp(argv[i], "--reform-limit") == 0)
+            trial->reform_limit_s = atof(value);
         else if (strcmp(argv[i], "--spawned-waits") == 0)
             trial->spawned_waits_us = atol(value);
         else if (strcmp(argv[i], "--spawned-dies") == 0)
@@ -206,6 +209,8 @@ int main(int argc, char **argv)
     options.subtask_count = trial.subtasks;
     options.step_count = trial.steps;
     options.wants_finish = trial.finish;
+    if (trial.reform_limit_s > 0)
+        options.reform_limit_s = trial.reform_limit_s;
     options.program = "trial";
     int code = onward_open(MPI_COMM_NULL, &options, &ow);
     if (code != ONWARD_OK) {

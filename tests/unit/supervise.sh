@@ -63,6 +63,8 @@ run too-few 69; relaunches 3; within 9; says 'fewer workers are left'; state fai
 run too-few:too-few-for-good 69 --max-restarts 0; relaunches 0; says 'fewer workers are left'; state failed
 run too-few-once 0; relaunches 1; says 'fewer workers are left .*: starting again'; state complete
 run silent 0 --detect 0.2; relaunches 1; says 'the controller was silent for 2.4 s'
+run restores 0 --detect 0.2; relaunches 0; says 'taking in the state of step 5, 3 GB for each worker (from the checkpoint)'
+run restores-for-ever 0 --detect 0.2; relaunches 1; says 'the controller was silent'; within 9
 run frozen 0 --detect 1; relaunches 0; says 'on host .* was silent for 1 s and was killed'
 run host-silent 0 --detect 1; relaunches 1; says 'host n3 was silent for 1 s at step 5: starting again'
 run half-silent 0 --detect 1; relaunches 1

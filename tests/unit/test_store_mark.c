@@ -79,6 +79,9 @@ START_TEST(the_list_shows_it)
 }
 END_TEST
 
+static const struct checkpoint_wanted of_task_1 = {
+    .task = "task-1", .below = INT64_MAX, .warn = note_warning};
+
 START_TEST(the_owner_marks_what_is_damaged)
 {
     uint32_t passed_over = 0;
@@ -87,7 +90,7 @@ START_TEST(the_owner_marks_what_is_damaged)
     damage_20();
     ck_assert_int_eq(newest(), 10);
     ck_assert(!checkpoint_is_marked(scratch, 20, why, sizeof why)); /* who only looks does not */
-    ck_ok(checkpoint_find(scratch, "task-1", &step, &passed_over, note_warning, NULL, &failure));
+    ck_ok(checkpoint_find(scratch, &of_task_1, &step, &passed_over, &failure));
     ck_assert_int_eq(step, 10);
     ck_assert_uint_eq(passed_over, 1);
     ck_assert(checkpoint_is_marked(scratch, 20, why, sizeof why));
@@ -107,7 +110,7 @@ START_TEST(the_owner_leaves_the_blocks_to_the_readers)
     fill_array(&array, &seed);
     save_checkpoint(scratch, 20, &array, 1, 2);
     damage_20();
-    ck_ok(checkpoint_find(scratch, "task-1", &step, &passed_over, note_warning, NULL, &failure));
+    ck_ok(checkpoint_find(scratch, &of_task_1, &step, &passed_over, &failure));
     ck_assert_int_eq(step, 20);
     ck_assert_uint_eq(passed_over, 0);
     ck_assert_int_eq(checkpoint_read(scratch, 20, &array, 1, &failure), ONWARD_ERR_CORRUPT);
@@ -117,11 +120,30 @@ START_TEST(the_owner_leaves_the_blocks_to_the_readers)
 }
 END_TEST
 
+START_TEST(what_was_tried_is_not_tried_again)
+{
+    struct checkpoint_wanted wanted = of_task_1;
+    uint32_t passed_over = 0;
+    int64_t step = 99;
+    wanted.below = 20;
+    warning[0] = '\0';
+    ck_ok(checkpoint_find(scratch, &wanted, &step, &passed_over, &failure));
+    ck_assert_int_eq(step, 10);
+    ck_assert_uint_eq(passed_over, 1);
+    ck_assert_str_eq(warning, "");
+    wanted.below = 10;
+    ck_ok(checkpoint_find(scratch, &wanted, &step, &passed_over, &failure));
+    ck_assert_int_eq(step, -1);
+    ck_assert_uint_eq(passed_over, 2);
+}
+END_TEST
+
 START_TEST(another_task_is_no_reason_for_a_mark)
 {
     uint32_t passed_over = 0;
     int64_t step = 99;
-    ck_ok(checkpoint_find(scratch, "task-2", &step, &passed_over, NULL, NULL, &failure));
+    struct checkpoint_wanted of_task_2 = {.task = "task-2", .below = INT64_MAX};
+    ck_ok(checkpoint_find(scratch, &of_task_2, &step, &passed_over, &failure));
     ck_assert_int_eq(step, -1);
     ck_assert_uint_eq(passed_over, 2);
     ck_assert_int_eq(count_entries(in_scratch("ckpt")), 4);
@@ -185,6 +207,7 @@ int main(void)
     tcase_add_test(tests, the_list_shows_it);
     tcase_add_test(tests, the_owner_marks_what_is_damaged);
     tcase_add_test(tests, the_owner_leaves_the_blocks_to_the_readers);
+    tcase_add_test(tests, what_was_tried_is_not_tried_again);
     tcase_add_test(tests, another_task_is_no_reason_for_a_mark);
     tcase_add_test(tests, the_next_one_of_the_step_is_another);
     tcase_add_test(tests, a_marked_one_never_pushes_out_a_good_one);
