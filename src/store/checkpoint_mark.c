@@ -28,10 +28,11 @@ enum { HEAD_TEXT_BYTES = 17, MAX_MARK_BYTES = 4096 };
 static void read_head(const char *run, int64_t step, char head[HEAD_TEXT_BYTES])
 {
     char path[PATH_MAX], bytes[IMAGE_SEAL_BYTES];
+    uint64_t size = 0;
     int fd = -1;
     head[0] = '\0';
     if (checkpoint_master_path(path, run, step, NULL) != ONWARD_OK ||
-        file_open(path, &fd, NULL) != ONWARD_OK)
+        file_open_plain(path, &fd, &size, NULL) != ONWARD_OK)
         return;
     ssize_t got = pread(fd, bytes, sizeof bytes, 0);
     close(fd);
@@ -66,9 +67,10 @@ int checkpoint_mark_failed(const char *run, int64_t step, const char *text, stru
 static json_t *read_mark(const char *run, int64_t step)
 {
     char path[PATH_MAX], bytes[MAX_MARK_BYTES];
+    uint64_t size = 0;
     int fd = -1;
     if (checkpoint_mark_path(path, run, step, NULL) != ONWARD_OK ||
-        file_open(path, &fd, NULL) != ONWARD_OK)
+        file_open_plain(path, &fd, &size, NULL) != ONWARD_OK)
         return NULL;
     ssize_t got = pread(fd, bytes, sizeof bytes, 0);
     close(fd);

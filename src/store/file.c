@@ -164,13 +164,30 @@ int file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *
     return ONWARD_OK;
 }
 
+static int tell_unopened(const char *path, struct error *error)
+{
+    int code = errno == ENOENT || errno == ENOTDIR ? ONWARD_ERR_NOT_FOUND : ONWARD_ERR_IO;
+    return error_set_errno(error, code, errno, "%s: cannot read", path);
+}
+
 int file_open(const char *path, int *fd, struct error *error)
 {
     *fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*fd >= 0)
+    return *fd >= 0 ? ONWARD_OK : tell_unopened(path, error);
+}
+
+int file_open_plain(const char *path, int *fd, uint64_t *size, struct error *error)
+{
+    struct stat status;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a fifo must not hold us up */
+    if (*fd < 0)
+        return tell_unopened(path, error);
+    if (fstat(*fd, &status) == 0 && S_ISREG(status.st_mode)) {
+        *size = (uint64_t)status.st_size;
         return ONWARD_OK;
-    int code = errno == ENOENT || errno == ENOTDIR ? ONWARD_ERR_NOT_FOUND : ONWARD_ERR_IO;
-    return error_set_errno(error, code, errno, "%s: cannot read", path);
+    }
+    close(*fd);
+    return error_set(error, ONWARD_ERR_CORRUPT, "%s: expected a plain file", path);
 }
 
 /* Syncs and closes; some file systems report a full disk only here. */

@@ -46,6 +46,9 @@ int file_read_at(int fd, void *bytes, size_t size, uint64_t offset, const char *
 /* Opens for reading; ONWARD_ERR_NOT_FOUND when there is none. */
 int file_open(const char *path, int *fd, struct error *error);
 
+/* The same for what has to be a plain file, else ONWARD_ERR_CORRUPT. *size: bytes that it has. */
+int file_open_plain(const char *path, int *fd, uint64_t *size, struct error *error);
+
 /* Syncs and closes fd (always), renames temporary to path, syncs the directory. When it fails
  * before the rename, temporary is removed and path is as it was. */
 int file_publish(int fd, const char *temporary, const char *path, struct error *error);

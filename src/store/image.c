@@ -345,9 +345,9 @@ static int hash_file(int fd, const char *path, uint64_t begin, uint64_t *bytes, 
 int image_check_seal(const char *path, struct error *error)
 {
     char seal[IMAGE_SEAL_BYTES], expected[IMAGE_SEAL_BYTES], sum[IMAGE_SUM_BYTES];
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, size = 0;
     int fd = -1;
-    int code = file_open(path, &fd, error);
+    int code = file_open_plain(path, &fd, &size, error);
     if (code != ONWARD_OK)
         return code;
     ssize_t got = pread(fd, seal, sizeof seal, 0);

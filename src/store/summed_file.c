@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -120,17 +119,8 @@ int block_sums_write(struct block_sums *sums, int fd, const char *path, uint64_t
 static int open_file(struct summed_file *file, const char *path, uint64_t *size,
                      struct error *error)
 {
-    struct stat status;
     *file = (struct summed_file){.path = path, .window_block = UINT64_MAX};
-    int code = file_open(path, &file->fd, error);
-    if (code != ONWARD_OK)
-        return code;
-    if (fstat(file->fd, &status) == 0 && S_ISREG(status.st_mode)) {
-        *size = (uint64_t)status.st_size;
-        return ONWARD_OK;
-    }
-    close(file->fd);
-    return error_set(error, ONWARD_ERR_CORRUPT, "%s: expected a plain file", path);
+    return file_open_plain(path, &file->fd, size, error);
 }
 
 /* How many bytes are protected, as the foot says; whatever it says else is looked at later. */
