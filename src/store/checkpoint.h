@@ -209,8 +209,13 @@ int checkpoint_sum(const char *run, int64_t step,
                    void (*line)(void *context, const char *sum, const char *name), void *context,
                    struct error *error);
 
-/* Writes the whole of one checkpoint to one plain HDF5 file, atomically. A file that is there is
- * ONWARD_ERR_INPUT unless it is to be replaced. Needs no memory for the arrays. */
+/* Whether an export may go to `path`. place (PATH_MAX) is where it then is, with all links
+ * resolved. ONWARD_ERR_INPUT for what is no name of a file or lies in a run directory, and for what
+ * is there, unless it is a plain file that is to be replaced. */
+int checkpoint_export_place(char *place, const char *path, bool replace, struct error *error);
+
+/* Writes the whole of one checkpoint to one plain HDF5 file, atomically, if
+ * checkpoint_export_place allows it. Needs no memory for the arrays. */
 int checkpoint_export(const char *run, int64_t step, const char *path, bool replace,
                       struct error *error);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
@@ -19,6 +20,7 @@
 #include "file.h"
 #include "h5.h"
 #include "image.h"
+#include "rundir.h"
 
 /* Attributes of the root of a master that mean nothing without its shards. */
 static bool is_of_master_alone(const char *name)
@@ -178,16 +180,74 @@ static int export_arrays(const char *run, int64_t step, struct checkpoint_array 
     return code;
 }
 
-static int check_place(const char *path, bool replace, struct error *error)
+/* Of what is there, only a plain file may be replaced: the rename would take the place of a device,
+ * and fail on a directory after all was written. */
+static int check_there(const char *path, const struct stat *status, bool replace,
+                       struct error *error)
 {
-    char directory[PATH_MAX];
-    if (!replace && access(path, F_OK) == 0)
+    if (!replace)
         return error_set(error, ONWARD_ERR_INPUT, "%s: is there already", path);
-    int code = file_parent(directory, sizeof directory, path, error);
+    if (!S_ISREG(status->st_mode))
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "%s: is no plain file; expected one, or a name that is free", path);
+    return ONWARD_OK;
+}
+
+/* A name that is free, in a directory that is there. */
+static int resolve_free(char *place, const char *path, struct error *error)
+{
+    char parent[PATH_MAX], directory[PATH_MAX];
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (*name == '\0')
+        return error_set(error, ONWARD_ERR_INPUT, "export to \"%s\": expected the name of a file",
+                         path);
+    if (lstat(path, &status) == 0)
+        return error_set(error, ONWARD_ERR_INPUT, "%s: is a link to what is not there", path);
+    int code = file_parent(parent, sizeof parent, path, error);
+    if (code != ONWARD_OK)
+        return code;
+    if (!realpath(parent, directory))
+        return error_set_errno(error, ONWARD_ERR_INPUT, errno, "%s: expected a directory", parent);
+    return file_join(place, PATH_MAX, strcmp(directory, "/") == 0 ? "" : directory, name, error);
+}
+
+/* The directory has to be one that can be written, and in no run directory, where a name may be
+ * that of a file which a task lives on. */
+static int check_directory(const char *place, struct error *error)
+{
+    char directory[PATH_MAX], parent[PATH_MAX];
+    int code = file_parent(directory, sizeof directory, place, error);
     if (code == ONWARD_OK && access(directory, W_OK | X_OK) != 0)
         code = error_set(error, ONWARD_ERR_INPUT, "%s: expected a directory that can be written",
                          directory);
+    while (code == ONWARD_OK && !rundir_is_at(directory) && strcmp(directory, "/") != 0) {
+        code = file_parent(parent, sizeof parent, directory, error);
+        memcpy(directory, parent, sizeof directory);
+    }
+    if (code == ONWARD_OK && strcmp(directory, "/") != 0)
+        code = error_set(error, ONWARD_ERR_INPUT,
+                         "%s: is in the run directory %s; expected a place outside of it", place,
+                         directory);
     return code;
+}
+
+int checkpoint_export_place(char *place, const char *path, bool replace, struct error *error)
+{
+    struct stat status;
+    int code = ONWARD_OK;
+    if (stat(path, &status) == 0) {
+        code = check_there(path, &status, replace, error);
+        if (code == ONWARD_OK && !realpath(path, place))
+            code = error_set_errno(error, ONWARD_ERR_INPUT, errno, "%s: cannot be found", path);
+    } else if (errno == ENOENT) {
+        code = resolve_free(place, path, error);
+    } else {
+        code = error_set_errno(error, ONWARD_ERR_INPUT, errno, "%s: expected the name of a file",
+                               path);
+    }
+    return code == ONWARD_OK ? check_directory(place, error) : code;
 }
 
 int checkpoint_export(const char *run, int64_t step, const char *path, bool replace,
@@ -196,11 +256,12 @@ int checkpoint_export(const char *run, int64_t step, const char *path, bool repl
     H5_QUIET;
     struct checkpoint_array *arrays = NULL;
     uint32_t array_count = 0;
-    int code = check_place(path, replace, error);
+    char place[PATH_MAX];
+    int code = checkpoint_export_place(place, path, replace, error);
     if (code == ONWARD_OK)
         code = checkpoint_describe(run, step, &arrays, &array_count, error);
     if (code == ONWARD_OK)
-        code = export_arrays(run, step, arrays, array_count, path, error);
+        code = export_arrays(run, step, arrays, array_count, place, error);
     free(arrays);
     return code;
 }

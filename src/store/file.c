@@ -103,7 +103,9 @@ int file_temporary(const char *path, char *temporary, size_t temporary_bytes, in
         if (*fd >= 0)
             return ONWARD_OK;
         if (errno != EEXIST)
-            return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot write", path);
+            return error_set_errno(error,
+                                   errno == ENAMETOOLONG ? ONWARD_ERR_ARGUMENT : ONWARD_ERR_IO,
+                                   errno, "%s: cannot write", path);
     }
     return error_set(error, ONWARD_ERR_IO, "%s: every temporary name is taken", path);
 }

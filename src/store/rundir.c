@@ -238,10 +238,23 @@ static int check_there(const char *path, const char *task, const struct task_rec
     return code;
 }
 
+static const char *const directories[] = {"requests", "logs", "ckpt"};
+
+bool rundir_is_at(const char *path)
+{
+    char name[PATH_MAX];
+    struct stat status;
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+        if (file_join(name, sizeof name, path, directories[i], NULL) != ONWARD_OK ||
+            stat(name, &status) != 0 || !S_ISDIR(status.st_mode))
+            return false;
+    return file_join(name, sizeof name, path, "task.yaml", NULL) == ONWARD_OK &&
+           access(name, F_OK) == 0;
+}
+
 static int make_missing(const char *path, const struct task_record *record, bool there,
                         struct error *error)
 {
-    static const char *const directories[] = {"requests", "logs", "ckpt"};
     char name[PATH_MAX];
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
         int code = file_join(name, sizeof name, path, directories[i], error);

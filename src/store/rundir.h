@@ -74,6 +74,9 @@ int rundir_open(const char *base, const char *task, const struct task_record *re
                 struct rundir **rundir, struct error *error);
 void rundir_close(struct rundir *rundir); /* drops the ownership too; NULL is allowed */
 
+/* Whether a run directory of any task is at path. */
+bool rundir_is_at(const char *path);
+
 const char *rundir_path(const struct rundir *rundir); /* absolute path of DIR/TASK */
 int rundir_read_task(const struct rundir *rundir, struct task_record *record, struct error *error);
 /* The same for each incarnation in this run directory, and for no other one, not even one that was
