@@ -31,31 +31,34 @@ static int check_all_there(const struct ckpt_input *input, const char *run,
                            const struct checkpoint_entry *entries, size_t count,
                            struct error *error)
 {
-    for (size_t i = 0; i < input->step_count; i++)
-        if (!entry_of(entries, count, input->steps[i]))
-            return error_set(error, ONWARD_ERR_NOT_FOUND,
-                             "%s/ckpt: no checkpoint of step %" PRId64 "; `onward ckpt ls' lists "
-                             "them",
-                             run, input->steps[i]);
-    return ONWARD_OK;
+    int code = ONWARD_OK;
+    for (size_t i = 0; i < input->step_count && code == ONWARD_OK; i++)
+        code = entry_of(entries, count, input->steps[i])
+                   ? checkpoint_check_removal(run, input->steps[i], error)
+                   : error_set(error, ONWARD_ERR_NOT_FOUND,
+                               "%s/ckpt: no checkpoint of step %" PRId64
+                               "; `onward ckpt ls' lists them",
+                               run, input->steps[i]);
+    return code;
 }
 
-/* Whether one that stays can be restored. The newest that stays is read first. */
+/* Whether one that stays can be restored. The newest that stays is read first. One that is marked
+ * does not count, since the task would not use it. */
 static bool whole_one_stays(const struct ckpt_input *input, const char *run,
                             const struct checkpoint_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (entries[i].whole && !is_given(input, entries[i].id.step) &&
+        if (entries[i].usable && !is_given(input, entries[i].id.step) &&
             checkpoint_verify(run, entries[i].id.step, NULL, NULL) == ONWARD_OK)
             return true;
     return false;
 }
 
-static bool whole_one_goes(const struct ckpt_input *input, const struct checkpoint_entry *entries,
-                           size_t count)
+/* A mark says only that it failed once, and what cannot be read now may be whole. */
+static bool whole_one_goes(const struct ckpt_input *input, const char *run)
 {
-    for (size_t i = 0; i < count; i++)
-        if (entries[i].whole && is_given(input, entries[i].id.step))
+    for (size_t i = 0; i < input->step_count; i++)
+        if (checkpoint_verify(run, input->steps[i], NULL, NULL) != ONWARD_ERR_CORRUPT)
             return true;
     return false;
 }
@@ -68,7 +71,7 @@ static int check_not_in_use(const struct ckpt_input *input, const struct rundir 
     bool owned = false;
     int code = rundir_is_owned(rundir, &owned, error);
     for (size_t i = 0; i < count && code == ONWARD_OK && owned; i++) {
-        if (!entries[i].whole)
+        if (!entries[i].usable)
             continue;
         if (is_given(input, entries[i].id.step))
             code = error_set(error, ONWARD_ERR_INPUT,
@@ -87,9 +90,10 @@ static int check_removal(const struct ckpt_input *input, const struct rundir *ru
     int code = check_all_there(input, run, entries, count, error);
     if (code != ONWARD_OK || input->force)
         return code;
-    if (whole_one_goes(input, entries, count) && !whole_one_stays(input, run, entries, count))
+    if (!whole_one_stays(input, run, entries, count) && whole_one_goes(input, run))
         return error_set(error, ONWARD_ERR_INPUT,
-                         "no whole checkpoint of task %s would be left: removed only with --force",
+                         "no checkpoint of task %s that is whole and did not fail would be left: "
+                         "removed only with --force",
                          input->task.task);
     return check_not_in_use(input, rundir, entries, count, error);
 }
@@ -121,7 +125,7 @@ int ckpt_remove(const struct ckpt_input *input, const struct rundir *rundir)
     struct error error;
     int code = checkpoint_list(run, &entries, &count, &error);
     if (code != ONWARD_OK)
-        return say_error(&error);
+        return ckpt_say_error(&error);
     json_t *removed = json_array();
     code = check_removal(input, rundir, entries, count, &error);
     if (code == ONWARD_OK)
@@ -129,7 +133,7 @@ int ckpt_remove(const struct ckpt_input *input, const struct rundir *rundir)
     free(entries);
     if (code != ONWARD_OK) {
         json_decref(removed);
-        return say_error(&error);
+        return ckpt_say_error(&error);
     }
     if (input->task.json)
         return print_json(json_pack("{s:o}", "removed", removed));
@@ -142,12 +146,15 @@ int ckpt_export(const struct ckpt_input *input, const struct rundir *rundir)
     const char *run = rundir_path(rundir);
     struct stat status = {0};
     struct error error;
+    char place[PATH_MAX];
     int64_t step;
-    int code = ckpt_choose_step(input, run, &step, &error);
+    int code = checkpoint_export_place(place, input->output, input->force, &error);
+    if (code == ONWARD_OK) /* this may read for long */
+        code = ckpt_choose_step(input, run, &step, &error);
     if (code == ONWARD_OK)
         code = checkpoint_export(run, step, input->output, input->force, &error);
     if (code != ONWARD_OK)
-        return say_error(&error);
+        return ckpt_say_error(&error);
     stat(input->output, &status);
     if (input->task.json)
         return print_json(json_pack("{s:I, s:s, s:I}", "step", (json_int_t)step, "file",

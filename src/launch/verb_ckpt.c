@@ -66,7 +66,7 @@ static error_t parse_ckpt(int key, char *text, struct argp_state *state)
 static const struct argp_option table[] = {
     {"step", KEY_STEP, "N", 0, "the same as the argument STEP", 0},
     {"output", 'o', "FILE", 0, "export: the file to write", 0},
-    {"force", 'f', NULL, 0, "rm: the last whole one too; export: replace FILE", 0},
+    {"force", 'f', NULL, 0, "rm: the last whole one too; export: replace a plain FILE", 0},
     {NULL, 0, NULL, 0, NULL, 0}};
 static const struct argp_child children[] = {{.argp = &task_argp}, {.argp = NULL}};
 static const struct argp ckpt_argp = {
@@ -76,15 +76,17 @@ static const struct argp ckpt_argp = {
                 "STEP...\nexport TASK [STEP] -o FILE.h5",
     .doc = "Lists the checkpoints of TASK, shows what one holds, prints the xxHash128 of each "
            "array and of all, reads everything to verify it, removes some, or writes one to a "
-           "plain HDF5 file. Without STEP it is the newest whole one (verify: all).",
+           "plain HDF5 file. Without STEP it is the newest whole one (verify: all). `complete' "
+           "says that every file is there with its length; only verify tells whether what they "
+           "hold is whole.",
     .children = children,
 };
 
 static const char *entry_state(const struct checkpoint_entry *entry)
 {
     return entry->failed     ? "failed"
-           : entry->whole    ? "whole"
-           : entry->readable ? "not whole"
+           : entry->complete ? "complete"
+           : entry->readable ? "incomplete"
                              : "not readable";
 }
 
@@ -94,7 +96,7 @@ static json_t *entry_json(const struct checkpoint_entry *entry)
                      (json_int_t)entry->id.step, "state", entry_state(entry), "time", entry->time,
                      "incarnation", (json_int_t)entry->id.incarnation, "epoch",
                      (json_int_t)entry->id.epoch, "shards", (json_int_t)entry->shard_count, "bytes",
-                     (json_int_t)entry->bytes, "whole", entry->whole && entry->readable, "problem",
+                     (json_int_t)entry->bytes, "complete", entry->complete, "problem",
                      entry->problem);
 }
 
@@ -116,7 +118,7 @@ static int list(const struct ckpt_input *input, const struct rundir *rundir)
     size_t count = 0;
     int code = checkpoint_list(rundir_path(rundir), &entries, &count, &error);
     if (code != ONWARD_OK)
-        return say_error(&error);
+        return ckpt_say_error(&error);
     json_t *array = json_array();
     if (!input->task.json)
         printf("%10s  %-27s %5s %5s %6s %14s  %s\n", "STEP", "TIME", "INC", "EPOCH", "SHARDS",
@@ -151,6 +153,12 @@ int ckpt_choose_step(const struct ckpt_input *input, const char *run, int64_t *s
     if (code == ONWARD_OK && *step < 0)
         code = error_set(error, ONWARD_ERR_NOT_FOUND, "%s/ckpt: expected a whole checkpoint", run);
     return code;
+}
+
+int ckpt_say_error(const struct error *error)
+{
+    int exit_code = say_error(error);
+    return error->code == ONWARD_ERR_CORRUPT ? EXIT_USAGE : exit_code;
 }
 
 static const char *type_name(int type)
@@ -221,7 +229,7 @@ static int show(const struct ckpt_input *input, const struct rundir *rundir)
         code = error_set(&error, ONWARD_ERR_NOT_FOUND, "%s/ckpt: the checkpoint is gone", run);
     if (code != ONWARD_OK) {
         free(arrays);
-        return say_error(&error);
+        return ckpt_say_error(&error);
     }
     int exit_code = 0;
     if (input->task.json) {
@@ -238,13 +246,20 @@ static int show(const struct ckpt_input *input, const struct rundir *rundir)
     return exit_code;
 }
 
+struct summing {
+    json_t *root; /* NULL: lines are wanted */
+    bool failed;
+};
+
+/* The total stands beside the sums of the arrays, and under a name that no array can have. */
 static void print_sum(void *context, const char *sum, const char *name)
 {
-    json_t *sums = context;
-    if (sums)
-        json_object_set_new(sums, name, json_string(sum));
-    else
-        printf("%s  %s\n", sum, name);
+    struct summing *summing = context;
+    json_t *object = name ? json_object_get(summing->root, "sums") : summing->root;
+    if (!summing->root)
+        printf("%s  %s\n", sum, name ? name : "/ (all)");
+    else if (json_object_set_new(object, name ? name : "all", json_string(sum)) != 0)
+        summing->failed = true;
 }
 
 static int sum(const struct ckpt_input *input, const struct rundir *rundir)
@@ -252,17 +267,20 @@ static int sum(const struct ckpt_input *input, const struct rundir *rundir)
     const char *run = rundir_path(rundir);
     struct error error;
     int64_t step;
-    json_t *sums = input->task.json ? json_object() : NULL;
+    struct summing summing = {.root = NULL};
     int code = ckpt_choose_step(input, run, &step, &error);
+    if (code == ONWARD_OK && input->task.json)
+        summing.root = json_pack("{s:I, s:{}}", "step", (json_int_t)step, "sums");
+    if (code == ONWARD_OK && input->task.json && !summing.root)
+        code = error_set(&error, ONWARD_ERR_MEMORY, "out of memory to sum a checkpoint");
     if (code == ONWARD_OK)
-        code = checkpoint_sum(run, step, print_sum, sums, &error);
-    if (code != ONWARD_OK) {
-        json_decref(sums);
-        return say_error(&error);
-    }
-    if (sums)
-        return print_json(json_pack("{s:I, s:o}", "step", (json_int_t)step, "sums", sums));
-    return finish_output(0);
+        code = checkpoint_sum(run, step, print_sum, &summing, &error);
+    if (code == ONWARD_OK && summing.root && !summing.failed)
+        return print_json(summing.root);
+    json_decref(summing.root);
+    if (code != ONWARD_OK)
+        return ckpt_say_error(&error);
+    return summing.failed ? print_json(NULL) : finish_output(0);
 }
 
 /* Reads it whole. One that is whole after all loses its mark. False: it is not whole. */
@@ -292,7 +310,7 @@ static int verify(const struct ckpt_input *input, const struct rundir *rundir)
     size_t count = 0, looked = 0;
     int bad = 0, code = checkpoint_list(run, &entries, &count, &error);
     if (code != ONWARD_OK)
-        return say_error(&error);
+        return ckpt_say_error(&error);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         if (input->step_count > 0 && entries[i].id.step != input->steps[0])
@@ -362,7 +380,7 @@ int verb_ckpt(int argc, char **argv)
         return EXIT_USAGE;
     check_input(&input, subverb);
     if (standing_open(&input.task, &rundir, &error) != ONWARD_OK)
-        return say_error(&error);
+        return ckpt_say_error(&error);
     int exit_code = subverb->run(&input, rundir);
     rundir_close(rundir);
     free(input.steps);

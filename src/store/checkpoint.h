@@ -11,9 +11,10 @@
  * split by the rule of lineup_split, in 64 bits (checkpoint_rows); of a sharded one the hyperslabs
  * that it owns, each a dense dataset NAME/0, NAME/1, ... Commit order: shards to temporary names,
  * synced, renamed (by their workers); then the master to a temporary name, synced, renamed. A
- * checkpoint is there when its master is there; it is whole when every shard has the size and
- * checksum that the master names: a shard is an HDF5 file with a checksum for each block behind it
- * (summed_file.h), and the master names the checksum of these. The master's attributes are
+ * checkpoint is there when its master is there; it is complete when every shard is there with the
+ * size that the master names, and whole when all checksums fit as well, which only reading tells: a
+ * shard is an HDF5 file with a checksum for each block behind it (summed_file.h), and the master
+ * names the checksum of these. The master's attributes are
  * format_version, task, epoch, incarnation, step, time, onward_version; shard_names, shard_bytes,
  * shard_xxh128 (one element a shard, in order of rank); where a metric says which is the best,
  * metric and metric_value; array_count, array_names, and array_shapes (ten numbers an array: enum
@@ -89,9 +90,10 @@ struct checkpoint_entry {
     struct checkpoint_metric metric;
     uint32_t shard_count;
     uint64_t bytes; /* of all shards */
-    bool whole; /* sizes fit (a quick look; checkpoint_verify reads the checksums), and no mark */
-    bool readable; /* the master itself could be read; if not, `problem` says why */
-    bool failed;   /* it is marked: it failed to be restored before; `problem` says why */
+    bool readable;  /* the master itself could be read; if not, `problem` says why */
+    bool complete;  /* every shard is there with its size; none was read (checkpoint_verify does) */
+    bool failed;    /* it is marked: it failed to be restored before; `problem` says why */
+    bool usable;    /* complete, and not marked */
     char problem[256];
 };
 
@@ -204,7 +206,8 @@ int checkpoint_read(const char *run, int64_t step, const struct checkpoint_array
 int checkpoint_read_rows(const char *run, int64_t step, const struct checkpoint_array *array,
                          uint64_t first, uint64_t count, void *data, struct error *error);
 
-/* One xxHash128 for each array's bytes, in the order of names, then one over all of them. */
+/* One xxHash128 for each array's bytes, in the order of names, then one over all of them, whose
+ * name is NULL: an array may have any. */
 int checkpoint_sum(const char *run, int64_t step,
                    void (*line)(void *context, const char *sum, const char *name), void *context,
                    struct error *error);
@@ -219,6 +222,8 @@ int checkpoint_export_place(char *place, const char *path, bool replace, struct 
 int checkpoint_export(const char *run, int64_t step, const char *path, bool replace,
                       struct error *error);
 
+/* ONWARD_ERR_INPUT where what has the names of a checkpoint's files cannot be those. */
+int checkpoint_check_removal(const char *run, int64_t step, struct error *error);
 /* Removes one checkpoint: the master first, then its mark and its shards. */
 int checkpoint_remove(const char *run, int64_t step, struct error *error);
 
@@ -230,15 +235,15 @@ struct checkpoint_best {
 /* From NAME:min or NAME:max; false when it is neither. */
 bool checkpoint_parse_best(const char *text, struct checkpoint_best *best);
 
-/* Which whole checkpoints stay: each that one of these rules names. */
+/* Which usable checkpoints stay: each that one of these rules names. */
 struct checkpoint_keep {
     uint32_t newest; /* so many, at least 1 */
     int64_t every;   /* steps that are a multiple of it; 0: no such rule */
     struct checkpoint_best best;
 };
 /* Removes the others, and sweeps shards, temporary files and marks of steps below the newest
- * committed one that no master needs. Never removes the newest whole one, nor, as long as fewer
- * than keep->newest whole ones are newer, one that is not whole. */
+ * committed one that no master needs. Never removes the newest usable one, nor, as long as fewer
+ * than keep->newest usable ones are newer, one that is not usable. */
 int checkpoint_retain(const char *run, const struct checkpoint_keep *keep, struct error *error);
 
 #endif

@@ -69,6 +69,8 @@ static int scan(const char *run, const char *ending, struct step_list *list, str
     DIR *directory = opendir(path);
     if (!directory && errno == ENOENT)
         return ONWARD_OK;
+    if (!directory && errno == ENOTDIR)
+        return error_set(error, ONWARD_ERR_INPUT, "%s: expected a directory of checkpoints", path);
     if (!directory)
         return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
     const struct dirent *entry = NULL;
@@ -116,11 +118,11 @@ static void look_at(const char *run, int64_t step, struct checkpoint_entry *entr
     entry->shard_count = master.shard_count;
     for (uint32_t i = 0; i < master.shard_count; i++)
         entry->bytes += master.shards[i].bytes;
-    entry->whole = sizes_fit(run, &master);
-    if (!entry->whole)
+    entry->complete = sizes_fit(run, &master);
+    if (!entry->complete)
         snprintf(entry->problem, sizeof entry->problem, "a shard is missing or has another size");
     entry->failed = checkpoint_is_marked(run, step, entry->problem, sizeof entry->problem);
-    entry->whole &= !entry->failed;
+    entry->usable = entry->complete && !entry->failed;
     checkpoint_master_clear(&master);
 }
 
@@ -269,11 +271,28 @@ static int sync_checkpoints(const char *run, struct error *error)
     return code != ONWARD_OK ? code : file_sync_directory(path, error);
 }
 
+int checkpoint_check_removal(const char *run, int64_t step, struct error *error)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    int code = checkpoint_master_path(path, run, step, error);
+    if (code == ONWARD_OK && lstat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        code = error_set(error, ONWARD_ERR_INPUT,
+                         "%s: is a directory, expected the master of a checkpoint", path);
+    if (code == ONWARD_OK)
+        code = checkpoint_shards_path(path, run, step, error);
+    if (code == ONWARD_OK && lstat(path, &status) == 0 && !S_ISDIR(status.st_mode))
+        code = error_set(error, ONWARD_ERR_INPUT, "%s: expected the directory of its shards", path);
+    return code;
+}
+
 /* The master goes first, and for good, so that no master is ever without its shards. */
 int checkpoint_remove(const char *run, int64_t step, struct error *error)
 {
     char path[PATH_MAX];
-    int code = checkpoint_master_path(path, run, step, error);
+    int code = checkpoint_check_removal(run, step, error);
+    if (code == ONWARD_OK)
+        code = checkpoint_master_path(path, run, step, error);
     if (code != ONWARD_OK)
         return code;
     if (unlink(path) != 0)
@@ -360,14 +379,14 @@ bool checkpoint_parse_best(const char *text, struct checkpoint_best *best)
     return best->highest || strcmp(colon, ":min") == 0;
 }
 
-/* NULL when no whole one has the metric. Of equals the newest. */
+/* NULL when no usable one has the metric. Of equals the newest. */
 static const struct checkpoint_entry *find_best(const struct checkpoint_entry *entries,
                                                 size_t count, const struct checkpoint_best *best)
 {
     const struct checkpoint_entry *found = NULL;
     for (size_t i = 0; i < count && best->metric[0]; i++) {
         double value = entries[i].metric.value;
-        if (!entries[i].whole || !isfinite(value) ||
+        if (!entries[i].usable || !isfinite(value) ||
             strcmp(entries[i].metric.name, best->metric) != 0)
             continue;
         if (!found || (best->highest ? value > found->metric.value : value < found->metric.value))
@@ -376,14 +395,14 @@ static const struct checkpoint_entry *find_best(const struct checkpoint_entry *e
     return found;
 }
 
-/* newer: how many whole ones are newer. Only whole ones count: a damaged one must not push out the
- * last good one. */
+/* newer: how many usable ones are newer. Only usable ones count: a damaged one must not push out
+ * the last good one. */
 static bool is_kept(const struct checkpoint_entry *entry, const struct checkpoint_keep *keep,
                     const struct checkpoint_entry *best, uint32_t newer)
 {
     if (newer == 0 || newer < keep->newest || entry == best)
         return true;
-    return entry->whole && keep->every > 0 && entry->id.step % keep->every == 0;
+    return entry->usable && keep->every > 0 && entry->id.step % keep->every == 0;
 }
 
 int checkpoint_retain(const char *run, const struct checkpoint_keep *keep, struct error *error)
@@ -400,7 +419,7 @@ int checkpoint_retain(const char *run, const struct checkpoint_keep *keep, struc
     for (size_t i = 0; i < count && code == ONWARD_OK; i++) {
         if (!is_kept(&entries[i], keep, best, newer))
             code = checkpoint_remove(run, entries[i].id.step, error);
-        if (entries[i].whole && newer++ == 0)
+        if (entries[i].usable && newer++ == 0)
             newest = entries[i].id.step;
     }
     free(entries);

@@ -382,7 +382,7 @@ static int hash_all(const char *run, const struct checkpoint_master *master,
         line(context, sum, array->name);
     }
     image_sum_text(hashes[1], sum);
-    line(context, sum, "all");
+    line(context, sum, NULL);
     return ONWARD_OK;
 }
 

@@ -32,13 +32,16 @@ steps() { find "$work/$1/ckpt" -name '*.h5' -path '*/ckpt/step-*' ! -path '*.sha
 damage() { printf 'x' | dd of="$1" bs=1 seek=700 conv=notrunc 2>/dev/null; }
 
 write a 3 10 20 30
-ckpt 0 ls a; says 'STEP .*TIME .*STATE'; says '30 .* 3 .* whole$'
-ckpt 0 ls a --json; json '[e["step"] for e in j] == [30, 20, 10] and j[0]["state"] == "whole"'
+ckpt 0 ls a; says 'STEP .*TIME .*STATE'; says '30 .* 3 .* complete$'
+ckpt 0 ls a --json; json '[e["step"] for e in j] == [30, 20, 10] and all(e["state"] == "complete" and e["complete"] is True for e in j)'
 ckpt 0 show a; says '^step 30$'; says 'layer0/weights *float32 *\[6, 5\]'; says '3 shards'
-ckpt 0 show a 10 --json; json 'j["step"] == 10 and len(j["arrays"]) == 3 and j["shards"] == 3'
-ckpt 0 sum a 20; cp "$work/out" "$work/sum.20"; says '  all$'
+ckpt 0 show a 10 --json; json 'j["step"] == 10 and len(j["arrays"]) == 4 and j["shards"] == 3'
+ckpt 0 sum a 20; cp "$work/out" "$work/sum.20"; says '  / (all)$'; says '  all$'
+[ "$(wc -l <"$work/out")" = 5 ] || fail "expected a line for each array and one for all"
+tail -n 1 "$work/out" | grep -q '  / (all)$' || fail "the sum of all is not the last line"
 ckpt 0 sum a --step 20; cmp -s "$work/out" "$work/sum.20" || fail "the sums of step 20 differ"
-ckpt 0 sum a --json; json 'set(j["sums"]) == {"layer0/weights", "count", "empty", "all"}'
+ckpt 0 sum a --json; json 'set(j["sums"]) == {"layer0/weights", "count", "empty", "all"} and j["step"] == 30'
+json 'len(j["all"]) == 32 and j["all"] not in j["sums"].values()' # the array all has its own
 ckpt 0 verify a; says '10  ok$'
 ckpt 0 verify a 20 --json; json 'j == [{"step": 20, "ok": True, "text": ""}]'
 
@@ -48,17 +51,41 @@ refused rm a 40; refused rm a 10 40; refused export a; refused ls a -o "$work/x"
 refused export a 40 -o "$work/x.h5"; refused export a -o "$work/no/x.h5"; refused ls a --nonsense
 [ "$(steps a)" = '10 20 30 ' ] || fail "bad input removed something: $(steps a)"
 
-# Export: plain, and never over a file that is there.
+# Export: plain, and over nothing but a plain file, which is asked for.
 ckpt 0 export a 20 -o "$work/plain.h5"; says 'step 20 is in .*plain.h5, [0-9]* bytes'
 refused export a 10 -o "$work/plain.h5"; says 'is there already'
 ckpt 0 export a 20 -o "$work/plain.h5" --force --json; json 'j["step"] == 20'
 ln "$work/plain.h5" "$work/alone.h5"
+mkdir "$work/place"; ln -s ../plain.h5 "$work/place/link"; ln -s nowhere "$work/place/broken"
+ln -s "$work/a/ckpt" "$work/place/inside"; mkfifo "$work/place/fifo"
+mknod "$work/place/device" c 1 3 2>/dev/null || mkfifo "$work/place/device"
+long=$(printf '%0250d' 0)
+before=$(find "$work" -printf '%p %y %s %l\n' | grep -v "^$work/out " | sort; cksum "$work/a/ckpt/"*.h5)
+refused export a -o ''; says 'expected the name of a file'
+refused export a --force -o ''; refused export a --force -o "$work/place/new/"
+refused export a --force -o "$work/place"; says 'no plain file'
+refused export a --force -o "$work/place/device"; refused export a --force -o "$work/place/fifo"
+refused export a -o "$work/place/device"; says 'is there already'
+refused export a -o "$work/place/link"; says 'is there already'
+refused export a --force -o "$work/place/broken"; says 'is a link to what is not there'
+refused export a 10 --force -o "$work/a/ckpt/step-00000020.h5"; says 'in the run directory'
+refused export a 10 --force -o "$work/place/inside/step-00000020.h5"; says 'in the run directory'
+refused export a -o "$work/a/new.h5"; says 'in the run directory'
+cd "$work/a/logs" || exit 1
+refused export a -o new.h5; says 'in the run directory'
+cd "$build" || exit 1
+refused export a -o "$work/plain.h5/x"; refused export a -o "$long$long"; refused export a -o "$work/$long"
+[ "$before" = "$(find "$work" -printf '%p %y %s %l\n' | grep -v "^$work/out " | sort; cksum "$work/a/ckpt/"*.h5)" ] ||
+    fail "an export that was refused changed something"
+ckpt 0 export a 30 --force -o "$work/place/link"
+[ -L "$work/place/link" ] || fail "the link was replaced, not its file"
+! cmp -s "$work/plain.h5" "$work/alone.h5" || fail "the file of the link is as it was"
 [ -z "$(find "$work" -name '*.tmp-*')" ] || fail "temporary files are left"
 
 # Removal: not the last whole one, unless forced; all that is named or nothing.
 ckpt 0 rm a 10; says 'removed the checkpoint of step 10, [0-9]* bytes'
 [ "$(steps a)" = '20 30 ' ] && [ ! -e "$work/a/ckpt/step-00000010.shards" ] || fail "step 10 is left"
-refused rm a 20 30; says 'no whole checkpoint .*would be left'
+refused rm a 20 30; says 'no checkpoint .* whole .*would be left'
 damage "$work/a/ckpt/step-00000020.shards/"r000*
 refused rm a 30; says 'would be left' # what stays is damaged
 ckpt 1 verify a; says '20  no: .*step-00000020.shards/r000.*damaged'; says '30  ok'
@@ -66,6 +93,52 @@ ckpt 0 rm a 20 --json; json 'j["removed"][0]["step"] == 20'
 refused rm a 30; ckpt 0 rm a 30 --force
 [ "$(steps a)" = '' ] || fail "left after rm --force: $(steps a)"
 ckpt 2 show a; ckpt 0 ls a
+
+# Damage is bad input, in one line; ls and show say what they looked at, which is no block.
+write d 2 10 20 30
+damage "$work/d/ckpt/step-00000020.shards/"r000*
+truncate -s +1 "$work/d/ckpt/step-00000030.shards/"r001*
+ckpt 0 ls d; says '20 .* complete$'; says '30 .* incomplete: a shard is missing or has another size$'
+ckpt 0 ls d --json; json '[e["complete"] for e in j] == [False, True, True] and not any("whole" in e for e in j)'
+ckpt 0 show d 20; says '^complete, written'; ckpt 0 show d 30; says '^incomplete, written'
+ckpt 1 verify d; says '20  no: .*damaged'; says '30  no: .*bytes, expected'; ckpt 1 verify d 20
+refused sum d 20; says 'step-00000020.shards/r000.*damaged'; refused sum d 30 --json
+refused export d 20 -o "$work/no.h5"; says 'step-00000020.shards/r000.*damaged'
+[ -z "$(find "$work" -name 'no.h5*')" ] || fail "a damaged one was exported"
+printf x >>"$work/d/ckpt/step-00000020.h5"
+refused show d 20; says 'step-00000020.h5: is damaged'; refused sum d 20; ckpt 1 verify d 20
+ckpt 0 ls d; says '20  not readable: .*step-00000020.h5: is damaged'
+ckpt 0 rm d 20 30 # damaged ones, and step 10 is whole
+write e 1 10
+for other in mkdir mkfifo; do
+    $other "$work/e/ckpt/step-00000020.h5"
+    refused show e 20; says 'expected a plain file'; refused sum e 20; ckpt 1 verify e 20
+    ckpt 0 ls e; says '20  not readable: .*expected a plain file'
+    [ $other = mkfifo ] && break
+    refused rm e 20; says 'is a directory'; refused rm e 10 20 --force
+    [ -e "$work/e/ckpt/step-00000010.h5" ] || fail "rm removed one of two"
+    rmdir "$work/e/ckpt/step-00000020.h5"
+done
+ckpt 0 rm e 20
+rm -r "$work/e/ckpt"; touch "$work/e/ckpt"
+for subverb in ls show sum verify; do refused $subverb e; says '/e/ckpt: expected a directory'; done
+refused show e 10; refused sum e 10; refused rm e 10
+
+# A mark is not damage: one that is marked may be the last whole one.
+write f 2 10 20
+write f mark 20
+ckpt 0 ls f; says '20 .* failed: failed to be restored before: a test'
+ckpt 0 ls f --json; json '[(e["state"], e["complete"]) for e in j] == [("failed", True), ("complete", True)]'
+damage "$work/f/ckpt/step-00000010.shards/"r000*
+refused rm f 20; says 'would be left'; refused rm f 10 20
+[ "$(steps f)" = '10 20 ' ] || fail "left: $(steps f)"
+ckpt 0 rm f 10 # is damaged
+ckpt 0 verify f; says 'is used again'; refused rm f 20; ckpt 0 rm f 20 --force
+write g 2 10 20
+write g mark 20
+refused rm g 10; says 'would be left' # the one that stays is passed over
+damage "$work/g/ckpt/step-00000020.shards/"r000*
+ckpt 0 rm g 20
 
 # A task that is running counts on its newest checkpoint.
 write b 2 10 20

@@ -133,7 +133,7 @@ static void note_sum(void *context, const char *sum, const char *name)
 {
     char *text = context;
     size_t used = strlen(text);
-    snprintf(text + used, 2048 - used, "%s %s\n", sum, name);
+    snprintf(text + used, 2048 - used, "%s %s\n", sum, name ? name : "(total)");
 }
 
 START_TEST(sum_does_not_depend_on_shards)
@@ -148,7 +148,7 @@ START_TEST(sum_does_not_depend_on_shards)
         ck_assert_str_eq(texts[i], texts[0]);
     }
     ck_assert_ptr_nonnull(strstr(texts[0], " count\n"));
-    ck_assert_ptr_nonnull(strstr(texts[0], " all\n"));
+    ck_assert_ptr_nonnull(strstr(texts[0], " (total)\n"));
     ((char *)arrays[0].data)[3] ^= 1;
     save_checkpoint(scratch, 10, arrays, ALL, 2);
     ck_ok(checkpoint_sum(scratch, 10, note_sum, other, &failure));
@@ -300,7 +300,7 @@ START_TEST(list_shows_newest_first)
     ck_assert_str_eq(entries[2].id.task, "task-1");
     ck_assert_int_eq(entries[2].id.epoch, 7);
     ck_assert_uint_gt(entries[2].bytes, 2 * 500);
-    ck_assert(entries[2].whole && entries[2].readable);
+    ck_assert(entries[2].complete && entries[2].readable);
     free(entries);
     free_arrays(arrays, ALL);
 }

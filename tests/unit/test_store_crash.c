@@ -196,7 +196,7 @@ static void expect_all_whole(const struct story *story, int k)
     size_t count = 0;
     ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
     for (size_t i = 0; i < count; i++)
-        ck_assert_msg(entries[i].whole, "%s, killed at call %d: step %lld: %s", story->name, k,
+        ck_assert_msg(entries[i].complete, "%s, killed at call %d: step %lld: %s", story->name, k,
                       (long long)entries[i].id.step, entries[i].problem);
     free(entries);
 }

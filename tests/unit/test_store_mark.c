@@ -72,9 +72,10 @@ START_TEST(the_list_shows_it)
     ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
     ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
     ck_assert_uint_eq(count, 2);
-    ck_assert(entries[0].failed && !entries[0].whole && entries[0].readable);
+    ck_assert(entries[0].failed && entries[0].complete && !entries[0].usable);
+    ck_assert(entries[0].readable);
     ck_assert_str_eq(entries[0].problem, "failed to be restored before: no good");
-    ck_assert(!entries[1].failed && entries[1].whole);
+    ck_assert(!entries[1].failed && entries[1].complete && entries[1].usable);
     free(entries);
 }
 END_TEST

@@ -1,12 +1,15 @@
 /* write_checkpoint.c - a task with checkpoints, for the tests of onward ckpt:
  *
  *     write_checkpoint DIR TASK SHARDS STEP...
+ *     write_checkpoint DIR TASK mark STEP...     marks them as those that failed to be restored
  *
  * makes the run directory DIR/TASK where there is none, and a checkpoint of each STEP in so many
  * shards: "layer0/weights", 6 x 5 floats, element i is STEP + i / 8; "count", 3 integers, STEP + i;
- * "empty", no bytes. A metric "loss" goes with each: the distance of STEP from 20. */
+ * "all", one integer, STEP, which is not the sum of all; "empty", no bytes. A metric "loss" goes
+ * with each: the distance of STEP from 20. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "checkpoint.h"
 #include "rundir.h"
@@ -18,6 +21,7 @@ static int64_t counts[COUNTS];
 static struct checkpoint_array arrays[] = {
     {.name = "layer0/weights", .type = ONWARD_FLOAT, .ndims = 2, .dims = {6, 5}, .data = weights},
     {.name = "count", .type = ONWARD_INT64, .ndims = 1, .dims = {COUNTS}, .data = counts},
+    {.name = "all", .type = ONWARD_INT64, .ndims = 1, .dims = {1}, .data = counts},
     {.name = "empty", .type = ONWARD_BYTE, .ndims = 1, .dims = {0}, .data = NULL}};
 enum { ARRAYS = sizeof arrays / sizeof *arrays };
 
@@ -45,7 +49,8 @@ int main(int argc, char **argv)
 {
     struct error error = {.text = ""};
     struct rundir *rundir = NULL;
-    if (argc < 4 || atoi(argv[3]) < 1 || atoi(argv[3]) > MAX_SHARDS)
+    bool marks = argc > 3 && strcmp(argv[3], "mark") == 0;
+    if (argc < 4 || (!marks && atoi(argv[3]) < 1) || atoi(argv[3]) > MAX_SHARDS)
         return 2;
     struct task_record record = {.task = argv[2],
                                  .program = (char *)"run",
@@ -59,8 +64,9 @@ int main(int argc, char **argv)
                                  .version = (char *)"1"};
     int code = rundir_open(argv[1], argv[2], &record, &rundir, &error);
     for (int i = 4; i < argc && code == ONWARD_OK; i++)
-        code = write_step(rundir_path(rundir), argv[2], (uint32_t)atoi(argv[3]), atoll(argv[i]),
-                          &error);
+        code = marks ? checkpoint_mark_failed(rundir_path(rundir), atoll(argv[i]), "a test", &error)
+                     : write_step(rundir_path(rundir), argv[2], (uint32_t)atoi(argv[3]),
+                                  atoll(argv[i]), &error);
     if (code != ONWARD_OK)
         fprintf(stderr, "write_checkpoint: %s\n", error.text);
     rundir_close(rundir);
