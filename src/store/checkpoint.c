@@ -267,6 +267,7 @@ int checkpoint_save_staged(struct checkpoint_staged *staged, const char *run,
 {
     char directory[PATH_MAX], path[PATH_MAX];
     staged->image.stop = stop;
+    staged->image.is_behind = stop != NULL;
     int code = checkpoint_shards_path(directory, run, staged->id.step, error);
     if (code == ONWARD_OK)
         code = file_join(path, sizeof path, directory, staged->shard.file, error);

@@ -110,7 +110,8 @@ int checkpoint_write_shard(const char *run, const struct checkpoint_id *id,
 /* The same in two parts, so that the program need not wait for the shared file system: what the
  * shard holds is copied to a file without a name in `directory` (node-local; NULL: in memory), and
  * saved from there while the arrays change. Saving calls no HDF5, so any thread may do it; it is
- * given up soon after *stop became true. ONWARD_ERR_NO_SPACE when there is no room for the copy. */
+ * given up soon after *stop became true, and until then it makes pauses for who works meanwhile;
+ * stop NULL: nobody does. ONWARD_ERR_NO_SPACE when there is no room for the copy. */
 struct checkpoint_staged;
 int checkpoint_stage_shard(const char *directory, const struct checkpoint_id *id,
                            const struct checkpoint_array *arrays, uint32_t array_count,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -22,6 +23,12 @@
 /* Small enough that the bytes which were hashed are still in the nearest cache when they are
  * written. */
 enum { PIECE_BYTES = 1 << 18 };
+
+/* What is saved behind the steps gets a tenth of a core for as long as its pauses do not add up to
+ * this: a step that has to share its core, its caches or the core's other thread then notices
+ * little of it, and a large state is not held up. */
+enum { PAUSES_PER_WORK = 9 };
+static const int64_t max_pauses_ns = 2000000000;
 
 int image_open(struct image *image, enum image_guard guard, struct error *error)
 {
@@ -164,7 +171,26 @@ struct pass {
     struct block_sums *sums; /* of one with blocks, else NULL */
     uint8_t *buffer;         /* PIECE_BYTES */
     const atomic_bool *stop; /* of the image */
+    int64_t pauses_ns;       /* that may still be made */
 };
+
+static int64_t worked_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void pause_after(struct pass *pass, int64_t work_ns)
+{
+    int64_t pause_ns = PAUSES_PER_WORK * work_ns;
+    if (pause_ns > pass->pauses_ns)
+        pause_ns = pass->pauses_ns;
+    pass->pauses_ns -= pause_ns;
+    struct timespec pause = {pause_ns / 1000000000, pause_ns % 1000000000};
+    if (pause_ns > 0)
+        nanosleep(&pause, NULL);
+}
 
 static int pass_bytes(struct pass *pass, const uint8_t *data, uint64_t bytes, uint64_t offset,
                       struct error *error)
@@ -190,6 +216,7 @@ static int pass_gap(struct pass *pass, int memory_fd, uint64_t begin, uint64_t e
 {
     while (begin < end) {
         size_t piece = end - begin < PIECE_BYTES ? (size_t)(end - begin) : PIECE_BYTES;
+        int64_t begin_ns = worked_ns();
         ssize_t got = pread(memory_fd, pass->buffer, piece, (off_t)begin);
         if (got <= 0)
             return error_set(error, ONWARD_ERR_IO, "%s: cannot read its layout", pass->path);
@@ -197,6 +224,7 @@ static int pass_gap(struct pass *pass, int memory_fd, uint64_t begin, uint64_t e
         if (code != ONWARD_OK)
             return code;
         begin += (uint64_t)got;
+        pause_after(pass, worked_ns() - begin_ns);
     }
     return ONWARD_OK;
 }
@@ -268,7 +296,11 @@ static int write_image(struct image *image, int fd, const char *path, uint64_t *
                        struct error *error)
 {
     bool is_sealed = image->guard == IMAGE_SEALED, has_blocks = image->guard == IMAGE_BLOCKS;
-    struct pass pass = {.fd = fd, .path = path, .buffer = malloc(PIECE_BYTES), .stop = image->stop};
+    struct pass pass = {.fd = fd,
+                        .path = path,
+                        .buffer = malloc(PIECE_BYTES),
+                        .stop = image->stop,
+                        .pauses_ns = image->is_behind ? max_pauses_ns : 0};
     int code = ONWARD_ERR_MEMORY;
     if (is_sealed && (pass.hash = XXH3_createState()))
         XXH3_128bits_reset(pass.hash);

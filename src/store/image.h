@@ -44,6 +44,7 @@ struct image {
     enum image_guard guard;
     uint64_t taken_bytes;         /* all is in the memfd, which has so many; 0: not taken in */
     const atomic_bool *stop;      /* saving is given up soon after it became true; NULL: never */
+    bool is_behind;               /* others work meanwhile: saving it makes pauses for them */
     struct image_region *regions; /* in order of offset once laid out */
     uint32_t region_count, region_capacity;
 };

@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include <hdf5.h>
+#include <time.h>
 
 enum { ALL = 10 };
 static const struct checkpoint_array all_shapes[ALL] = {
@@ -92,6 +93,36 @@ START_TEST(a_save_that_is_given_up_leaves_nothing)
     ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000120.shards")), 0);
     checkpoint_free_staged(staged);
     free_arrays(arrays, ALL);
+}
+END_TEST
+
+static double seconds_of(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Behind the steps it takes a tenth of a core, so that these hardly notice it. */
+START_TEST(a_save_behind_the_steps_makes_pauses)
+{
+    enum { COUNT = 1 << 20 };
+    struct checkpoint_id id = {"task-1", 1, 7, 120};
+    struct checkpoint_array array = {
+        .name = "large", .type = ONWARD_FLOAT, .ndims = 1, .dims = {COUNT}};
+    struct checkpoint_shard shard;
+    struct checkpoint_staged *staged = NULL;
+    atomic_bool stop = false;
+    uint64_t seed = 1;
+    fill_array(&array, &seed);
+    ck_ok(checkpoint_stage_shard(NULL, &id, &array, 1, 0, 1, &staged, &failure));
+    double passed_s = -seconds_of(CLOCK_MONOTONIC), worked_s = -seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    ck_ok(checkpoint_save_staged(staged, scratch, &stop, &shard, &failure));
+    passed_s += seconds_of(CLOCK_MONOTONIC);
+    worked_s += seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    ck_assert_msg(passed_s > 4 * worked_s, "%g s of work in %g s", worked_s, passed_s);
+    checkpoint_free_staged(staged);
+    free(array.data);
 }
 END_TEST
 
@@ -361,6 +392,7 @@ int main(void)
     tcase_add_loop_test(tests, round_trip, 0, 6);
     tcase_add_loop_test(tests, staged_shards_are_of_when_they_were_copied, 0, 3);
     tcase_add_test(tests, a_save_that_is_given_up_leaves_nothing);
+    tcase_add_test(tests, a_save_behind_the_steps_makes_pauses);
     tcase_add_loop_test(tests, round_trip_random, 0, 60);
     tcase_add_test(tests, sum_does_not_depend_on_shards);
     tcase_add_test(tests, rows_are_split_without_gap);
