@@ -167,18 +167,18 @@ static void describe_epoch(struct progress_events *events, const json_t *event, 
     words_add(words, "%lld worker%s", workers, plural((uint64_t)workers));
     if (!events->in_seconds)
         words_add(words, " from step %lld", resume_step_of(event));
+    double stall_s = json_number_value(json_object_get(event, "stall_s"));
     if (first && events->restart_s > 0) {
         char pause[32];
         lost = events->step_before - resume_step_of(event);
-        progress_duration(events->restart_s, pause, sizeof pause);
+        progress_duration(stall_s > 0 ? stall_s : events->restart_s, pause, sizeof pause);
         words_add(words, " after %s, %lld step%s lost", pause, lost > 0 ? lost : 0,
                   plural(lost > 0 ? (uint64_t)lost : 0));
         add_source(words, event);
         events->restart_s = 0;
     } else if (!first) {
         char stall[32];
-        progress_duration(json_number_value(json_object_get(event, "stall_s")), stall,
-                          sizeof stall);
+        progress_duration(stall_s, stall, sizeof stall);
         words_add(words, ", %lld step%s lost, %s", lost, plural((uint64_t)lost), stall);
     }
     events->losses[0] = '\0';

@@ -64,18 +64,18 @@ static void show_event(void *context, const json_t *event)
 {
     struct supervisor *s = context;
     char text[PROGRESS_LINE_BYTES];
+    const char *name = json_string_value(json_object_get(event, "event"));
+    const char *what = name ? name : "";
+    if (!strcmp(what, "epoch"))
+        note_epoch(s); /* its line says what a relaunch took */
+    else if (!strcmp(what, "restore"))
+        s->restores_until_s = clock_now_s() + json_number_value(json_object_get(event, "limit_s"));
     s->events.in_seconds = s->watch.seen && s->watch.status.step_count >= RUNDIR_ENDLESS_STEPS;
     losses_note(&s->losses, event);
     host_changes_event(s, event);
     detector_event(&s->detector, event);
     if (progress_event(&s->events, event, text, sizeof text))
         display_line(s->settings->display, text);
-    const char *name = json_string_value(json_object_get(event, "event"));
-    const char *what = name ? name : "";
-    if (!strcmp(what, "epoch"))
-        note_epoch(s);
-    else if (!strcmp(what, "restore"))
-        s->restores_until_s = clock_now_s() + json_number_value(json_object_get(event, "limit_s"));
 }
 
 void supervise_ask_to_stop(struct supervisor *s)
@@ -288,6 +288,15 @@ int supervise_start(struct supervisor *s, int64_t incarnation, struct error *err
     return child_start(&s->child, s->settings->allotment->argv, error);
 }
 
+/* What the loss cost is for the next incarnation to say, whose ranks find it in the environment. */
+static void hand_on_last_step(const struct watch *watch)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.3f", watch->stepped_at_s);
+    if (watch->stepped_at_s > 0)
+        setenv("ONWARD_STEPPED_AT", text, 1);
+}
+
 static enum outcome run_incarnation(struct supervisor *s, struct error *error, int *code)
 {
     watch_start(&s->watch, s->settings->rundir, s->incarnation);
@@ -304,6 +313,7 @@ static enum outcome run_incarnation(struct supervisor *s, struct error *error, i
         outcome = watch_task(s);
         s->down_s = clock_now_s();
         settle(s, outcome);
+        hand_on_last_step(&s->watch);
     }
     slurm_news_stop(&s->slurm_news);
     watch_end(&s->watch);
@@ -314,6 +324,7 @@ static enum outcome run_incarnation(struct supervisor *s, struct error *error, i
 
 static int supervise_all(struct supervisor *s, struct error *error)
 {
+    unsetenv("ONWARD_STEPPED_AT"); /* of a task that this one may run in */
     int code = restart_begin(s, error);
     for (bool again = true; code == ONWARD_OK && again;) {
         enum outcome outcome = run_incarnation(s, error, &code);

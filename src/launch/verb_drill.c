@@ -70,8 +70,10 @@ static void take_event(void *context, const json_t *event)
 {
     struct drill_run *run = context;
     const char *what = json_string_value(json_object_get(event, "event"));
-    if (what && !strcmp(what, "relaunch"))
+    if (what && !strcmp(what, "relaunch")) {
         run->relaunches++;
+        run->unanswered += run->unanswered == 0; /* an epoch before was not the end of it */
+    }
     if (!what || strcmp(what, "epoch") != 0 || run->unanswered == 0)
         return;
     double stall_s = json_number_value(json_object_get(event, "stall_s"));

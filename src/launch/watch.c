@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
 #include "say.h"
 
@@ -39,6 +40,8 @@ static void look_at_status(struct watch *watch)
         return;
     if (!watch->seen || strcmp(status.time, watch->status.time) != 0)
         watch->changed_s = clock_now_s();
+    if (watch->seen && status.step > watch->status.step)
+        watch->stepped_at_s = clock_since_1970_s();
     watch->status = status;
     watch->seen = true;
 }

@@ -10,6 +10,7 @@ struct watch {
     bool seen;                /* a status of this incarnation was there */
     struct run_status status; /* the newest */
     double changed_s;         /* when the status last changed, or the watch began */
+    double stepped_at_s;      /* when it first told of its newest step, since 1970; 0: of none */
     bool complete;
     struct run_completion completion;
     int events_fd; /* -1: not there yet */

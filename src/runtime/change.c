@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "change_pass.h"
+#include "clock.h"
 #include "copies.h"
 #include "local.h"
 #include "shards.h"
@@ -268,6 +269,15 @@ static void forget_orders(struct onward *ow)
     sum_cancel(ow->sum);
 }
 
+/* Since the last step of the incarnation before, which the launcher saw. */
+static double restart_stall_s(void)
+{
+    const char *text = getenv("ONWARD_STEPPED_AT");
+    double stepped_at_s = text ? strtod(text, NULL) : 0;
+    double stall_s = clock_since_1970_s() - stepped_at_s;
+    return stepped_at_s > 0 && stall_s > 0 ? stall_s : 0;
+}
+
 static void commit(struct onward *ow, struct pass *pass)
 {
     ow->member = pass->seats[pass->rank].member;
@@ -296,7 +306,7 @@ static void commit(struct onward *ow, struct pass *pass)
     mark_place(ow, BEAT_INSIDE);
     ow->stall_s = !first        ? (double)(clock_ns() - ow->step_end_ns) / 1e9
                   : ow->spawned ? -1 /* it has no step before */
-                                : 0;
+                                : restart_stall_s();
     ow->spawned = ow->controller_spawns = false;
     ow->step_end_ns = clock_ns();
     if (ow->control)

@@ -1,8 +1,8 @@
 /* control_interval.c - how often checkpoints are taken, in words for the status, and what the core
  * is told at a start: what the incarnation before had measured, and when the job is over. */
 #include <stdio.h>
-#include <time.h>
 
+#include "clock.h"
 #include "control.h"
 
 static const double max_end_s = 1e9; /* from now: beyond it there is no end */
@@ -10,11 +10,9 @@ static const double max_end_s = 1e9; /* from now: beyond it there is no end */
 /* When the job is over, on the clock of this host that does not jump. 0: never. */
 static int64_t end_us(const struct onward *ow)
 {
-    struct timespec now;
     if (!(ow->options.end_time_s > 0))
         return 0;
-    clock_gettime(CLOCK_REALTIME, &now);
-    double left_s = ow->options.end_time_s - ((double)now.tv_sec + (double)now.tv_nsec * 1e-9);
+    double left_s = ow->options.end_time_s - clock_since_1970_s();
     if (left_s > max_end_s)
         return 0;
     int64_t now_us = clock_ns() / 1000;
