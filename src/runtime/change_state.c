@@ -61,6 +61,12 @@ static int move_state(struct onward *ow, struct pass *pass)
     return code;
 }
 
+/* It is in the report of the next pass, and so in the event log, that a file could not be used. */
+static void report_error(struct onward *ow)
+{
+    snprintf(ow->warning, sizeof ow->warning, "%.255s", ow->error.text);
+}
+
 static void read_checkpoint(struct onward *ow, struct pass *pass)
 {
     struct checkpoint_array incoming[ONWARD_MAX_ARRAYS];
@@ -83,7 +89,7 @@ static void read_checkpoint(struct onward *ow, struct pass *pass)
     else if (code != ONWARD_OK) {
         pass->flags &= ~FLAG_STATE;
         ow->restore_code = code;
-        snprintf(ow->warning, sizeof ow->warning, "%.255s", ow->error.text);
+        report_error(ow);
     }
 }
 
@@ -103,6 +109,8 @@ static int bring_copies(struct onward *ow, struct pass *pass)
     if (code == ONWARD_OK || code == ONWARD_ERR_LOST)
         return code;
     pass->flags &= ~FLAG_STATE;
+    if (code != ONWARD_ERR_NOT_FOUND) /* it is gone: who removed it names it */
+        report_error(ow);
     return ONWARD_OK;
 }
 

@@ -37,7 +37,8 @@ struct copies_plan {
     uint32_t size;   /* of the lineup */
 };
 /* Brings the state to where bits come in. Every member takes part. ERR_LOST: the pass failed; any
- * other error: a copy could not be used, is removed, and all went through the motions. */
+ * other error: copies could not be used, are removed, and all went through the motions; ow->error
+ * names the first. ERR_NOT_FOUND: another member of the host has removed it before. */
 int copies_bring(struct onward *ow, const struct copies_plan *plan);
 
 #endif

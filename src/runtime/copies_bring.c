@@ -22,8 +22,9 @@ struct bringing {
     bool is_near;  /* its holder is on this host, or is this member */
     bool is_tried; /* to open it */
     struct copy_source *source;
-    uint64_t found; /* elements that this member got, of all shards and arrays */
-    int code;       /* of the first copy that could not be used */
+    uint64_t found;     /* elements that this member got, of all shards and arrays */
+    uint32_t failed;    /* copies that could not be used */
+    struct error error; /* of the first of them */
 };
 
 static bool shares_host(const struct copies_plan *plan, int a, int b)
@@ -31,11 +32,17 @@ static bool shares_host(const struct copies_plan *plan, int a, int b)
     return a == b || strcmp(plan->seats[a].host, plan->seats[b].host) == 0;
 }
 
-static void fail_copy(struct bringing *bringing, int code)
+/* A copy that is gone is no news: who shares the host met it first, removed it, and names it. */
+static void fail_copy(struct bringing *bringing, const struct error *error)
 {
     struct copy_place place = copies_place(bringing->ow);
-    if (bringing->code == ONWARD_OK)
-        bringing->code = code;
+    int first = bringing->error.code;
+    bool is_news = error->code != ONWARD_ERR_NOT_FOUND;
+    bringing->failed += is_news;
+    if (first == ONWARD_OK || (first == ONWARD_ERR_NOT_FOUND && is_news))
+        bringing->error = *error;
+    copy_close(bringing->source);
+    bringing->source = NULL;            /* nothing more of it is read */
     copy_remove(&place, &bringing->id); /* so that it is not tried again */
 }
 
@@ -45,17 +52,17 @@ static void read_near(struct bringing *bringing, const struct checkpoint_array *
                       uint32_t index, const struct onward_slab *part,
                       const struct onward_slab *wanted, void *data, uint64_t *elements)
 {
-    struct onward *ow = bringing->ow;
-    struct copy_place place = copies_place(ow);
+    struct copy_place place = copies_place(bringing->ow);
+    struct error error = {0};
     int code = ONWARD_OK;
     if (!bringing->is_tried) {
         bringing->is_tried = true;
-        code = copy_open(&place, &bringing->id, &bringing->source, &ow->error);
+        code = copy_open(&place, &bringing->id, &bringing->source, &error);
     }
     if (bringing->source)
-        code = copy_read(bringing->source, array, index, part, wanted, data, elements, &ow->error);
+        code = copy_read(bringing->source, array, index, part, wanted, data, elements, &error);
     if (code != ONWARD_OK)
-        fail_copy(bringing, code);
+        fail_copy(bringing, &error);
 }
 
 struct packing {
@@ -236,18 +243,28 @@ static int bring_shards(struct bringing *bringing, struct array_part *scratch)
     return code;
 }
 
+/* What this member has to say of the copies: all that it needs is there, or why not. */
+static int judge(struct onward *ow, const struct bringing *bringing)
+{
+    const struct error *first = &bringing->error;
+    if (bringing->failed > 1)
+        return error_set(&ow->error, first->code,
+                         "%u local copies cannot be used, the first: %.400s", bringing->failed,
+                         first->text);
+    if (first->code != ONWARD_OK)
+        return error_set(&ow->error, first->code, "%s", first->text);
+    if (bringing->plan->lineup_rank >= 0 && bringing->found != expected_elements(ow))
+        return error_set(&ow->error, ONWARD_ERR_CORRUPT,
+                         "local copies of step %lld: some elements are in none of them",
+                         (long long)bringing->plan->state.step);
+    return ONWARD_OK;
+}
+
 int copies_bring(struct onward *ow, const struct copies_plan *plan)
 {
     struct bringing bringing = {.ow = ow, .plan = plan, .id = plan->state};
     struct array_part *scratch = calloc(2, sizeof *scratch);
     int code = scratch ? bring_shards(&bringing, scratch) : ONWARD_ERR_MEMORY;
     free(scratch);
-    if (code != ONWARD_OK)
-        return ONWARD_ERR_LOST;
-    if (bringing.code == ONWARD_OK && plan->lineup_rank >= 0 &&
-        bringing.found != expected_elements(ow))
-        bringing.code = error_set(&ow->error, ONWARD_ERR_CORRUPT,
-                                  "local copies of step %lld: some elements are in none of them",
-                                  (long long)plan->state.step);
-    return bringing.code;
+    return code == ONWARD_OK ? judge(ow, &bringing) : ONWARD_ERR_LOST;
 }

@@ -61,10 +61,19 @@ request() { # TASK JSON: as an operator would, by atomic rename
     mv "$work/$1/requests/.new" "$work/$1/requests/1.json"
 }
 
+flip() { # FILE: one bit in its middle
+    middle=$(($(stat -c %s "$1") / 2))
+    byte=$(od -An -tu1 -j "$middle" -N 1 "$1")
+    printf '%b' "\\0$(printf '%03o' $((byte ^ 4)))" | dd of="$1" bs=1 seek="$middle" conv=notrunc 2>/dev/null
+}
+
 completed() { [ -e "$work/$1/complete.json" ] || fail "$1 has no completion record"; }
 sum() { "$onward" ckpt sum --dir "$work" "$1" 2>"$work/sum.err" || fail "no sum of $1: $(cat "$work/sum.err")"; }
 equal() { [ "$(sum "$1")" = "$(sum "$2")" ] || fail "$1 and $2 differ"; }
 events() { grep -c "\"event\": *\"$2\"" "$work/$1/events.jsonl" || true; }
+warned() { # TASK TEXT
+    grep '"event": *"warning"' "$work/$1/events.jsonl" | grep -q -- "$2" || fail "$1: no warning: $2"
+}
 lost() { [ "$(events "$1" lost)" = "$2" ] || fail "$1 lost $(events "$1" lost) members, expected $2"; }
 no_steps_lost() { ! grep -q '"steps_lost": *[1-9]' "$work/$1/events.jsonl" || fail "$1 lost steps"; }
 steps_of() { grep -o '"step": *[0-9]*' "$work/$1/status.json" | grep -o '[0-9]*$' || echo 0; }
