@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
@@ -115,6 +116,14 @@ static __attribute__((unused)) bool mount_small(const char *path, int size_kib)
         return false;
     }
     return true;
+}
+
+/* Of the file system of a path. */
+static __attribute__((unused)) uint64_t free_blocks(const char *path)
+{
+    struct statvfs status;
+    ck_assert_int_eq(statvfs(path, &status), 0);
+    return status.f_bfree;
 }
 
 /* splitmix64 */

@@ -1,5 +1,5 @@
 /* test_store_copy.c - copies of shards on a host: their names, who finds which, what is swept, and
- * that a damaged one is an error. */
+ * that a damaged one and a full disk are errors. */
 #include "store_fixture.h"
 
 #include "copy.h"
@@ -117,6 +117,34 @@ START_TEST(a_damaged_copy_is_an_error)
 }
 END_TEST
 
+/* Three MiB have room for one copy of two MiB, so that the next one fails in its middle. */
+START_TEST(a_full_disk_leaves_nothing_and_loses_nothing)
+{
+    struct checkpoint_array big = {"big", ONWARD_DOUBLE, 1, {1 << 18}, .data = NULL};
+    struct copy_id next = first;
+    char path[COPY_PATH_BYTES], directory[COPY_PATH_BYTES], small[64];
+    uint64_t seed = 8, bytes = 0;
+    snprintf(small, sizeof small, "%s/small", scratch);
+    if (!mount_small(small, 3 * 1024))
+        return;
+    place.directory = small;
+    fill_array(&big, &seed);
+    ck_ok(copy_write(&place, &first, &big, 1, &bytes, &failure));
+    ck_ok(copy_path(&place, &first, path, &failure));
+    ck_ok(copy_directory(&place, directory, &failure));
+    uint64_t free_before = free_blocks(small);
+    for (next.step = first.step; next.step <= first.step + 10; next.step += 10) {
+        ck_assert_int_eq(copy_write(&place, &next, &big, 1, &bytes, &failure), ONWARD_ERR_NO_SPACE);
+        ck_assert_msg(strstr(failure.text, directory) != NULL, "%s", failure.text);
+        ck_assert_int_eq(count_entries(directory), 1);
+        ck_assert_uint_eq(free_blocks(small), free_before);
+        ck_assert_int_eq(copy_check(path), ONWARD_OK);
+    }
+    umount(small);
+    free(big.data);
+}
+END_TEST
+
 static bool is_of_epoch_7(void *context, const struct copy_id *id)
 {
     (void)context;
@@ -158,6 +186,7 @@ int main(void)
     tcase_add_loop_test(tests, names_are_read_back, 0, (int)(sizeof names / sizeof *names));
     tcase_add_loop_test(tests, a_copy_is_found_wherever_it_comes_from, 0, 2);
     tcase_add_test(tests, a_damaged_copy_is_an_error);
+    tcase_add_test(tests, a_full_disk_leaves_nothing_and_loses_nothing);
     tcase_add_test(tests, what_is_old_is_swept_with_its_temporary_files);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

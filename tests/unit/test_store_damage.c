@@ -175,6 +175,16 @@ START_TEST(commit_needs_every_shard)
 }
 END_TEST
 
+static int write_staged(const char *run, const struct checkpoint_id *id,
+                        const struct checkpoint_array *array, struct checkpoint_shard *shard)
+{
+    struct checkpoint_staged *staged = NULL;
+    ck_ok(checkpoint_stage_shard(NULL, id, array, 1, 0, 1, &staged, &failure));
+    int code = checkpoint_save_staged(staged, run, NULL, shard, &failure);
+    checkpoint_free_staged(staged);
+    return code;
+}
+
 START_TEST(full_disk_is_an_error_and_leaves_nothing)
 {
     struct checkpoint_array big = {"big", ONWARD_FLOAT, 1, {1 << 18}, .data = NULL};
@@ -196,6 +206,37 @@ START_TEST(full_disk_is_an_error_and_leaves_nothing)
     ck_ok(checkpoint_verify(run, 20, NULL, &failure));
     save_checkpoint(run, 40, arrays, COUNT, 2); /* small ones still go on */
     ck_ok(checkpoint_verify(run, 40, NULL, &failure));
+    umount(run);
+    free(big.data);
+}
+END_TEST
+
+/* A shard of several MiB meets the full disk in its middle: that of a new step, and one that would
+ * replace what is there. */
+START_TEST(full_disk_in_the_middle_of_a_shard)
+{
+    struct checkpoint_array big = {"big", ONWARD_DOUBLE, 1, {1 << 18}, .data = NULL};
+    struct checkpoint_id id = {"task-1", 2, 7, 20};
+    struct checkpoint_shard shard = {.bytes = 99};
+    char run[64], directory[128];
+    uint64_t seed = 8;
+    snprintf(run, sizeof run, "%s/small", scratch);
+    if (!mount_small(run, 3 * 1024))
+        return;
+    fill_array(&big, &seed);
+    save_checkpoint(run, 20, &big, 1, 1);
+    uint64_t free_before = free_blocks(run);
+    for (id.step = 20; id.step <= 30; id.step += 10) {
+        int code = _i == 0 ? checkpoint_write_shard(run, &id, &big, 1, 0, 1, &shard, &failure)
+                           : write_staged(run, &id, &big, &shard);
+        ck_assert_int_eq(code, ONWARD_ERR_NO_SPACE);
+        snprintf(directory, sizeof directory, "%s/ckpt/step-%08d.shards", run, (int)id.step);
+        ck_assert_msg(strstr(failure.text, directory) != NULL, "%s", failure.text);
+        ck_assert_int_eq(count_entries(directory), id.step == 20);
+        ck_assert_uint_eq(shard.bytes, 99);
+        ck_assert_uint_eq(free_blocks(run), free_before);
+    }
+    ck_ok(checkpoint_verify(run, 20, NULL, &failure));
     umount(run);
     free(big.data);
 }
@@ -258,6 +299,7 @@ int main(void)
     tcase_add_test(tests, a_damaged_one_never_pushes_out_a_good_one);
     tcase_add_test(tests, commit_needs_every_shard);
     tcase_add_test(tests, full_disk_is_an_error_and_leaves_nothing);
+    tcase_add_loop_test(tests, full_disk_in_the_middle_of_a_shard, 0, 2);
     tcase_add_test(tests, full_disk_at_commit);
     tcase_add_test(tests, no_permission_is_an_error);
     suite_add_tcase(suite, tests);
