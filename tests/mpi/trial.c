@@ -28,7 +28,7 @@ struct trial {
     size_t length;
     uint32_t subtasks;
     int64_t steps, hang_at, slow_at, exit_at, vanish_at, poison; /* -1: in none */
-    double reform_limit_s; /* 0: the usual one */
+    double reform_limit_s;                                       /* 0: the usual one */
     long pause_us, spawned_waits_us, spawned_dies_us;
     bool plain, alloc, finish;
     int array;          /* --alloc: the state's number */
