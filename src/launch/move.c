@@ -29,6 +29,12 @@ static bool goes(const struct allotment *allotment, const struct place *place)
     return place->leaves && allot_uses(allotment, place->host.name);
 }
 
+/* There is work for it, or nobody would have asked. */
+static bool is_back(const struct allotment *allotment, const struct place *place)
+{
+    return place->returned && !allot_uses(allotment, place->host.name);
+}
+
 static void add_names(struct words *words, const struct allotment *allotment, const char *what,
                       bool (*is_meant)(const struct allotment *, const struct place *))
 {
@@ -46,7 +52,7 @@ static void add_names(struct words *words, const struct allotment *allotment, co
 
 /* Of those that were asked for: hosts that did not answer when mpirun was started may do so by now,
  * and the next start asks them. */
-static uint32_t missing_members(const struct supervisor *s)
+uint32_t move_missing_members(const struct supervisor *s)
 {
     const struct run_status *status = &s->watch.status;
     uint32_t present = status->workers + status->spares;
@@ -54,20 +60,28 @@ static uint32_t missing_members(const struct supervisor *s)
     return asked > present ? asked - present : 0;
 }
 
+/* Each planned start that fills the lineup up doubles the wait for the next one. */
+static double refill_wait_s(struct supervisor *s)
+{
+    struct refill *refill = &s->refill;
+    double wait_s = refill_s * (1 << refill->doublings);
+    if (clock_now_s() - s->begun_s > CALM_WAITS * wait_s)
+        refill->doublings = 0;
+    return wait_s;
+}
+
 static void add_refill(struct supervisor *s, struct words *words)
 {
     struct refill *refill = &s->refill;
     double now_s = clock_now_s();
-    uint32_t asked = s->settings->allotment->member_count, missing = missing_members(s);
+    uint32_t asked = s->settings->allotment->member_count, missing = move_missing_members(s);
     if (!s->watch.status.spawns_barred || missing * WORTH_IT < asked || missing == 0) {
         refill->since_s = 0;
         return;
     }
-    double wait_s = refill_s * (1 << refill->doublings);
+    double wait_s = refill_wait_s(s);
     if (refill->since_s == 0) {
         refill->since_s = now_s;
-        if (now_s - s->begun_s > CALM_WAITS * wait_s)
-            refill->doublings = 0;
     } else if (now_s - refill->since_s > wait_s) {
         words_add(words, "%s%u of %u members are missing, and none can be spawned",
                   words->used ? "; " : "", missing, asked);
@@ -98,6 +112,8 @@ bool move_look(struct supervisor *s)
     struct words words = words_start(move->cause, sizeof move->cause);
     add_names(&words, s->settings->allotment, "come", comes);
     add_names(&words, s->settings->allotment, "leave", goes);
+    if (now_s - s->begun_s > refill_wait_s(s))
+        add_names(&words, s->settings->allotment, "return", is_back);
     add_refill(s, &words);
     if (words.used == 0)
         move->due_s = 0;
@@ -130,8 +146,12 @@ static void give_back(struct supervisor *s, const char *host)
 void move_begin(struct supervisor *s)
 {
     struct refill *refill = &s->refill;
-    if (s->is_planned && refill->since_s > 0 && refill->doublings < MAX_DOUBLINGS)
+    bool fills = refill->since_s > 0;
+    for (uint32_t i = 0; i < s->settings->allotment->places.count; i++)
+        fills |= s->settings->allotment->places.list[i].returned;
+    if (s->is_planned && fills && refill->doublings < MAX_DOUBLINGS)
         refill->doublings++;
+    returns_end(s);
     refill->since_s = 0;
     s->move = (struct move){.due_s = 0};
 }

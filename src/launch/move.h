@@ -1,7 +1,8 @@
 /* move.h - a planned start. mpirun cannot let go of a host while it runs, and takes in new ones
  * once at most; so where hosts come or go, the task stops with a checkpoint, in order, and mpirun
  * is started again on the hosts that are wanted then. It costs that checkpoint and one start, and
- * no completed step. The same makes up for workers that cannot be spawned any more. */
+ * no completed step. The same makes up for workers that cannot be spawned any more, and brings in
+ * hosts that were lost and are back. */
 #ifndef LAUNCH_MOVE_H
 #define LAUNCH_MOVE_H
 
@@ -25,6 +26,9 @@ struct refill {
     double since_s;     /* when members were first seen to be missing; 0: they are not */
     uint32_t doublings; /* of the next wait */
 };
+
+/* How many of the members that were asked for are not there. */
+uint32_t move_missing_members(const struct supervisor *s);
 
 /* Looks whether a move is wanted, and asks the task to stop for it. True when the task was asked
  * and has not stopped in time: then mpirun is to be started again all the same. */

@@ -27,6 +27,7 @@ struct place {
     bool is_expected;           /* to answer the next one */
     bool retired;               /* it was taken out of the list: never usable, but swept */
     bool drained;               /* by the operator: as well, until it is asked for again */
+    bool returned;              /* it was not usable, and could be by now */
     bool leaves;                /* the next start is to be without it; then it is let go */
     char job[PLACES_JOB_BYTES]; /* of Slurm that it came with; "": with the task's own, if any */
     char reason[PLACES_REASON_BYTES]; /* why not: "h1 does not answer ..." */

@@ -205,6 +205,7 @@ static enum outcome watch_task(struct supervisor *s)
         host_changes_look(s);
         joins_look(s, false);
         move_settle(s);
+        returns_look(s);
         bool overdue = move_look(s);
         bool cut_off = detector_look(&s->detector, &s->watch.status, s->cut_off, sizeof s->cut_off);
         room_look(s);
@@ -390,6 +391,7 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
     s->budget.max = settings->max_restarts;
     s->host_watch.path = settings->hostfile;
     host_watch_start(&s->host_watch);
+    returns_start(&s->returns);
     s->child.output = s->child.error_output = s->detector.listener.fd = s->log_fd = -1;
     double begin_s = clock_now_s();
     int code = catch_signals(s, &before, error);
@@ -402,6 +404,7 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
     if (code == ONWARD_OK)
         code = supervise_all(s, error);
     display_clear(settings->display);
+    returns_end(s);
     if (s->child.pid > 0)
         sweep(s);
     result->seconds = clock_now_s() - begin_s;

@@ -12,6 +12,7 @@
 #include "output.h"
 #include "plain.h"
 #include "progress.h"
+#include "returns.h"
 #include "room.h"
 #include "slurm_news.h"
 #include "supervise.h"
@@ -46,6 +47,7 @@ struct supervisor {
     struct slurm_news slurm_news;
     struct move move;
     struct refill refill;
+    struct returns returns;
     double joins_next_s; /* when to look for jobs that join or leave */
     bool is_planned;     /* the start that is on its way: no failure led to it */
     struct loss_streak losses;

@@ -107,6 +107,8 @@ used() { # INCARNATION HOSTS
 early() { [ "$(head -n 1 "$work/$task/early")" = "$1" ] || fail "$story: expected an early start on $1"; }
 over hosts 0; used 1 n0:1,n1:1
 grep -q -- '--host n0:2,n1:1 --map-by slot' "$work/hosts/arguments" || fail "hosts: not handed to mpirun"
+over returns 0 --wait 1; relaunches 2; used 1 n0:1,n1:1; used 2 n0:1; used '$' n0:1,n1:1; within 30; healthy
+grep -q '"cause":"n1 returns"' "$work/returns/events.jsonl" || fail "returns: $(cat "$work/returns/events.jsonl")"
 host n1 noisy; over hosts:noisy 0; used 1 n0:1,n1:1; silent_about 'host n1'
 host n1 dead; over hosts:first-dead 0; used 1 n0:1; says 'host n1: cannot be reached: agent: n1 is dead'
 says 'going on with 1 of 2 hosts'; says 'no answer from n1'
