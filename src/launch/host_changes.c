@@ -204,6 +204,22 @@ static void note_stop(struct supervisor *s, const json_t *event)
         s->result->was_asked_to_stop = true;
 }
 
+/* The steps of a service are no measure of what it has done; it answers at once. */
+static void note_checkpoint(struct supervisor *s, const json_t *event)
+{
+    bool is_endless = s->watch.status.step_count >= RUNDIR_ENDLESS_STEPS;
+    s->owes_checkpoint = !is_endless;
+    s->owed_step = json_integer_value(json_object_get(event, "step"));
+}
+
+void host_changes_ask_again(struct supervisor *s)
+{
+    if (s->signal || s->result->was_asked_to_stop)
+        supervise_ask_to_stop(s);
+    else if (s->owes_checkpoint)
+        put(s, "checkpoint", "", "");
+}
+
 void host_changes_event(struct supervisor *s, const json_t *event)
 {
     const char *what = json_string_value(json_object_get(event, "event"));
@@ -211,11 +227,16 @@ void host_changes_event(struct supervisor *s, const json_t *event)
     const char *hosts = json_string_value(json_object_get(event, "hosts"));
     const char *host = json_string_value(json_object_get(event, "host"));
     struct places *places = &s->settings->allotment->places;
+    if (what && !strcmp(what, "checkpoint") &&
+        json_integer_value(json_object_get(event, "checkpoint_step")) >= s->owed_step)
+        s->owes_checkpoint = false;
     if (!what || strcmp(what, "request") != 0 || !verb ||
         !json_is_true(json_object_get(event, "accepted")))
         return;
     if (!strcmp(verb, "stop"))
         note_stop(s, event);
+    else if (!strcmp(verb, "checkpoint"))
+        note_checkpoint(s, event);
     take_width(s->settings->allotment, verb, event);
     if (places->count == 0 || !strcmp(verb, "join"))
         return;

@@ -65,6 +65,8 @@ struct supervisor {
     int signal_count; /* how many this process itself got */
     double stop_deadline_s;
     int64_t best_step, best_checkpoint; /* of the incarnations before */
+    bool owes_checkpoint;               /* one that was accepted is not committed yet */
+    int64_t owed_step;                  /* it is of this step, or a later one */
 };
 
 /* Waits for a signal, output, or a short time. */
@@ -106,6 +108,8 @@ bool restart_is_poisoned(const struct supervisor *s);
 /* host_changes.c: hosts that come and go, by the file or by an operator's request. */
 void host_changes_look(struct supervisor *s);
 void host_changes_event(struct supervisor *s, const json_t *event);
+/* Asks the new incarnation for what the one before had accepted, and took along. */
+void host_changes_ask_again(struct supervisor *s);
 /* What Slurm says: signals to the job's steps, nodes that are to be drained. */
 void host_changes_slurm(struct supervisor *s);
 

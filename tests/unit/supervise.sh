@@ -55,6 +55,8 @@ run gives-back 0 --max-restarts 1; relaunches 3; within 6
 run orphan 0; relaunches 1
 run scaled 0; relaunches 2 # a controller and 2, 5 and 4 workers
 [ "$(tr '\n' ' ' <"$work/scaled/sizes")" = '3 6 5 ' ] || fail "scaled: $(tr '\n' ' ' <"$work/scaled/sizes")"
+run stop-again 75; relaunches 1; within 4; state stopped
+run checkpoint-again 0; relaunches 2
 run nothing 1; relaunches 0; says 'before the program opened its task'
 export STORY_STATUS=2; run nothing:bad-input 2
 run stopped-hang 75; within 14; says 'onward resume stopped-hang'; state stopped
