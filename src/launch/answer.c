@@ -67,8 +67,13 @@ void answer_event(struct answer *answer, const json_t *event)
     if (answer->done)
         return;
     if (is_end(what)) {
-        answer->done = answer->ended = true;
+        answer->ended = true;
+        answer->done = !strcmp(what, "complete");
         snprintf(answer->reason, sizeof answer->reason, "the task is %s", what);
+    } else if (!strcmp(what, "relaunch")) {
+        answer->ended = false;
+        answer->restarted = true;
+        answer->asked_epoch = 0; /* each incarnation counts its own */
     } else if (!strcmp(what, "request") && !strcmp(text_of(event, "name"), answer->request.name)) {
         take_answer(answer, event);
     } else if (!answer->taken) {
@@ -80,6 +85,13 @@ void answer_event(struct answer *answer, const json_t *event)
     } else if (!strcmp(what, "epoch")) {
         take_epoch(answer, event);
     }
+}
+
+void answer_end(struct answer *answer)
+{
+    if (!answer->ended)
+        snprintf(answer->reason, sizeof answer->reason, "the launcher of the task is gone");
+    answer->ended = answer->done = true;
 }
 
 void answer_request_text(const struct run_request *request, char *text, size_t text_bytes)
@@ -129,11 +141,12 @@ static void add_workers(struct words *words, const struct answer *answer, int64_
 
 static int add_change(struct words *words, const struct answer *answer)
 {
-    if (is_drain(answer) && answer->drained.count == 0) {
+    bool is_quiet = is_drain(answer) && answer->drained.count == 0;
+    if (is_quiet && !answer->restarted) {
         words_add(words, "forgotten, since the controller was lost meanwhile; ask again");
         return 1;
     }
-    if (is_drain(answer)) {
+    if (is_drain(answer) && !is_quiet) {
         add_members(words, &answer->drained);
         words_add(words, " left the lineup at step %lld, ", (long long)answer->step);
     }
@@ -141,7 +154,7 @@ static int add_change(struct words *words, const struct answer *answer)
         add_members(words, &answer->joined);
         words_add(words, " joined the lineup at step %lld, ", (long long)answer->step);
     }
-    if (is_scale(answer) && answer->joined.count == 0)
+    if (is_quiet || (is_scale(answer) && answer->joined.count == 0))
         words_add(words, "from step %lld ", (long long)answer->step);
     if (!is_scale(answer) && !is_drain(answer) && answer->joined.count == 0)
         words_add(words, "nobody is needed in the lineup, ");

@@ -18,7 +18,8 @@ struct answer {
     bool taken;                 /* the controller took it */
     bool accepted, changes;     /* changes: a new epoch answers it */
     bool done;                  /* nothing more is to come */
-    bool ended;                 /* the task ended first */
+    bool ended;                 /* the task ended first; only `done' says that it is for good */
+    bool restarted;             /* mpirun was started again meanwhile */
     char reason[160];           /* why it was refused, or how the task ended */
     int64_t asked_epoch;        /* when it was taken */
     int64_t expected;           /* so many workers are on their way; 0: not said */
@@ -28,8 +29,12 @@ struct answer {
 };
 
 void answer_start(struct answer *answer, const struct run_request *request);
-/* One event of the log, in order. */
+/* One event of the log, in order. A task that stops may do so to be started again at once: while
+ * the launcher lives, that is no end. */
 void answer_event(struct answer *answer, const json_t *event);
+
+/* The launcher has left, too. */
+void answer_end(struct answer *answer);
 
 /* "drain n3": what was asked for. */
 void answer_request_text(const struct run_request *request, char *text, size_t text_bytes);

@@ -130,6 +130,23 @@ bool move_is_made(const struct supervisor *s)
            s->watch.status.exit_code == EXIT_RESUMABLE;
 }
 
+void move_tell(struct supervisor *s, bool is_on)
+{
+    struct run_status status = s->watch.status;
+    if (is_on) {
+        snprintf(status.state, sizeof status.state, "restarting");
+        snprintf(status.text, sizeof status.text, "%s", s->move.cause);
+        status.exit_code = -1;
+    }
+    rundir_write_status(s->settings->rundir, &status, NULL); /* without room it stays as it was */
+}
+
+void move_withdraw(struct supervisor *s)
+{
+    if (s->move.request[0])
+        rundir_withdraw_request(s->settings->rundir, s->move.request);
+}
+
 /* One of the task's own job: back to Slurm. */
 static void give_back(struct supervisor *s, const char *host)
 {

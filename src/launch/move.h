@@ -37,6 +37,13 @@ bool move_look(struct supervisor *s);
 /* Did the task stop for the move, and for nothing else? */
 bool move_is_made(const struct supervisor *s);
 
+/* Between the two starts the status of the task tells that it goes on, not that it stopped: with
+ * is_on until the next start, else what the controller said stands again. */
+void move_tell(struct supervisor *s, bool is_on);
+
+/* Does a request to stop still wait that was made for the move? It is not for the next start. */
+void move_withdraw(struct supervisor *s);
+
 /* A start, planned or not, is about to be made. */
 void move_begin(struct supervisor *s);
 

@@ -291,6 +291,7 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
 {
     struct allotment *allotment = s->settings->allotment;
     double pause_s = s->is_planned ? 0 : budget_pause_s(&s->budget);
+    move_withdraw(s);
     struct hosts before = allotment->hosts;
     allotment->hosts = (struct hosts){.list = NULL};
     unsetenv("ONWARD_INJECT"); /* a rehearsed fault happens once */

@@ -28,6 +28,9 @@
 enum { TURN_MS = 50, PAUSE_S = 2 };
 
 static const double told_s = 3, untold_s = 0.3, epoch_limit_s = 5;
+/* The members of a planned start have left in order; an mpirun that hangs then has nothing to do.
+ */
+static const double move_settle_s = 0.5;
 static const double kill_s = 5, again_limit_s = 20, again_factor = 5;
 /* The controller writes no status while the lineup changes, which may take a while. */
 static const double silent_detections = 12;
@@ -242,14 +245,23 @@ static void await_news(struct supervisor *s)
 static void settle(struct supervisor *s, enum outcome outcome)
 {
     bool waits = outcome == OUTCOME_COMPLETE || outcome == OUTCOME_ENDED;
-    double deadline_s = clock_now_s() + (waits ? s->settings->settle_s : 0);
+    bool moves = outcome == OUTCOME_ENDED && move_is_made(s);
+    double limit_s = moves ? move_settle_s : s->settings->settle_s;
+    double deadline_s = clock_now_s() + (waits ? limit_s : 0);
     int signals = s->signal_count;
+    struct run_status last = s->watch.status;
+    if (moves)
+        move_tell(s, true);
     while (!s->child.ended && clock_now_s() < deadline_s && s->signal_count == signals)
         supervise_turn(s);
     if (outcome == OUTCOME_GONE)
         await_news(s);
     supervise_kill(s);
     watch_look(&s->watch, show_event, s);
+    if (moves)
+        s->watch.status = last;
+    if (moves && !move_is_made(s)) /* somebody else wants it to stop by now */
+        move_tell(s, false);
 }
 
 void supervise_kill(struct supervisor *s)

@@ -229,7 +229,8 @@ static int put_and_wait(const struct lineup_input *input, struct rundir *rundir,
         code = standing_read(rundir, now, error);
         if (code == ONWARD_OK && !now->owned && !answer->done) {
             watch_look(&watch, take_event, answer); /* its last words */
-            answer->ended = answer->done = true;
+            if (!answer->done)
+                answer_end(answer);
         }
     }
     watch_end(&watch);
@@ -242,7 +243,8 @@ static int tell(const struct lineup_input *input, const struct answer *answer,
     char text[ANSWER_TEXT_BYTES], asked[RUNDIR_HOST_BYTES + 32];
     int exit_code = 0;
     answer_request_text(&answer->request, asked, sizeof asked);
-    if (answer->done || answer->epoch > 0) { /* some came, and others may come yet */
+    if (answer->done || answer->ended ||
+        answer->epoch > 0) { /* some came, and others may come yet */
         exit_code = answer_text(answer, &now->status, text, sizeof text);
     } else if (input->wait.wait_s > 0) {
         exit_code = 1;

@@ -76,6 +76,14 @@ int rundir_put_request(struct rundir *rundir, struct run_request *request, struc
     return rundir_judge_access(code, error);
 }
 
+void rundir_withdraw_request(const struct rundir *rundir, const char *name)
+{
+    char file[NAME_MAX + 16], path[PATH_MAX];
+    snprintf(file, sizeof file, "requests/%.200s" SUFFIX, name);
+    if (file_join(path, sizeof path, rundir->path, file, NULL) == ONWARD_OK)
+        unlink(path); /* most often it is gone already */
+}
+
 /* The first in order of names into name (without the suffix); "" when there is none. */
 static int find_oldest(const char *directory, char *name, size_t name_bytes, struct error *error)
 {

@@ -125,6 +125,12 @@ healthy; host n0 slow; over early-wrong 0; relaunches 1; early '2 n0:1,n1:1'; us
 healthy; host n0 slow; over early-named 0; relaunches 1; early '2 n0:1'; used 2 n0:1; used 3 ''; lost n1
 healthy; over host-hangs 0; relaunches 1; used 2 n0:1; lost n1; within 10
 healthy; over host-back 0; relaunches 2; used 2 n0:1; used 3 n0:1,n1:1
+# A planned start: mpirun hangs at its end, and a verb that asks meanwhile gets its answer after it.
+healthy; (until [ -e "$work/moves/asked" ]; do sleep 0.02; done; "$onward" scale moves 2 >"$work/verb" 2>&1) &
+verb=$!
+over moves 0 --give-back; wait $verb || fail "moves: the verb says $(cat "$work/verb")"
+relaunches 1; within 6; used 2 n0:1; grep -q 'scale 2: 2 workers go on' "$work/verb" || fail "moves: $(cat "$work/verb")"
+healthy; over moves-late 0 --give-back; relaunches 1; used 2 n0:1
 healthy; over host-dies:below 69 --min 2; relaunches 0; says 'expected at least 2'
 says 'onward resume below'; state failed
 healthy; (cd "$work" && STORY=hosts "$onward" resume below --hosts n0:2 --min 1 >out 2>err) || fail "below: no resume"

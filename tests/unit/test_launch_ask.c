@@ -13,6 +13,9 @@
 #define EPOCH(workers)                                                                             \
     "{\"event\":\"epoch\",\"epoch\":2,\"step\":120,\"workers\":" #workers                          \
     ",\"stall_s\":0.1,\"steps_lost\":0}"
+#define STOPPED "{\"event\":\"stopped\"}"
+#define RELAUNCH "{\"event\":\"relaunch\"}"
+#define FIRST_EPOCH "{\"event\":\"epoch\",\"epoch\":1,\"step\":120,\"workers\":4}"
 #define DRAINED(member) "{\"event\":\"drained\",\"member\":" #member "}"
 #define JOINED(member) "{\"event\":\"joined\",\"member\":" #member "}"
 
@@ -80,6 +83,23 @@ static const struct {
      true,
      1,
      "scale 1: not done: the task is complete"},
+    /* a planned start comes in between, before or after the answer */
+    {{.request = "scale", .count = 4},
+     {STOPPED, RELAUNCH, REQUEST "true,\"changes\":false}"},
+     true,
+     0,
+     "scale 4: 7 workers go on"},
+    {{.request = "scale", .count = 4},
+     {REQUEST "true,\"changes\":true,\"expected\":4}", STOPPED, RELAUNCH, FIRST_EPOCH},
+     true,
+     0,
+     "scale 4: from step 120 4 workers go on"},
+    {{.request = "drain", .host = "n3"},
+     {CHANGES, STOPPED, RELAUNCH, FIRST_EPOCH},
+     true,
+     0,
+     "drain n3: from step 120 4 workers go on"},
+    {{.request = "scale", .count = 4}, {STOPPED}, false, 0, NULL},
     /* another's answer, an epoch of before it, and no end */
     {{.request = "scale", .count = 1},
      {"{\"event\":\"request\",\"name\":\"other\",\"accepted\":false}", EPOCH(3), JOINED(4)},
