@@ -1,27 +1,17 @@
-/* session.c - makes and removes the directory; the tree below it is walked from the leaves up. */
+/* session.c - makes and removes the directory. */
 #include "session.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPEN_DIRECTORIES = 16 };
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
-{
-    (void)status;
-    (void)type;
-    (void)place;
-    remove(path); /* what cannot be removed stays; its name is used by nobody else */
-    return 0;
-}
+#include "file.h"
 
 void session_remove(char path[SESSION_PATH_BYTES])
 {
     if (path[0] != '\0')
-        nftw(path, remove_entry, MAX_OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS);
+        file_remove_tree(path); /* what cannot be removed stays; nobody else uses its name */
     path[0] = '\0';
 }
 

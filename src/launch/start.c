@@ -380,6 +380,8 @@ static int start_program(const struct launch_options *options, struct task_recor
         code = open_task(options, record, paths, base, again, &rundir, &error);
     int exit_code = code == ONWARD_OK ? run_opened(options, rundir, base, record, &allotment)
                                       : say_error(&error);
+    if (exit_code == EXIT_USAGE)
+        rundir_discard(rundir);
     rundir_close(rundir);
     allot_clear(&allotment);
     return exit_code;

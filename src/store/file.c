@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdbool.h>
@@ -15,7 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEMPORARY_ATTEMPTS = 16, TRANSFER_MAX_BYTES = 1 << 30, RESERVE_MIN_BYTES = 1 << 20 };
+enum {
+    MAX_OPEN_DIRECTORIES = 16,
+    TEMPORARY_ATTEMPTS = 16,
+    TRANSFER_MAX_BYTES = 1 << 30,
+    RESERVE_MIN_BYTES = 1 << 20
+};
 
 int file_join(char *path, size_t path_bytes, const char *directory, const char *name,
               struct error *error)
@@ -86,6 +92,20 @@ int file_make_directories(const char *path, struct error *error)
             return code;
     }
     return ONWARD_OK;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    (void)status;
+    (void)type;
+    (void)place;
+    remove(path); /* what cannot be removed stays */
+    return 0;
+}
+
+void file_remove_tree(const char *path)
+{
+    nftw(path, remove_entry, MAX_OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS);
 }
 
 int file_temporary(const char *path, char *temporary, size_t temporary_bytes, int *fd,

@@ -23,6 +23,8 @@ int file_sync_directory(const char *path, struct error *error);
 
 /* mkdir -p, with sync of each parent in which one was made. */
 int file_make_directories(const char *path, struct error *error);
+/* A directory with all that is in it; what cannot be removed stays. */
+void file_remove_tree(const char *path);
 
 /* Opens a new file beside `path` for writing, under a name that no other process uses:
  * PATH.tmp-PID-RANDOM, which goes into `temporary`. The caller closes fd, then calls file_publish

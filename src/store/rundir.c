@@ -279,6 +279,8 @@ static int open_at(struct rundir *rundir, const char *base, const struct task_re
         code = file_join(name, sizeof name, rundir->path, "task.yaml", error);
     if (code == ONWARD_OK)
         code = check_there(name, rundir->task, record, &there, error);
+    rundir->made = code == ONWARD_OK && record && access(rundir->path, F_OK) != 0;
+    rundir->made_base = rundir->made && access(base, F_OK) != 0;
     if (code == ONWARD_OK && record)
         code = rundir_judge_access(make_missing(rundir->path, record, there, error), error);
     return code;
@@ -305,6 +307,23 @@ int rundir_open(const char *base, const char *task, const struct task_record *re
     else
         rundir_close(opened);
     return code;
+}
+
+void rundir_discard(struct rundir *rundir)
+{
+    char name[PATH_MAX];
+    if (!rundir || !rundir->made ||
+        file_join(name, sizeof name, rundir->path, "events.jsonl", NULL) != ONWARD_OK ||
+        access(name, F_OK) == 0)
+        return;
+    file_remove_tree(rundir->path);
+    if (rundir->lock_fd >= 0)
+        close(rundir->lock_fd);
+    rundir->lock_fd = -1;
+    rmdir(rundir->path); /* NFS keeps a file that is open until it is closed */
+    *strrchr(rundir->path, '/') = '\0';
+    if (rundir->made_base)
+        rmdir(rundir->path);
 }
 
 void rundir_close(struct rundir *rundir)

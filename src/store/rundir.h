@@ -72,6 +72,9 @@ int rundir_base(const char *directory, char *path, size_t path_bytes, struct err
  * nothing is changed. Without record: ERR_NOT_FOUND when there is none. */
 int rundir_open(const char *base, const char *task, const struct task_record *record,
                 struct rundir **rundir, struct error *error);
+/* For a start that was refused: removes the run directory if rundir_open made it and no event was
+ * written there. NULL is allowed; what is left to do with it is rundir_close. */
+void rundir_discard(struct rundir *rundir);
 void rundir_close(struct rundir *rundir); /* drops the ownership too; NULL is allowed */
 
 /* Whether a run directory of any task is at path. */

@@ -13,12 +13,13 @@ enum { RUNDIR_FILE_LIMIT_BYTES = 1 << 23 }; /* more than any file of ours ever n
 struct rundir {
     char path[PATH_MAX]; /* absolute, of DIR/TASK */
     char task[RUNDIR_TASK_BYTES];
-    int lock_fd;         /* -1: not the owner */
-    int events_fd;       /* -1: not open yet */
-    int64_t incarnation; /* 0: neither claimed nor joined */
-    char *kept;          /* lines for events.jsonl, with a newline before them */
-    size_t kept_bytes;   /* 0: none waits */
-    uint32_t dropped;    /* lines that were too many to keep */
+    int lock_fd;          /* -1: not the owner */
+    int events_fd;        /* -1: not open yet */
+    int64_t incarnation;  /* 0: neither claimed nor joined */
+    char *kept;           /* lines for events.jsonl, with a newline before them */
+    size_t kept_bytes;    /* 0: none waits */
+    uint32_t dropped;     /* lines that were too many to keep */
+    bool made, made_base; /* this opening made DIR/TASK, and DIR */
 };
 
 /* A run directory that this user may not write is bad input, and that is said. Returns the code. */

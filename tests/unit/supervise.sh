@@ -115,6 +115,11 @@ host n1 noisy; over hosts:noisy 0; used 1 n0:1,n1:1; silent_about 'host n1'
 host n1 dead; over hosts:first-dead 0; used 1 n0:1; says 'host n1: cannot be reached: agent: n1 is dead'
 says 'going on with 1 of 2 hosts'; says 'no answer from n1'
 over hosts:too-few-first 2 --min 2; says '1 of 2 hosts can be used, with room for 1 worker'
+[ ! -e "$work/too-few-first" ] || fail "too-few-first: a start that was refused left a run directory"
+ONWARD_DIR=$work/new/runs; over hosts:refused 2 --min 2; ONWARD_DIR=$work
+[ ! -e "$work/new/runs" ] || fail "refused: a start that was refused left $(find "$work/new")"
+over hosts:dies-always 2 --min 2; [ -e "$work/dies-always/task.yaml" ] || fail "a task that was there is gone"
+healthy; over hosts:too-few-first 0
 host n1 blind; over hosts:blind 0; says 'host n1: does not see the run directory'
 host n1 bare; over hosts:bare 0; says 'host n1: .*expected onward to be installed there as it is here'
 host n1 hang; over hosts:hangs 0; says 'host n1: does not answer'; within 24
