@@ -20,6 +20,7 @@ void supervise_warn(struct supervisor *s, const char *text)
     json_decref(extra);
 }
 
+/* Its name, for hosts of the file, is told from those of an operator's requests. */
 static void put(struct supervisor *s, const char *verb, const char *host, const char *hosts)
 {
     struct run_request request = {.count = 0};
@@ -29,6 +30,8 @@ static void put(struct supervisor *s, const char *verb, const char *host, const 
     snprintf(request.hosts, sizeof request.hosts, "%s", hosts);
     if (rundir_put_request(s->settings->rundir, &request, &error) != ONWARD_OK)
         supervise_warn(s, error.text);
+    else if (*hosts)
+        snprintf(s->file_request, sizeof s->file_request, "%s", request.name);
 }
 
 /* The hosts that are in use now. */
@@ -147,7 +150,6 @@ static void take_named(struct supervisor *s, const char *text)
             places_add(places, &place, NULL);
     }
     hosts_clear(&hosts);
-    note_members(s->settings->allotment);
 }
 
 /* More than --max allowed, if an operator says so. */
@@ -163,14 +165,16 @@ static void scale(struct allotment *allotment, uint32_t workers)
         say("out of memory: a new start will have the workers of --max at most");
 }
 
-/* The lineup that an operator asked for is that of the next incarnation, too. A single member that
- * was sent away is gone with its process; what stays is that there is one fewer. */
+/* The lineup that an operator asked for, with new hosts or without, is that of the next
+ * incarnation, too, however many slots there are. A single member that was sent away is gone with
+ * its process; what stays is that there is one fewer. */
 static void take_width(struct allotment *allotment, const char *verb, const json_t *event)
 {
+    bool scales = !strcmp(verb, "scale") || !strcmp(verb, "hosts");
     int64_t count = json_integer_value(json_object_get(event, "count"));
     bool changes = json_is_true(json_object_get(event, "changes"));
     uint32_t least = allotment->min_workers > 1 ? allotment->min_workers : 1;
-    if (!strcmp(verb, "scale") && count > 0 && count <= LAUNCH_MAX_WORKERS)
+    if (scales && count > 0 && count <= LAUNCH_MAX_WORKERS)
         scale(allotment, (uint32_t)count);
     else if (!changes || !json_object_get(event, "member"))
         return;
@@ -202,6 +206,13 @@ static void note_stop(struct supervisor *s, const json_t *event)
     const char *name = json_string_value(json_object_get(event, "name"));
     if (!s->signal && (!name || strcmp(name, s->move.request) != 0))
         s->result->was_asked_to_stop = true;
+}
+
+/* The members that hosts of the file make room for were noted when they were found. */
+static bool is_of_file(const struct supervisor *s, const json_t *event)
+{
+    const char *name = json_string_value(json_object_get(event, "name"));
+    return name && *name && !strcmp(name, s->file_request);
 }
 
 /* The steps of a service are no measure of what it has done; it answers at once. */
@@ -237,7 +248,8 @@ void host_changes_event(struct supervisor *s, const json_t *event)
         note_stop(s, event);
     else if (!strcmp(verb, "checkpoint"))
         note_checkpoint(s, event);
-    take_width(s->settings->allotment, verb, event);
+    if (!is_of_file(s, event))
+        take_width(s->settings->allotment, verb, event);
     if (places->count == 0 || !strcmp(verb, "join"))
         return;
     if (hosts && *hosts)

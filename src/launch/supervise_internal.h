@@ -44,6 +44,7 @@ struct supervisor {
     char cut_off[192]; /* OUTCOME_CUT_OFF: what is silent */
     struct budget budget;
     struct host_watch host_watch;
+    char file_request[64]; /* the name of the newest for hosts of its file; "": none */
     struct slurm_news slurm_news;
     struct move move;
     struct refill refill;

@@ -38,6 +38,10 @@ state() {
     grep -q "^state *$1\$" "$work/out" || fail "$story: expected the state $1"
 }
 
+sizes() { # of mpirun, in each incarnation
+    [ "$(tr '\n' ' ' <"$work/$task/sizes")" = "$1 " ] || fail "$task: $(tr '\n' ' ' <"$work/$task/sizes")"
+}
+
 run complete 0; says 'task complete complete after 20 steps'; state complete
 run complete 0; says 'is complete already'
 run complete-hang 0; within 14; relaunches 0; state complete
@@ -54,7 +58,7 @@ run late-epoch 0
 run gives-back 0 --max-restarts 1; relaunches 3; within 6
 run orphan 0; relaunches 1
 run scaled 0; relaunches 2 # a controller and 2, 5 and 4 workers
-[ "$(tr '\n' ' ' <"$work/scaled/sizes")" = '3 6 5 ' ] || fail "scaled: $(tr '\n' ' ' <"$work/scaled/sizes")"
+sizes '3 6 5'
 run stop-again 75; relaunches 1; within 4; state stopped
 run checkpoint-again 0; relaunches 2
 run nothing 1; relaunches 0; says 'before the program opened its task'
@@ -136,6 +140,9 @@ verb=$!
 over moves 0 --give-back; wait $verb || fail "moves: the verb says $(cat "$work/verb")"
 relaunches 1; within 6; used 2 n0:1; grep -q 'scale 2: 2 workers go on' "$work/verb" || fail "moves: $(cat "$work/verb")"
 healthy; over moves-late 0 --give-back; relaunches 1; used 2 n0:1
+healthy; over scaled-hosts 0; relaunches 1; used 2 n0:1,n1:1,n2:4; sizes '3 4' # with the controller
+printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"
+run file-grows 0 --hostfile "$work/list" --agent "$agent -x"; relaunches 1; used 2 n0:1,n1:1,n2:4; sizes '3 7'
 healthy; over host-dies:below 69 --min 2; relaunches 0; says 'expected at least 2'
 says 'onward resume below'; state failed
 healthy; (cd "$work" && STORY=hosts "$onward" resume below --hosts n0:2 --min 1 >out 2>err) || fail "below: no resume"
