@@ -47,6 +47,18 @@ int find_program(const char *name, char *path, size_t path_bytes, struct error *
                      strchr(name, '/') ? "" : ", in a directory of PATH");
 }
 
+int find_agent(const char *agent, struct error *error)
+{
+    char program[PATH_MAX], path[PATH_MAX], text[ERROR_TEXT_BYTES];
+    const char *begin = agent + strspn(agent, " ");
+    snprintf(program, sizeof program, "%.*s", (int)strcspn(begin, " "), begin);
+    int code = find_program(program, path, sizeof path, error);
+    if (code == ONWARD_OK || !error)
+        return code;
+    snprintf(text, sizeof text, "%s", error->text);
+    return error_set(error, code, "--agent: %s", text);
+}
+
 /* The directory of this executable; a build tree may have it in .libs below its wrapper. */
 static bool own_directory(char *path, size_t path_bytes)
 {

@@ -9,6 +9,7 @@
 
 #include "checkpoint.h"
 #include "end_time.h"
+#include "find.h"
 #include "hosts.h"
 #include "inject.h"
 #include "rundir.h"
@@ -43,6 +44,8 @@ enum {
     KEY_BY_CPUS
 };
 
+/* Heartbeats come every 0.2 s at most (runtime/heart.c): one that is late is no loss yet. */
+static const double min_detect_s = 0.5;
 static const double default_detect_s = 5, max_detect_s = 86400, max_wait_s = 30 * 86400;
 
 enum { DEFAULT_MAX_RESTARTS = 3, MAX_RESTARTS = 1000000, MAX_KEEP = 1000, MAX_FAULTS = 64 };
@@ -161,8 +164,11 @@ static const char *check_replace(const char *text)
 
 static const char *check_agent(const char *text)
 {
+    struct error error;
     if (text[strspn(text, " ")] == '\0')
         options_refuse("--agent: expected a command that reaches a host, such as ssh");
+    if (find_agent(text, &error) != ONWARD_OK)
+        options_refuse("%s", error.text);
     return text;
 }
 
@@ -271,6 +277,8 @@ static bool parse_policy(int key, const char *text, struct launch_options *optio
         return true;
     case KEY_DETECT:
         options->detect_s = options_seconds("--detect", text, max_detect_s);
+        if (options->detect_s < min_detect_s)
+            options_refuse("--detect %s: expected at least %g s", text, min_detect_s);
         return true;
     case KEY_HANG:
         options->hang_s = !strcmp(text, "0") ? 0 : options_seconds("--hang", text, max_detect_s);
@@ -345,7 +353,9 @@ static const struct argp_option table[] = {
      "take a checkpoint and stop, resumable, before TIME: RFC 3339, @SECONDS or +SECONDS", 0},
     {"max-restarts", KEY_MAX_RESTARTS, "K", 0, "start mpirun again at most K times (default 3)", 0},
     {"detect", KEY_DETECT, "SECONDS", 0,
-     "take a host or process that is silent or stopped for so long for lost (default 5)", 0},
+     "take a host or process that is silent or stopped for so long (at least 0.5) for lost "
+     "(default 5)",
+     0},
     {"hosts", KEY_HOSTS, "LIST", 0, "run on these hosts: NAME[:SLOTS],..., as in n[0-3]:2", 0},
     {"hostfile", KEY_HOSTFILE, "FILE", 0, "run on the hosts of FILE: NAME [slots=N], one a line",
      0},

@@ -68,9 +68,10 @@ run slow:stopped-hang 0; silent_about 'step 7'; state complete
 run too-few 69; relaunches 3; within 9; says 'fewer workers are left'; state failed
 run too-few:too-few-for-good 69 --max-restarts 0; relaunches 0; says 'fewer workers are left'; state failed
 run too-few-once 0; relaunches 1; says 'fewer workers are left .*: starting again'; state complete
-run silent 0 --detect 0.2; relaunches 1; says 'the controller was silent for 2.4 s'
-run restores 0 --detect 0.2; relaunches 0; says 'taking in the state of step 5, 3 GB for each worker (from the checkpoint)'
-run restores-for-ever 0 --detect 0.2; relaunches 1; says 'the controller was silent'; within 9
+run silent 0 --detect 0.5; relaunches 1; says 'the controller was silent for 6 s'
+run silent:too-soon 2 --detect 0.05; says 'detect 0.05: expected at least 0.5 s'
+run restores 0 --detect 0.5; relaunches 0; says 'taking in the state of step 5, 3 GB for each worker (from the checkpoint)'
+run restores-for-ever 0 --detect 0.5; relaunches 1; says 'the controller was silent'; within 11
 run frozen 0 --detect 1; relaunches 0; says 'on host .* was silent for 1 s and was killed'
 run host-silent 0 --detect 1; relaunches 1; says 'host n3 was silent for 1 s at step 5: starting again'
 run half-silent 0 --detect 1; relaunches 1
@@ -125,6 +126,9 @@ ONWARD_DIR=$work/new/runs; over hosts:refused 2 --min 2; ONWARD_DIR=$work
 over hosts:dies-always 2 --min 2; [ -e "$work/dies-always/task.yaml" ] || fail "a task that was there is gone"
 healthy; over hosts:too-few-first 0
 host n1 blind; over hosts:blind 0; says 'host n1: does not see the run directory'
+run hosts:no-agent 2 --hosts n0,n1 --agent 'nosuchagent -x'
+says 'agent: nosuchagent: expected a program that can be executed, in a directory of PATH'
+[ "$(wc -l <"$work/err")" = 1 ] || fail "no-agent: expected one line"
 host n1 bare; over hosts:bare 0; says 'host n1: .*expected onward to be installed there as it is here'
 host n1 hang; over hosts:hangs 0; says 'host n1: does not answer'; within 24
 healthy; over host-dies 0; relaunches 1; used 2 n0:1; lost n1; says 'host n1: cannot be reached'
@@ -149,6 +153,10 @@ healthy; (cd "$work" && STORY=hosts "$onward" resume below --hosts n0:2 --min 1 
 says 'complete after 20 steps'; [ "$(tail -n 1 "$work/below/hosts")" = n0:2 ] || fail "below: other hosts"
 "$onward" resume nowhere >"$work/out" 2>"$work/err"; [ $? = 2 ] || fail "nowhere: expected exit status 2"
 says "no task nowhere in $work"
+cp "$agent" "$work/agent"
+healthy; run host-dies:no-way 69 --min 2 --hosts 'n[0-1]:1' --agent "$work/agent -x"; rm "$work/agent"
+(cd "$work" && "$onward" resume no-way >out 2>err); [ $? = 2 ] || fail "no-way: expected exit status 2"
+says "agent: $work/agent: expected a program that can be executed"
 healthy; over host-dies:in-vain 69 --min 2 --wait 1; says 'waiting 1 s'; within 8
 healthy; (sleep 4; healthy) & over host-heals 0 --min 2 --wait 20; relaunches 1; used 2 n0:1,n1:1; within 12
 healthy

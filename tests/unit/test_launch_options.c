@@ -82,9 +82,9 @@ END_TEST
 START_TEST(reads_places)
 {
     struct launch_options options;
-    parse("--hosts n[0-1]:2,m0 --agent lab/agent --local-dir /l --replace none --wait 0", &options);
+    parse("--hosts n[0-1]:2,m0 --agent sh --local-dir /l --replace none --wait 0", &options);
     ck_assert_str_eq(options.host_list, "n0:2,n1:2,m0");
-    ck_assert_str_eq(options.agent, "lab/agent");
+    ck_assert_str_eq(options.agent, "sh");
     ck_assert_str_eq(options.local_directory, "/l");
     ck_assert_str_eq(options.replace, "none");
     ck_assert(options.wait_s == 0);
@@ -175,6 +175,9 @@ static const char *const bad_options[] = {
     "--max-restarts -1",
     "--detect 0",
     "--detect nan",
+    "--detect 0.49",
+    "--agent no-such-agent",
+    "--agent /dev/null",
     "--hang -1",
     "--hang soon",
     "--inject kill",
