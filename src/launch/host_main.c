@@ -2,7 +2,8 @@
  * one line of JSON; see print_help.
  *
  * A probe kills what is left of older incarnations on the way: to ask twice would cost a second
- * connection, in the middle of a relaunch. */
+ * connection, in the middle of a relaunch. What killed processes shared with each other goes, too.
+ */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
@@ -21,6 +22,7 @@
 #include "local.h"
 #include "rundir.h"
 #include "say.h"
+#include "segments.h"
 #include "slurm.h"
 #include "slurm_news.h"
 #include "start.h"
@@ -165,6 +167,8 @@ static int probe(const struct input *input)
         load = -1;
     bool visible = access(directory, R_OK | X_OK) == 0;
     int left = choice->before ? leftovers_signal(choice, SIGKILL, kill_limit_s, &killed) : 0;
+    if (choice->before)
+        segments_remove();
     return print_line(json_pack("{s:s, s:i, s:f, s:f, s:b, s:b, s:s, s:i, s:i}", "host", host,
                                 "cores", (int)start_core_count(), "load", load, "local_free_bytes",
                                 free_bytes(input->arguments[3]), "visible", visible, "writable",
@@ -208,6 +212,8 @@ static int signal_them(const struct input *input)
     int left = leftovers_signal(&input->choice, input->signal, kill_limit_s, &signalled);
     if (input->cleaned && left == 0)
         clean(input);
+    if (input->signal == SIGKILL && !input->choice.pid)
+        segments_remove();
     int exit_code = print_line(json_pack("{s:i, s:i}", "signalled", signalled, "left", left));
     bool ends = input->signal == SIGKILL || input->signal == SIGTERM;
     return left < 0 || (ends && left > 0) ? 1 : exit_code;

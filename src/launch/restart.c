@@ -13,6 +13,7 @@
 
 #include "joins.h"
 #include "say.h"
+#include "segments.h"
 #include "slurm.h"
 #include "supervise_internal.h"
 
@@ -292,6 +293,8 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
     struct allotment *allotment = s->settings->allotment;
     double pause_s = s->is_planned ? 0 : budget_pause_s(&s->budget);
     move_withdraw(s);
+    if (allotment->places.count == 0) /* else onward-host does it, on each host */
+        segments_remove();
     struct hosts before = allotment->hosts;
     allotment->hosts = (struct hosts){.list = NULL};
     unsetenv("ONWARD_INJECT"); /* a rehearsed fault happens once */

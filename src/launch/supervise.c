@@ -23,6 +23,7 @@
 #include "file.h"
 #include "joins.h"
 #include "say.h"
+#include "segments.h"
 #include "supervise_internal.h"
 
 enum { TURN_MS = 50, PAUSE_S = 2 };
@@ -352,6 +353,8 @@ static int supervise_all(struct supervisor *s, struct error *error)
 static void sweep(struct supervisor *s)
 {
     char names[256];
+    if (s->settings->allotment->places.count == 0)
+        segments_remove();
     if (places_sweep(&s->settings->allotment->places, s->watch.complete, names, sizeof names) > 0)
         say("no answer from %s: what may be left of the task there was not ended", names);
 }

@@ -50,6 +50,24 @@ ask kill t "$work"
 [ $status = 0 ] || fail "kill: status $status"
 has '"left":0'; dead "$new"; lives "$other"; lives "$elsewhere"
 ask probe t "$work/none" "$work"; has '"visible":false'
+# What looks like a segment of MPI goes where no process has it open or mapped.
+shared=/dev/shm/sm_segment.$(uname -n | cut -d. -f1).0.test$$
+trap 'kill -KILL $pids 2>/dev/null; rm -rf "$work" "$shared".*' EXIT
+if [ -w /dev/shm ]; then
+    touch "$shared.dead" "$shared.open" "/dev/shm/sm_segment.elsewhere.0.test$$"
+    cp "$(command -v sleep)" "$shared.mapped"; chmod +x "$shared.mapped"
+    tail -f "$shared.open" >"$work/tail" & pids="$pids $!"
+    "$shared.mapped" 60 2>"$work/map" & pids="$pids $!"; mapper=$!
+    sleep 0.2
+    ask probe t "$work" "$work"; [ -e "$shared.dead" ] || fail "a probe that kills nothing removed a segment"
+    ask probe --before 1 -- t "$work" "$work"
+    [ ! -e "$shared.dead" ] || fail "a segment that nobody uses is left"
+    [ -e "$shared.open" ] || fail "a segment that is open was removed"
+    kill -0 $mapper 2>/dev/null || : >"$shared.mapped" # mounted noexec: nothing maps it
+    [ -e "$shared.mapped" ] || fail "a segment that is mapped was removed"
+    [ -e "/dev/shm/sm_segment.elsewhere.0.test$$" ] || fail "a segment of another host was removed"
+    rm "/dev/shm/sm_segment.elsewhere.0.test$$"
+fi
 ask explode t "$work"; [ $status = 2 ] || fail "explode: status $status"
 ask kill --signal NONE t "$work"; [ $status = 2 ] || fail "a signal that is none: status $status"
 [ -z "$(ls -A "$work/t")" ] || fail "a probe left a file"
