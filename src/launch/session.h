@@ -10,7 +10,7 @@
 enum { SESSION_PATH_BYTES = 256 };
 
 /* Removes the directory in path (if it is not "") and makes a new one below $TMPDIR or /tmp, whose
- * path goes there. */
+ * path goes there. Those of this user's launchers that were killed go as well. */
 int session_renew(char path[SESSION_PATH_BYTES], struct error *error);
 
 /* Removes it with all that is in it; "" is allowed, and what path is then. */

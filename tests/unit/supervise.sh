@@ -175,7 +175,16 @@ ended() { # STATUS
     [ "$left" = 0 ] || fail "$story: $left processes are left"
 }
 start obedient; kill -TERM $launcher; ended 75; says 'asked the task to stop'; state stopped
+# Directories of mpirun, as old ones: that of a launcher that lives stays, that of a dead one goes.
+mkdir "$work/sessions"
+sessions() { [ "$(find "$work/sessions" -mindepth 1 -maxdepth 1 | wc -l)" = "$1" ] || fail "$story: $(ls "$work/sessions")"; }
+beside() { # TASK
+    touch -d '2 minutes ago' "$work"/sessions/*
+    STORY=complete "$onward" run -n 2 --elastic --task "$1" -- true >"$work/out2" 2>&1 || fail "$1: exit status $?"
+}
+TMPDIR=$work/sessions; export TMPDIR
 start deaf
+beside deaf-beside; sessions 1
 "$onward" run -n 2 --elastic --task deaf -- true >"$work/out2" 2>&1
 [ $? = 2 ] && grep -q "in use by process $launcher" "$work/out2" || fail "deaf: a second owner"
 begin=$(date +%s)
@@ -186,6 +195,8 @@ start mortal; kill -KILL $launcher; wait $launcher 2>/dev/null
 for _ in $(seq 50); do [ ! -e "$work/mortal/terminated" ] || break; sleep 0.1; done
 [ -e "$work/mortal/terminated" ] || fail "mortal: mpirun outlived its launcher"
 state interrupted
+sessions 1; beside mortal-beside; sessions 0
+unset TMPDIR
 rm "$work/complete/complete.json"
 tests=$((tests + 1))
 STORY=complete "$onward" run --elastic --task complete -- false >"$work/out" 2>"$work/err"
