@@ -2,7 +2,8 @@
  *
  * Fault tolerance has to be asked for; only the point-to-point layer ob1 has it, and the collective
  * component han can deadlock after a loss. With more ranks than cores, ranks that wait must yield.
- * MPI_Finalize after a loss may hang unless it is asynchronous.
+ * MPI_Finalize after a loss may hang unless it is asynchronous. Without state_base_recoverable
+ * PRRTE kills those who were spawned together when one of them dies.
  *
  * Over hosts mpirun reaches each by the agent, from here (a tree of daemons would hang on one dead
  * host), and notices a silent one by the keepalive of its TCP connections. Its daemons are started
@@ -203,8 +204,10 @@ int command_build(const struct command_settings *settings, char ***command, stru
     add(&list, settings->mpirun);
     add(&list, "-n");
     add_text(&list, "%u", settings->rank_count);
-    if (!settings->is_plain)
+    if (!settings->is_plain) {
         add_all(&list, fault_tolerant, sizeof fault_tolerant / sizeof *fault_tolerant);
+        add_parameter(&list, "state_base_recoverable", "1");
+    }
     if (!binds(settings))
         add_all(&list, unbound, 2);
     if (settings->session) {

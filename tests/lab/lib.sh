@@ -126,7 +126,7 @@ start_mpirun() {
         --prtemca prte_if_include "$network" --prtemca oob_tcp_keepalive_time 2 \
         --prtemca oob_tcp_keepalive_intvl 1 --prtemca oob_tcp_keepalive_probes 2 \
         --mca btl_tcp_if_include "$network" --mca pml ob1 --mca coll ^han \
-        --mca async_mpi_finalize 1 --mca mpi_yield_when_idle 1 \
+        --mca async_mpi_finalize 1 --prtemca state_base_recoverable 1 --mca mpi_yield_when_idle 1 \
         -x ONWARD_TASK -x ONWARD_DIR -x ONWARD_INJECT "$trial" "$@"
 }
 

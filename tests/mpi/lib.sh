@@ -26,7 +26,7 @@ launch() {
     ONWARD_TASK=$task ONWARD_INJECT=$faults exec timeout -s KILL "$limit_s" \
         mpirun $root --prtemca prte_local_tmpdir_base "$work" --with-ft ulfm -n $((workers + 1)) --map-by :OVERSUBSCRIBE --bind-to none \
         --mca pml ob1 --mca coll ^han --mca btl_tcp_if_include lo --mca async_mpi_finalize 1 \
-        --mca mpi_yield_when_idle 1 "$trial" "$@" </dev/null >"$work/$task.log" 2>&1
+        --prtemca state_base_recoverable 1 --mca mpi_yield_when_idle 1 "$trial" "$@" </dev/null >"$work/$task.log" 2>&1
 }
 
 # start ...: runs to the end; mpirun's status, for what it is worth, in $status

@@ -237,7 +237,8 @@ static void build(const struct command_settings *settings, char *text, size_t te
 }
 
 #define COMMON                                                                                     \
-    "--with-ft ulfm --mca pml ob1 --mca coll ^han --mca async_mpi_finalize 1 --bind-to none "      \
+    "--with-ft ulfm --mca pml ob1 --mca coll ^han --mca async_mpi_finalize 1 "                     \
+    "--prtemca state_base_recoverable 1 --bind-to none "                                           \
     "--map-by :OVERSUBSCRIBE --mca btl_tcp_if_include lo"
 
 START_TEST(builds_the_command)
@@ -284,6 +285,7 @@ START_TEST(builds_the_command_over_hosts)
     build(&settings, text, sizeof text);
     ck_assert_str_eq(
         text, "/m -n 5 --with-ft ulfm --mca pml ob1 --mca coll ^han --mca async_mpi_finalize 1 "
+              "--prtemca state_base_recoverable 1 "
               "--bind-to none --host n0:4,n1:1 --map-by slot:OVERSUBSCRIBE --mca "
               "btl_tcp_if_include 10.1.0.0/24 --prtemca plm ssh --prtemca plm_ssh_agent ssh -q "
               "--prtemca plm_ssh_no_tree_spawn 1 --prtemca oob_tcp_keepalive_time 2 --prtemca "
