@@ -89,7 +89,7 @@ struct controller_policy {
     uint32_t max_workers;   /* >= min; at most subtask_count are ever used */
     uint32_t spare_count;   /* kept out of the lineup while min_workers allows */
     uint8_t replace;        /* enum replace_policy */
-    bool can_spawn;         /* what the probe found */
+    bool can_spawn;         /* MPI can, as far as is known */
     bool can_relaunch;      /* a launcher starts the task again when too few workers are left */
     bool sharded;           /* some state is not replicated */
     bool initial_kept;      /* sharded: where no copy is left, it can begin again at step 0 */
@@ -112,7 +112,7 @@ enum event_type {
     EVENT_LOST,             /* member */
     EVENT_GATHERED,         /* every living member has reported; decide */
     EVENT_OPENED,           /* epoch: all members agreed to it */
-    EVENT_SPAWN_RESULT,     /* count: how many came (0: failed) */
+    EVENT_SPAWN_RESULT,     /* count: how many came (0: failed); tried, 0: all that were ordered */
     EVENT_REPORT,           /* member, step, clean, held, in_change */
     EVENT_CHECKPOINT_SHARD, /* member, step, cost_us, took_us: its shard is written and synced */
     EVENT_CHECKPOINT_COMMITTED, /* step: found in the run directory, or ACTION_COMMIT succeeded */
@@ -147,6 +147,7 @@ struct controller_event {
     uint8_t type; /* enum event_type */
     int64_t now_us;
     uint32_t member, host, count;
+    uint32_t tried; /* SPAWN_RESULT: the others are to be ordered again */
     int64_t step, epoch, cost_us;
     int64_t took_us; /* SHARD: from when it was begun; cost_us is how long a step waited for it */
     int64_t end_us;  /* START: when the time of the job is over; 0: never */

@@ -125,21 +125,32 @@ int change_lost(struct controller *state, const struct controller_event *event,
     return 0;
 }
 
+/* Those who came were not all that were ordered: the others are next, in this change too. */
+static void order_others_again(struct controller_plain *plain)
+{
+    plain->spawn_tried = 0;
+    plain->spawn_free = plain->spawn_was_free;
+}
+
 int change_spawn_result(struct controller *state, const struct controller_event *event,
                         struct controller_actions *actions)
 {
     struct controller_plain *plain = &state->plain;
     if (!plain->spawn_pending)
         return -1;
+    bool in_part = event->tried > 0 && event->tried < plain->spawn_asked;
+    uint32_t tried = in_part ? event->tried : plain->spawn_asked;
     plain->spawn_pending = 0;
     plain->spawn_came = event->count > 0;
-    if (event->count < plain->spawn_asked)
-        controller_note(actions, NOTE_SPAWN_FAILED, 0, plain->best_step,
-                        plain->spawn_asked - event->count);
+    plain->spawn_goal = roster_usable_count(&state->roster) + event->count;
+    if (event->count < tried && plain->policy.can_spawn)
+        controller_note(actions, NOTE_SPAWN_FAILED, 0, plain->best_step, tried - event->count);
     if (event->count == 0)
         policy_spawn_failed(&plain->policy, &plain->budget, plain->now_us);
     else
         change_want(state, true, actions);
+    if (in_part && event->count == tried)
+        order_others_again(plain);
     return 0;
 }
 
@@ -151,7 +162,8 @@ static void judge_spawn(struct controller *state)
     if (!plain->spawn_came)
         return;
     plain->spawn_came = 0;
-    if (roster_usable_count(&state->roster) >= plain->desired)
+    uint32_t usable = roster_usable_count(&state->roster);
+    if (usable >= plain->desired || usable >= plain->spawn_goal)
         policy_spawn_succeeded(&plain->budget);
     else
         policy_spawn_failed(&plain->policy, &plain->budget, plain->now_us);

@@ -29,6 +29,7 @@ static bool flags_are_valid(const struct controller_plain *plain)
         plain->spawn_pending,
         plain->spawn_tried,
         plain->spawn_free,
+        plain->spawn_was_free,
         plain->spawn_came,
         plain->spare_noted,
         plain->stop_requested,

@@ -74,6 +74,7 @@ static uint32_t spawn_count(const struct controller_plain *plain,
 void change_order_spawn(struct controller_plain *plain, uint32_t count,
                         struct controller_actions *actions)
 {
+    plain->spawn_was_free = plain->spawn_free;
     if (plain->spawn_free)
         plain->spawn_free = 0;
     else

@@ -68,6 +68,7 @@ struct controller_plain {
     uint32_t desired;      /* workers that were reached or asked for */
     uint32_t max_workers;  /* from now on */
     uint32_t spawn_asked;  /* count of the ACTION_SPAWN that has no result yet */
+    uint32_t spawn_goal;   /* how many can be used if those who came get as far as a lineup */
     uint32_t at_end_count; /* workers that completed step_count */
     uint32_t final_done_count;
     struct policy_budget budget;
@@ -81,6 +82,7 @@ struct controller_plain {
     uint8_t has_worked;    /* an epoch was opened in this start */
     uint8_t scaled;        /* the operator asked for `desired` in this change */
     uint8_t spawn_pending, spawn_tried, spawn_free; /* free: planned growth, not from the budget */
+    uint8_t spawn_was_free;                         /* the one that is pending */
     uint8_t spawn_came; /* some came, and whether they get as far as a lineup is not known yet */
     uint8_t spare_noted;
     uint8_t stop_requested;

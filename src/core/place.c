@@ -1,5 +1,4 @@
-/* place.c - free slots are given out one by one, each to the host that has the most of them left;
- * of equals the first in the list. */
+/* place.c - new members go to the host that has the most free slots; of equals the first. */
 #include "place.h"
 
 #include <stdlib.h>
@@ -9,7 +8,7 @@ enum { NAME_BYTES = 256, NUMBER_BYTES = 12, MAX_SLOTS = 4096 };
 
 struct slots {
     char name[NAME_BYTES];
-    uint32_t free, given;
+    uint32_t free;
 };
 
 bool place_same_host(const char *a, const char *b)
@@ -31,23 +30,8 @@ static bool read_host(const char **text, struct slots *host)
     if (end == *text + length + 1 || slots > MAX_SLOTS || (*end != '\0' && *end != ','))
         return false;
     host->free = (uint32_t)slots;
-    host->given = 0;
     *text = *end == ',' ? end + 1 : end;
     return true;
-}
-
-static void give(struct slots *hosts, uint32_t count, struct placement *place, uint32_t wanted)
-{
-    for (place->count = 0; place->count < wanted; place->count++) {
-        struct slots *best = &hosts[0];
-        for (uint32_t i = 1; i < count; i++)
-            if (hosts[i].free > best->free)
-                best = &hosts[i];
-        if (best->free == 0)
-            return;
-        best->free--;
-        best->given++;
-    }
 }
 
 static char *put_number(char *at, uint32_t number)
@@ -72,46 +56,26 @@ static char *put_host(char *begin, char *at, const char *name, uint32_t slots)
     return put_number(at + length + 1, slots);
 }
 
-/* What does not fit into the text is not placed. */
-static void write_hosts(const struct slots *hosts, uint32_t count, struct placement *place)
-{
-    char *at = place->hosts;
-    for (uint32_t i = 0; i < count; i++) {
-        size_t length = strlen(hosts[i].name);
-        if (hosts[i].given == 0)
-            continue;
-        if (at + length + 2 + NUMBER_BYTES > place->hosts + sizeof place->hosts) {
-            place->count -= hosts[i].given;
-            continue;
-        }
-        at = put_host(place->hosts, at, hosts[i].name, hosts[i].given);
-    }
-    *at = '\0';
-}
-
 bool place_choose(const char *hosts, uint32_t wanted,
                   uint32_t (*used)(const void *context, const char *name), const void *context,
                   struct placement *place)
 {
-    uint32_t count = 0;
+    struct slots host, best = {.free = 0};
     *place = (struct placement){.count = wanted};
     if (*hosts == '\0')
         return true;
-    struct slots *list = calloc(PLACE_MAX_HOSTS, sizeof *list);
-    bool good = list != NULL;
-    for (const char *text = hosts; good && *text; count++) {
-        good = count < PLACE_MAX_HOSTS && read_host(&text, &list[count]);
-        if (!good)
-            break;
-        uint32_t taken = used(context, list[count].name);
-        list[count].free = list[count].free > taken ? list[count].free - taken : 0;
+    while (*hosts) {
+        if (!read_host(&hosts, &host))
+            return false;
+        uint32_t taken = used(context, host.name);
+        host.free = host.free > taken ? host.free - taken : 0;
+        if (host.free > best.free && strlen(host.name) + 1 + NUMBER_BYTES < sizeof place->hosts)
+            best = host;
     }
-    if (good) {
-        give(list, count, place, wanted);
-        write_hosts(list, count, place);
-    }
-    free(list);
-    return good;
+    place->count = best.free < wanted ? best.free : wanted;
+    if (place->count > 0)
+        *put_host(place->hosts, place->hosts, best.name, place->count) = '\0';
+    return true;
 }
 
 /* The host of that name in the list; false when there is none, or the list is bad before it. */

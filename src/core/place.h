@@ -1,4 +1,4 @@
-/* place.h - on which hosts new members go: into free slots, the emptiest hosts first. */
+/* place.h - on which host new members go: into free slots of the emptiest one. */
 #ifndef CORE_PLACE_H
 #define CORE_PLACE_H
 
@@ -6,17 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PLACE_MAX_HOSTS = 4096, PLACE_TEXT_BYTES = 240 };
+enum { PLACE_TEXT_BYTES = 240 };
 
-/* Where `count` members go; hosts is NAME:COUNT,... or "": anywhere. */
+/* Where `count` members go; hosts is NAME:COUNT or "": anywhere. */
 struct placement {
     uint32_t count;
     char hosts[PLACE_TEXT_BYTES];
 };
 
 /* hosts: NAME:SLOTS,... ("": one host without a limit). used(context, name): how many slots of that
- * host are taken. Places at most `wanted` members, fewer where slots or text run out (0: none is
- * free). False when hosts cannot be read. */
+ * host are taken. Places at most `wanted` members, all on one host (0: no slot is free). False when
+ * hosts cannot be read. */
 bool place_choose(const char *hosts, uint32_t wanted,
                   uint32_t (*used)(const void *context, const char *name), const void *context,
                   struct placement *place);

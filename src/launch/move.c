@@ -1,10 +1,10 @@
 /* move.c - looks at the places: one that is wanted and not in use, or in use and to be left, is a
  * reason to start again. What comes within a second is done by one start.
  *
- * So is a lineup that lacks a quarter of the members that were asked for, or more, and cannot spawn
- * anybody; after the start it can again. That waits, since a host may come, or mpirun go down,
- * which fills it up for nothing; and it waits longer each time, so that a task that loses workers
- * all the time still gets on. */
+ * So is a lineup that lacks members that were asked for and cannot spawn anybody; the start has all
+ * of them. That waits, since a host may come, or mpirun go down, which fills it up for nothing; the
+ * longer, the fewer are missing, since a start costs the work of all; and longer each time, so that
+ * a task that loses workers all the time still gets on. */
 #include "move.h"
 
 #include <stdio.h>
@@ -16,7 +16,9 @@
 #include "supervise_internal.h"
 
 static const double gather_s = 1;
-static const double refill_s = 10; /* the first wait; each next one is twice as long */
+/* The first wait where a quarter of the members or more is missing; each next one is twice as long.
+ */
+static const double refill_s = 10;
 enum { MAX_DOUBLINGS = 6, CALM_WAITS = 10, WORTH_IT = 4 };
 
 static bool comes(const struct allotment *allotment, const struct place *place)
@@ -50,13 +52,23 @@ static void add_names(struct words *words, const struct allotment *allotment, co
         words_add(words, " %s%s", what, count == 1 ? "s" : "");
 }
 
-/* Of those that were asked for: hosts that did not answer when mpirun was started may do so by now,
- * and the next start asks them. */
+/* Those that were asked for, and no more than the next start has room for. Hosts that did not
+ * answer when mpirun was started may do so by now, and it asks them. */
+static uint32_t asked_members(const struct allotment *allotment)
+{
+    const struct places *places = &allotment->places;
+    uint32_t slots = 0;
+    for (uint32_t i = 0; i < places->count; i++)
+        if (!places->list[i].retired && !places->list[i].drained)
+            slots += places->list[i].host.slots;
+    bool is_bound = places->count > 0 && slots < allotment->member_count;
+    return is_bound ? slots : allotment->member_count;
+}
+
 uint32_t move_missing_members(const struct supervisor *s)
 {
-    const struct run_status *status = &s->watch.status;
-    uint32_t present = status->workers + status->spares;
-    uint32_t asked = s->settings->allotment->member_count;
+    uint32_t present = s->watch.status.workers + s->watch.status.spares;
+    uint32_t asked = asked_members(s->settings->allotment);
     return asked > present ? asked - present : 0;
 }
 
@@ -74,12 +86,14 @@ static void add_refill(struct supervisor *s, struct words *words)
 {
     struct refill *refill = &s->refill;
     double now_s = clock_now_s();
-    uint32_t asked = s->settings->allotment->member_count, missing = move_missing_members(s);
-    if (!s->watch.status.spawns_barred || missing * WORTH_IT < asked || missing == 0) {
+    uint32_t asked = asked_members(s->settings->allotment), missing = move_missing_members(s);
+    if (!s->watch.status.spawns_barred || missing == 0) {
         refill->since_s = 0;
         return;
     }
     double wait_s = refill_wait_s(s);
+    if (missing * WORTH_IT < asked)
+        wait_s *= (double)asked / (missing * WORTH_IT);
     if (refill->since_s == 0) {
         refill->since_s = now_s;
     } else if (now_s - refill->since_s > wait_s) {

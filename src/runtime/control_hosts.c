@@ -61,7 +61,9 @@ bool control_judge_hosts(const struct onward *ow, struct run_request *request, b
     else if (!merged)
         snprintf(reason, reason_bytes, "hosts \"%.60s\": expected NAME:SLOTS,...", request->hosts);
     bool good = merged != NULL;
-    if (good && ow->control->took_hosts_in && has_new(ow, request->hosts)) {
+    bool is_late =
+        ow->control->took_hosts_in || !controller_get_policy(ow->control->core)->can_spawn;
+    if (good && is_late && has_new(ow, request->hosts)) {
         snprintf(reason, reason_bytes,
                  "mpirun takes in new hosts once; %.60s can be used after its next start",
                  request->hosts);

@@ -1,10 +1,20 @@
-/* spawn.c - the controller's spawns: where, with what environment, and what became of them.
+/* spawn.c - the controller's spawns: where, with what environment, and what
+ * became of them.
  *
- * The controller spawns alone (transport_spawn.c), so the team works on. A spawn that hangs ends
- * the controller by its watchdog; the member that takes over then does not spawn any more, since
- * every member was told that one had begun and not that it was over: the launcher has to start the
- * task again for more workers. In a change, where too few are left to go on, the newcomers are
- * waited for, within a bound. */
+ * The controller spawns alone (transport_spawn.c), so the team works on. A
+ * spawn that hangs ends the controller by its watchdog; the member that takes
+ * over then does not spawn any more, since every member was told that one had
+ * begun and not that it was over: the launcher has to start the task again for
+ * more workers. In a change, where too few are left to go on, the newcomers are
+ * waited for, within a bound.
+ *
+ * What Open MPI 5.0.7 can do bounds what is asked of it. Beside the controller
+ * it spawns any number of times. A spawn onto another host of the job ends a
+ * daemon of mpirun, and the job with it, in one of four cases, and a second one
+ * in all. And once one of several who were spawned in one call is lost, nobody
+ * can join any more. So slots beside the controller are filled, one by one; a
+ * host that is new to mpirun is taken in once (control_hosts.c); and for the
+ * slots of other hosts the launcher starts the task again, in order. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +84,8 @@ static char *copy_environment(size_t *size)
     return text;
 }
 
-/* MPI hands down no more than a few hundred bytes: the newcomers find the rest in a file. */
+/* MPI hands down no more than a few hundred bytes: the newcomers find the rest
+ * in a file. */
 static int write_environment(const struct onward *ow, char *variable, size_t variable_bytes,
                              struct error *error)
 {
@@ -86,7 +97,8 @@ static int write_environment(const struct onward *ow, char *variable, size_t var
         return code;
     if (strlen(path) + sizeof name > variable_bytes)
         return error_set(error, ONWARD_ERR_LIMIT,
-                         "%s: the path is too long to be handed to a spawned process, expected at "
+                         "%s: the path is too long to be handed to a spawned "
+                         "process, expected at "
                          "most %zu bytes",
                          path, variable_bytes - sizeof name);
     snprintf(variable, variable_bytes, "%s%s", name, path);
@@ -104,8 +116,9 @@ static bool is_draining(const struct onward *ow, uint32_t member)
     return found && found->state == MEMBER_DRAINING;
 }
 
-/* Workers and spares on a host; a dedicated controller takes no slot. A host that is being drained
- * has no free slot: what was just asked to leave it must not come back. */
+/* Workers and spares on a host; a dedicated controller takes no slot. A host
+ * that is being drained has no free slot: what was just asked to leave it must
+ * not come back. */
 static uint32_t slots_used(const void *context, const char *name)
 {
     const struct onward *ow = context;
@@ -120,9 +133,15 @@ static uint32_t slots_used(const void *context, const char *name)
     return used;
 }
 
-static uint32_t slots_used_known(const void *context, const char *name)
+static bool is_near(const struct onward *ow, const char *name)
 {
-    return control_host_is_new(context, name) ? UINT32_MAX : slots_used(context, name);
+    return place_same_host(ow->host, name) || !strchr(ow->options.hosts, ',');
+}
+
+static uint32_t slots_used_near(const void *context, const char *name)
+{
+    bool is_known = is_near(context, name) && !control_host_is_new(context, name);
+    return is_known ? slots_used(context, name) : UINT32_MAX;
 }
 
 static uint32_t slots_used_new(const void *context, const char *name)
@@ -147,7 +166,7 @@ static uint32_t slots_used_after(const void *context, const char *name)
         if (is_meant && place_same_host(seat->host, name))
             return UINT32_MAX;
     }
-    return slots_used(ow, name);
+    return slots_used_near(ow, name);
 }
 
 /* Without a list there is no host but those that are in use. */
@@ -162,68 +181,88 @@ uint32_t control_slots_after_drain(const struct onward *ow, const struct control
     return place.count;
 }
 
-/* On hosts of the job, or on those that are new to it, where more of them fit. */
+/* Nobody is spawned any more in this start of mpirun. */
+static void bar(struct onward *ow, const char *reason)
+{
+    controller_stop_spawns(ow->control->core);
+    control_warn(ow, "%s: lost workers are replaced by spares, or when mpirun starts again",
+                 reason);
+}
+
+/* Beside the controller, or on a host that is new to mpirun. */
 static int choose_place(struct onward *ow, uint32_t count, struct placement *place, bool *is_new,
                         struct error *error)
 {
-    struct placement fresh = {0};
-    bool good = place_choose(ow->options.hosts, count, slots_used_known, ow, place);
-    if (good && place->count < count && ow->control->new_hosts)
-        good = place_choose(ow->options.hosts, count, slots_used_new, ow, &fresh);
-    if (!good)
-        return error_set(error, ONWARD_ERR_INPUT, "hosts '%.200s': expected NAME:SLOTS,...",
-                         ow->options.hosts);
-    *is_new = fresh.count > place->count;
-    if (*is_new)
-        *place = fresh;
-    if (place->count == 0)
-        return error_set(error, ONWARD_ERR_LIMIT, "no slot is free on any host");
-    return ONWARD_OK;
+    const char *hosts = ow->options.hosts;
+    struct placement other;
+    *is_new = false;
+    if (!place_choose(hosts, 1, slots_used_near, ow, place) ||
+        !place_choose(hosts, count, slots_used, ow, &other))
+        return error_set(error, ONWARD_ERR_INPUT, "hosts '%.200s': expected NAME:SLOTS,...", hosts);
+    if (place->count == 0 && ow->control->new_hosts)
+        *is_new = place_choose(hosts, count, slots_used_new, ow, place) && place->count > 0;
+    if (place->count > 0)
+        return ONWARD_OK;
+    if (other.count > 0)
+        bar(ow, "MPI cannot spawn onto other hosts than the controller's");
+    return error_set(error, ONWARD_ERR_LIMIT, "no slot is free %s",
+                     other.count > 0 ? "beside the controller" : "on any host");
+}
+
+static int spawn_at(struct onward *ow, const struct placement *place, struct transport_spawn *spawn,
+                    struct error *error)
+{
+    struct open_news *news = malloc(sizeof *news);
+    if (!news)
+        return error_set(error, ONWARD_ERR_MEMORY, "no memory to spawn");
+    open_fill_news(ow, news, ONWARD_OK);
+    spawn->count = ow->control->newcomer_count = place->count;
+    spawn->host = *place->hosts ? place->hosts : NULL;
+    int code = transport_spawn(ow->transport, spawn, news, sizeof *news, error);
+    if (spawn->host_is_new)
+        control_host_result(ow, place, code == ONWARD_OK);
+    free(news);
+    return code;
 }
 
 static int start_newcomers(struct onward *ow, uint32_t count, struct error *error)
 {
     struct placement place;
     struct transport_spawn spawn = {0};
-    struct open_news *news = malloc(sizeof *news);
     struct command *command = malloc(sizeof *command);
     char environment[TRANSPORT_INFO_BYTES];
-    int code = news && command ? read_command(command, error)
-                               : error_set(error, ONWARD_ERR_MEMORY, "no memory to spawn");
+    int code = command ? read_command(command, error)
+                       : error_set(error, ONWARD_ERR_MEMORY, "no memory to spawn");
     if (code == ONWARD_OK)
         code = write_environment(ow, environment, sizeof environment, error);
     if (code == ONWARD_OK)
         code = choose_place(ow, count, &place, &spawn.host_is_new, error);
     if (code == ONWARD_OK) {
-        open_fill_news(ow, news, ONWARD_OK);
         spawn.program = command->program;
         spawn.arguments = command->arguments;
         spawn.environment = environment;
-        spawn.count = place.count;
-        spawn.host = *place.hosts ? place.hosts : NULL;
-        code = transport_spawn(ow->transport, &spawn, news, sizeof *news, error);
-        if (spawn.host_is_new)
-            control_host_result(ow, &place, code == ONWARD_OK);
-        ow->control->newcomer_count = place.count;
+        code = spawn_at(ow, &place, &spawn, error);
     }
     free(command);
-    free(news);
     return code;
 }
 
-/* Whether this controller is inside of a spawn. In a change nobody can be told. */
+/* Whether this controller is inside of a spawn. In a change nobody can be told.
+ */
 static void announce(struct onward *ow, bool spawns)
 {
     if (!ow->changing)
         control_order(ow, (struct message){.kind = ORDER_SPAWNS, .code = spawns}, false);
 }
 
-static void tell_result(struct onward *ow, uint32_t count)
+static void tell_result(struct onward *ow, bool came)
 {
+    uint32_t tried = ow->control->newcomer_count;
     ow->control->newcomer_count = 0;
-    if (count == 0)
+    if (!came)
         transport_dismiss(ow->transport);
-    control_feed(ow, (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = count});
+    control_feed(ow, (struct controller_event){
+                         .type = EVENT_SPAWN_RESULT, .count = came ? tried : 0, .tried = tried});
 }
 
 static void start_ordered(struct onward *ow)
@@ -241,7 +280,7 @@ static void start_ordered(struct onward *ow)
     announce(ow, false);
     if (code != ONWARD_OK) {
         control_warn(ow, "spawn of %u workers: %s", count, error.text);
-        tell_result(ow, 0);
+        tell_result(ow, false);
         return;
     }
     control->newcomer_deadline_ns = clock_ns() + limit_s * 1000000000LL;
@@ -258,22 +297,19 @@ void control_look_at_newcomers(struct onward *ow)
         return;
     enum transport_newcomers state = transport_newcomers(ow->transport);
     if (state == NEWCOMERS_READY) {
-        tell_result(ow, count);
+        tell_result(ow, true);
     } else if (state != NEWCOMERS_PREPARE || clock_ns() > control->newcomer_deadline_ns) {
         control_warn(ow, "%u spawned workers %s", count,
                      state == NEWCOMERS_PREPARE ? "were not ready in time"
                                                 : "died before they joined");
-        tell_result(ow, 0);
+        tell_result(ow, false);
     }
 }
 
 void control_inherit_spawn(struct onward *ow)
 {
-    if (!ow->controller_spawns || !controller_get_policy(ow->control->core)->can_spawn)
-        return;
-    controller_stop_spawns(ow->control->core);
-    control_warn(ow, "the controller before this one did not return from a spawn: lost workers are "
-                     "replaced by spares, or when mpirun starts again");
+    if (ow->controller_spawns && controller_get_policy(ow->control->core)->can_spawn)
+        bar(ow, "the controller before this one did not return from a spawn");
 }
 
 bool control_is_barred(const struct onward *ow)
@@ -283,8 +319,8 @@ bool control_is_barred(const struct onward *ow)
            !policy->can_spawn;
 }
 
-/* The controller is blocked while it spawns: outside of a change it first hears from the workers of
- * the epoch that has just opened. */
+/* The controller is blocked while it spawns: outside of a change it first hears
+ * from the workers of the epoch that has just opened. */
 void control_order_spawn(struct onward *ow, uint32_t count)
 {
     struct control *control = ow->control;
