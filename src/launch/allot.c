@@ -68,10 +68,16 @@ int allot_command(struct allotment *allotment, int64_t incarnation, struct error
     if (code != ONWARD_OK)
         return code;
     settings.session = allotment->session;
-    places_subnets(places, subnets, sizeof subnets);
+    /* On one host the loopback always works, and an interface may not: spawned processes connect
+     * by TCP even there. Members see by it that no other host can be taken in before the next start
+     * (src/runtime/spawn.c). */
+    if (allotment->hosts.count == 1)
+        snprintf(subnets, sizeof subnets, "lo");
+    else
+        places_subnets(places, subnets, sizeof subnets);
     struct command_hosts over = {.hosts = &allotment->hosts,
                                  .agent = places->agent,
-                                 .subnets = places->count == 1 ? "lo" : subnets,
+                                 .subnets = subnets,
                                  .task = places->task,
                                  .base = places->base,
                                  .incarnation = incarnation,

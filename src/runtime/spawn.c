@@ -13,8 +13,9 @@
  * daemon of mpirun, and the job with it, in one of four cases, and a second one
  * in all. And once one of several who were spawned in one call is lost, nobody
  * can join any more. So slots beside the controller are filled, one by one; a
- * host that is new to mpirun is taken in once (control_hosts.c); and for the
- * slots of other hosts the launcher starts the task again, in order. */
+ * host that is new to mpirun is taken in once (control_hosts.c), where members
+ * do not connect by the loopback alone; and for the slots of other hosts the
+ * launcher starts the task again, in order. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,14 @@ static uint32_t slots_used_near(const void *context, const char *name)
     return is_known ? slots_used(context, name) : UINT32_MAX;
 }
 
+/* The launcher has MPI connect by the loopback where one host is used: then no
+ * other can join. */
+static bool is_on_loopback(void)
+{
+    const char *interfaces = getenv("OMPI_MCA_btl_tcp_if_include");
+    return interfaces && !strcmp(interfaces, "lo");
+}
+
 static uint32_t slots_used_new(const void *context, const char *name)
 {
     return control_host_is_new(context, name) ? slots_used(context, name) : UINT32_MAX;
@@ -199,7 +208,7 @@ static int choose_place(struct onward *ow, uint32_t count, struct placement *pla
     if (!place_choose(hosts, 1, slots_used_near, ow, place) ||
         !place_choose(hosts, count, slots_used, ow, &other))
         return error_set(error, ONWARD_ERR_INPUT, "hosts '%.200s': expected NAME:SLOTS,...", hosts);
-    if (place->count == 0 && ow->control->new_hosts)
+    if (place->count == 0 && ow->control->new_hosts && !is_on_loopback())
         *is_new = place_choose(hosts, count, slots_used_new, ow, place) && place->count > 0;
     if (place->count > 0)
         return ONWARD_OK;
