@@ -102,6 +102,7 @@ struct control {
     struct seat *given;              /* by the newest pass, agreed to or not; given_count of them */
     int given_count;
     uint32_t spawn_wanted;   /* ordered, and not begun: the epoch's line in the log comes first */
+    uint32_t spawn_refusals; /* by MPI, in a row */
     int64_t spawn_after_ns;  /* or so late */
     uint32_t newcomer_count; /* spawned, and the core does not know yet how many came */
     int64_t newcomer_deadline_ns;

@@ -1,21 +1,17 @@
-/* spawn.c - the controller's spawns: where, with what environment, and what
- * became of them.
+/* spawn.c - the controller's spawns: where, with what environment, and what became of them.
  *
- * The controller spawns alone (transport_spawn.c), so the team works on. A
- * spawn that hangs ends the controller by its watchdog; the member that takes
- * over then does not spawn any more, since every member was told that one had
- * begun and not that it was over: the launcher has to start the task again for
- * more workers. In a change, where too few are left to go on, the newcomers are
+ * The controller spawns alone (transport_spawn.c), so the team works on. A spawn that hangs ends
+ * the controller by its watchdog; the member that takes over then does not spawn any more, since
+ * every member was told that one had begun and not that it was over: the launcher has to start the
+ * task again for more workers. In a change, where too few are left to go on, the newcomers are
  * waited for, within a bound.
  *
- * What Open MPI 5.0.7 can do bounds what is asked of it. Beside the controller
- * it spawns any number of times. A spawn onto another host of the job ends a
- * daemon of mpirun, and the job with it, in one of four cases, and a second one
- * in all. And once one of several who were spawned in one call is lost, nobody
- * can join any more. So slots beside the controller are filled, one by one; a
- * host that is new to mpirun is taken in once (control_hosts.c), where members
- * do not connect by the loopback alone; and for the slots of other hosts the
- * launcher starts the task again, in order. */
+ * What Open MPI 5.0.7 can do bounds what is asked of it. Beside the controller it spawns any number
+ * of times. A spawn onto another host of the job ends a daemon of mpirun, and the job with it, in
+ * one of four cases, and a second one in all. And once one of several who were spawned in one call
+ * is lost, nobody can join any more. So slots beside the controller are filled, one by one; a host
+ * that is new to mpirun is taken in once (control_hosts.c), where members do not connect by the
+ * loopback alone; and for the slots of other hosts the launcher starts the task again, in order. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +28,7 @@ enum {
     SPAWN_LIMIT_S = 30,
     NEWCOMER_LIMIT_S = 120,
     IN_CHANGE_LIMIT_S = 20,
+    MAX_REFUSALS = 3,
     LOOK_NS = 5000000,
     SPAWN_AFTER_NS = 1000000000
 };
@@ -85,8 +82,7 @@ static char *copy_environment(size_t *size)
     return text;
 }
 
-/* MPI hands down no more than a few hundred bytes: the newcomers find the rest
- * in a file. */
+/* MPI hands down no more than a few hundred bytes: the newcomers find the rest in a file. */
 static int write_environment(const struct onward *ow, char *variable, size_t variable_bytes,
                              struct error *error)
 {
@@ -98,8 +94,7 @@ static int write_environment(const struct onward *ow, char *variable, size_t var
         return code;
     if (strlen(path) + sizeof name > variable_bytes)
         return error_set(error, ONWARD_ERR_LIMIT,
-                         "%s: the path is too long to be handed to a spawned "
-                         "process, expected at "
+                         "%s: the path is too long to be handed to a spawned process, expected at "
                          "most %zu bytes",
                          path, variable_bytes - sizeof name);
     snprintf(variable, variable_bytes, "%s%s", name, path);
@@ -117,9 +112,8 @@ static bool is_draining(const struct onward *ow, uint32_t member)
     return found && found->state == MEMBER_DRAINING;
 }
 
-/* Workers and spares on a host; a dedicated controller takes no slot. A host
- * that is being drained has no free slot: what was just asked to leave it must
- * not come back. */
+/* Workers and spares on a host; a dedicated controller takes no slot. A host that is being drained
+ * has no free slot: what was just asked to leave it must not come back. */
 static uint32_t slots_used(const void *context, const char *name)
 {
     const struct onward *ow = context;
@@ -145,8 +139,7 @@ static uint32_t slots_used_near(const void *context, const char *name)
     return is_known ? slots_used(context, name) : UINT32_MAX;
 }
 
-/* The launcher has MPI connect by the loopback where one host is used: then no
- * other can join. */
+/* The launcher has MPI connect by the loopback where one host is used: then no other can join. */
 static bool is_on_loopback(void)
 {
     const char *interfaces = getenv("OMPI_MCA_btl_tcp_if_include");
@@ -198,6 +191,15 @@ static void bar(struct onward *ow, const char *reason)
                  reason);
 }
 
+/* What MPI refuses time and again it cannot do at all; no probe has to find that out before. */
+static void count_refusals(struct onward *ow, bool is_refused)
+{
+    uint32_t *refusals = &ow->control->spawn_refusals;
+    *refusals = is_refused ? *refusals + 1 : 0;
+    if (*refusals == MAX_REFUSALS)
+        bar(ow, "MPI has refused to spawn several times in a row");
+}
+
 /* Beside the controller, or on a host that is new to mpirun. */
 static int choose_place(struct onward *ow, uint32_t count, struct placement *place, bool *is_new,
                         struct error *error)
@@ -230,6 +232,7 @@ static int spawn_at(struct onward *ow, const struct placement *place, struct tra
     int code = transport_spawn(ow->transport, spawn, news, sizeof *news, error);
     if (spawn->host_is_new)
         control_host_result(ow, place, code == ONWARD_OK);
+    count_refusals(ow, code != ONWARD_OK);
     free(news);
     return code;
 }
@@ -256,8 +259,7 @@ static int start_newcomers(struct onward *ow, uint32_t count, struct error *erro
     return code;
 }
 
-/* Whether this controller is inside of a spawn. In a change nobody can be told.
- */
+/* Whether this controller is inside of a spawn. In a change nobody can be told. */
 static void announce(struct onward *ow, bool spawns)
 {
     if (!ow->changing)
@@ -328,8 +330,8 @@ bool control_is_barred(const struct onward *ow)
            !policy->can_spawn;
 }
 
-/* The controller is blocked while it spawns: outside of a change it first hears
- * from the workers of the epoch that has just opened. */
+/* The controller is blocked while it spawns: outside of a change it first hears from the workers of
+ * the epoch that has just opened. */
 void control_order_spawn(struct onward *ow, uint32_t count)
 {
     struct control *control = ow->control;
