@@ -64,9 +64,9 @@ static int feed(struct controller *core, struct controller_event event)
 }
 
 /* Controller 1 and workers 2 to 4 in epoch 1 at step 12, the checkpoint of step 10 in flight. */
-static struct controller *running_until(int64_t end_us)
+static struct controller *running_with(const struct controller_policy *policy, int64_t end_us)
 {
-    struct controller *core = controller_create(&good);
+    struct controller *core = controller_create(policy);
     feed(core, (struct controller_event){.type = EVENT_START, .end_us = end_us});
     for (uint32_t id = 1; id <= 4; id++)
         feed(core,
@@ -83,13 +83,13 @@ static struct controller *running_until(int64_t end_us)
 
 static struct controller *running(void)
 {
-    return running_until(0);
+    return running_with(&good, 0);
 }
 
 /* The shards of the checkpoint in flight come at 100 s, and it is committed at 101 s. */
 static struct controller_interval after_checkpoint(int64_t cost_us, int64_t took_us)
 {
-    struct controller *core = running_until(10000000000);
+    struct controller *core = running_with(&good, 10000000000);
     for (uint32_t id = 2; id <= 4; id++)
         ck_assert_int_eq(feed(core, (struct controller_event){.type = EVENT_CHECKPOINT_SHARD,
                                                               .member = id,
@@ -160,6 +160,43 @@ static const struct {
     {"drain of the controller", {.type = EVENT_REQUEST, .request = REQUEST_DRAIN, .member = 1}},
     {"undrain of who works", {.type = EVENT_REQUEST, .request = REQUEST_UNDRAIN, .member = 2}},
 };
+
+/* How many are to be spawned as the event is answered. */
+static uint32_t spawns(struct controller *core, struct controller_event event)
+{
+    struct controller_actions actions;
+    uint32_t count = 0;
+    ck_assert_int_eq(controller_step(core, &event, &actions), 0);
+    ck_assert_ptr_null(controller_check(core));
+    for (uint32_t i = 0; i < actions.count; i++)
+        count += actions.items[i].type == ACTION_SPAWN ? actions.items[i].count : 0;
+    return count;
+}
+
+/* Two are wanted, and spawned one by one: the second is ordered without a pause, and without a
+ * policy to replace anybody, as the first was. One that fails has to wait. */
+START_TEST(who_was_not_tried_is_ordered_again)
+{
+    struct controller_policy policy = good;
+    policy.can_spawn = true;
+    struct controller *core = running_with(&policy, 0);
+    ck_assert_uint_eq(spawns(core, (struct controller_event){.type = EVENT_REQUEST,
+                                                             .request = REQUEST_SCALE,
+                                                             .count = 5}),
+                      2);
+    ck_assert_uint_eq(
+        spawns(core, (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = 1, .tried = 1}),
+        0);
+    feed(core, (struct controller_event){.type = EVENT_REGISTERED, .member = 5, .step = -1});
+    feed(core, (struct controller_event){.type = EVENT_GATHERED});
+    ck_assert_uint_eq(spawns(core, (struct controller_event){.type = EVENT_OPENED, .epoch = 2}), 1);
+    ck_assert_uint_eq(controller_worker_count(core), 4);
+    ck_assert_uint_eq(
+        spawns(core, (struct controller_event){.type = EVENT_SPAWN_RESULT, .tried = 1}), 0);
+    ck_assert_uint_eq(spawns(core, (struct controller_event){.type = EVENT_TICK}), 0);
+    controller_destroy(core);
+}
+END_TEST
 
 START_TEST(events_that_cannot_be_change_nothing)
 {
@@ -294,6 +331,7 @@ int main(void)
     tcase_add_loop_test(cases, policies_out_of_range_are_refused, 0, 10);
     tcase_add_loop_test(cases, events_that_cannot_be_change_nothing, 0,
                         sizeof(impossible) / sizeof(impossible[0]));
+    tcase_add_test(cases, who_was_not_tried_is_ordered_again);
     tcase_add_test(cases, a_checkpoint_costs_what_it_held_up);
     tcase_add_test(cases, nothing_happens_before_the_start_or_after_the_end);
     tcase_add_test(cases, a_loaded_state_is_the_saved_one);
