@@ -219,6 +219,13 @@ launch() {
 # before_loss TASK: what no loss from now on may take away
 before_loss() { known=$(step_of "$1") lost_at=$(now_ms); }
 
+# kill_worker TASK HOST: the last one there, by the newest members.json; never the controller
+kill_worker() {
+    pid=$(tr -d ' \n' <"$work/$1/members.json" | grep -o '{"member":[^}]*}' |
+        grep "\"controller\":false,\"host\":\"$2\"" | sed -n 's/.*"pid":\([0-9]*\).*/\1/p' | tail -n 1)
+    [ -n "$pid" ] && on "$2" kill -KILL "$pid"
+}
+
 # opening TASK INCARNATION: the event of the first epoch of an incarnation
 opening() { grep '"event": *"epoch"' "$work/$1/events.jsonl" | grep "\"incarnation\": *$2," | head -n 1; }
 has_opening() { [ -n "$(opening "$@")" ]; }
