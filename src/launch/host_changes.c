@@ -168,15 +168,17 @@ static void scale(struct allotment *allotment, uint32_t workers)
 /* The lineup that an operator asked for, with new hosts or without, is that of the next
  * incarnation, too, however many slots there are. A single member that was sent away is gone with
  * its process; what stays is that there is one fewer. */
-static void take_width(struct allotment *allotment, const char *verb, const json_t *event)
+static void take_width(struct supervisor *s, const char *verb, const json_t *event)
 {
+    struct allotment *allotment = s->settings->allotment;
     bool scales = !strcmp(verb, "scale") || !strcmp(verb, "hosts");
     int64_t count = json_integer_value(json_object_get(event, "count"));
     bool changes = json_is_true(json_object_get(event, "changes"));
     uint32_t least = allotment->min_workers > 1 ? allotment->min_workers : 1;
-    if (scales && count > 0 && count <= LAUNCH_MAX_WORKERS)
+    if (scales && count > 0 && count <= LAUNCH_MAX_WORKERS) {
         scale(allotment, (uint32_t)count);
-    else if (!changes || !json_object_get(event, "member"))
+        s->refill.is_asked = true;
+    } else if (!changes || !json_object_get(event, "member"))
         return;
     else if (!strcmp(verb, "drain") && allotment->member_count > least)
         allotment->member_count--;
@@ -249,7 +251,7 @@ void host_changes_event(struct supervisor *s, const json_t *event)
     else if (!strcmp(verb, "checkpoint"))
         note_checkpoint(s, event);
     if (!is_of_file(s, event))
-        take_width(s->settings->allotment, verb, event);
+        take_width(s, verb, event);
     if (places->count == 0 || !strcmp(verb, "join"))
         return;
     if (hosts && *hosts)

@@ -98,6 +98,26 @@ int leftovers_find(const struct leftover_choice *choice, struct leftover **list)
     return works ? count : -1;
 }
 
+/* A program may have taken the variables from what it started, and a keeper of commands that is
+ * killed first would leave those behind, so that nobody would find them any more. */
+static void kill_below(const struct leftover *list, int count, int signal)
+{
+    pid_t ancestors[MAX_ANCESTORS];
+    int above = find_ancestors(ancestors);
+    struct process *below = NULL;
+    pid_t *roots = count > 0 ? malloc((size_t)count * sizeof *roots) : NULL;
+    if (!roots)
+        return;
+    for (int i = 0; i < count; i++)
+        roots[i] = list[i].pid;
+    int below_count = processes_below_any(roots, count, &below);
+    for (int i = 0; i < below_count; i++)
+        if (!is_among(below[i].pid, ancestors, above))
+            kill(below[i].pid, signal);
+    free(below);
+    free(roots);
+}
+
 int leftovers_signal(const struct leftover_choice *choice, int signal, double limit_s,
                      int *signalled)
 {
@@ -107,6 +127,8 @@ int leftovers_signal(const struct leftover_choice *choice, int signal, double li
     for (;;) {
         struct leftover *list;
         int count = leftovers_find(choice, &list);
+        if (ends && !choice->pid)
+            kill_below(list, count, signal);
         for (int i = 0; i < count; i++)
             kill(list[i].pid, signal);
         free(list);

@@ -23,7 +23,8 @@ struct leftover_choice {
  * caller's to free(). Returns how many, or -1 when the process table cannot be read. */
 int leftovers_find(const struct leftover_choice *choice, struct leftover **list);
 
-/* Signals them; SIGKILL and SIGTERM again and again until none is left, at most limit_s.
+/* Signals them; SIGKILL and SIGTERM again and again until none is left, at most limit_s, and these
+ * go to all that is below them as well, unless one process alone is meant.
  * *signalled: how many there were. Returns how many are left, or -1 as above. */
 int leftovers_signal(const struct leftover_choice *choice, int signal, double limit_s,
                      int *signalled);

@@ -89,11 +89,14 @@ static void add_refill(struct supervisor *s, struct words *words)
     uint32_t asked = asked_members(s->settings->allotment), missing = move_missing_members(s);
     if (!s->watch.status.spawns_barred || missing == 0) {
         refill->since_s = 0;
+        refill->is_asked &= missing > 0;
         return;
     }
     double wait_s = refill_wait_s(s);
     if (missing * WORTH_IT < asked)
         wait_s *= (double)asked / (missing * WORTH_IT);
+    if (refill->is_asked)
+        wait_s = 0;
     if (refill->since_s == 0) {
         refill->since_s = now_s;
     } else if (now_s - refill->since_s > wait_s) {
@@ -184,6 +187,7 @@ void move_begin(struct supervisor *s)
         refill->doublings++;
     returns_end(s);
     refill->since_s = 0;
+    refill->is_asked = false;
     s->move = (struct move){.due_s = 0};
 }
 

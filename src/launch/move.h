@@ -24,6 +24,7 @@ struct move {
 /* Zeroed: as many members as fit are there. */
 struct refill {
     double since_s;     /* when members were first seen to be missing; 0: they are not */
+    bool is_asked;      /* an operator asked for as many, and waits */
     uint32_t doublings; /* of the next wait */
 };
 

@@ -8,10 +8,12 @@
 
 enum { MAX_PROCESSES = 65536, MAX_DEPTH = 256 };
 
-static bool is_below(const struct process *list, int count, pid_t parent)
+static bool is_below(const struct process *list, int count, const pid_t *roots, int root_count,
+                     pid_t parent)
 {
-    if (parent == getpid())
-        return true;
+    for (int i = 0; i < root_count; i++)
+        if (roots[i] == parent)
+            return true;
     for (int i = 0; i < count; i++)
         if (list[i].pid == parent)
             return true;
@@ -20,6 +22,12 @@ static bool is_below(const struct process *list, int count, pid_t parent)
 
 int processes_below(struct process **list)
 {
+    pid_t own = getpid();
+    return processes_below_any(&own, 1, list);
+}
+
+int processes_below_any(const pid_t *roots, int root_count, struct process **list)
+{
     const struct dirent *entry;
     int count = 0;
     DIR *table = opendir("/proc");
@@ -27,7 +35,7 @@ int processes_below(struct process **list)
     while (*list && count < MAX_PROCESSES && (entry = readdir(table)) != NULL)
         if (isdigit((unsigned char)entry->d_name[0]) &&
             process_read((pid_t)strtol(entry->d_name, NULL, 10), &(*list)[count]) &&
-            is_below(*list, count, (*list)[count].parent))
+            is_below(*list, count, roots, root_count, (*list)[count].parent))
             count++;
     if (table)
         closedir(table);

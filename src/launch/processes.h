@@ -9,6 +9,8 @@
  * becomes a child of ours (child_adopt_orphans), and is found the next time. Returns how many, or
  * -1 when the table cannot be read. */
 int processes_below(struct process **list);
+/* The same below any of these. */
+int processes_below_any(const pid_t *roots, int root_count, struct process **list);
 
 /* The state of a process below the calling one; 0 when there is no such process any more. */
 char processes_state_below(pid_t pid);
