@@ -5,7 +5,8 @@
  * mpirun did not name them as lost. Its controller waits until the incarnation is claimed, and that
  * happens when all have answered and nothing of the incarnation before is left on them. Where the
  * answers are others than was believed, the start is ended, and the next one follows from the
- * answers.
+ * answers. The claim names the start that it is for: members of the other one may live for a moment
+ * after it, and would take what the hosts hold and begin.
  *
  * A program that does not use libonward waits for nothing: it is started when nothing of the
  * incarnation before can write its restart files any more. */
@@ -28,8 +29,10 @@ static bool choose(struct supervisor *s)
 bool early_begin(struct supervisor *s)
 {
     int64_t next = s->incarnation + 1;
-    if (s->plain.settings || s->signal_count || !choose(s) ||
-        allot_command(s->settings->allotment, next, NULL) != ONWARD_OK)
+    if (s->plain.settings || s->signal_count || !choose(s))
+        return false;
+    supervise_name_start(s);
+    if (allot_command(s->settings->allotment, next, NULL) != ONWARD_OK)
         return false;
     s->is_started = supervise_start(s, next, NULL) == ONWARD_OK;
     return s->is_started;

@@ -184,6 +184,8 @@ static int try_write(struct supervisor *s, struct error *error)
 /* What was started early waits for the claim, but not for long. */
 static int try_claim(struct supervisor *s, struct error *error)
 {
+    if (!s->is_started)
+        supervise_name_start(s);
     int code = rundir_claim(s->settings->rundir, &s->incarnation, error);
     if (code != ONWARD_OK && s->is_started)
         early_settle(s, false);

@@ -287,6 +287,14 @@ static void open_log(struct supervisor *s, const char *incarnation)
         s->log_fd = open(s->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 }
 
+void supervise_name_start(struct supervisor *s)
+{
+    char number[32];
+    snprintf(number, sizeof number, "%lld", (long long)++s->start_count);
+    setenv("ONWARD_START", number, 1);
+    rundir_name_start(s->settings->rundir, s->start_count);
+}
+
 int supervise_start(struct supervisor *s, int64_t incarnation, struct error *error)
 {
     char number[32];
@@ -338,6 +346,7 @@ static enum outcome run_incarnation(struct supervisor *s, struct error *error, i
 
 static int supervise_all(struct supervisor *s, struct error *error)
 {
+    unsetenv("ONWARD_START");
     unsetenv("ONWARD_STEPPED_AT"); /* of a task that this one may run in */
     int code = restart_begin(s, error);
     for (bool again = true; code == ONWARD_OK && again;) {

@@ -59,8 +59,9 @@ struct supervisor {
     double restores_until_s; /* the state is taken in, and nothing need be heard meanwhile */
     double down_s;           /* when the one before went down; 0: there is none */
     int signal_fd, log_fd;
-    char log[4096];  /* its path */
-    bool is_started; /* mpirun of the next incarnation, see early.c */
+    char log[4096];      /* its path */
+    bool is_started;     /* mpirun of the next incarnation, see early.c */
+    int64_t start_count; /* how often it was started again, each with a number */
     int64_t incarnation;
     int signal;       /* the first that asked us to end; 0: none */
     int signal_count; /* how many this process itself got */
@@ -77,6 +78,9 @@ void supervise_turn(struct supervisor *s);
 void supervise_take_signal(struct supervisor *s, int number, bool is_own);
 /* The same for so long, or until a signal ends it all. */
 void supervise_pause(struct supervisor *s, double seconds);
+/* The next start of mpirun gets a number, which its members find in their environment. Before
+ * allot_command, which hands the environment on. */
+void supervise_name_start(struct supervisor *s);
 /* Asks the task (again, after a new start) to stop. */
 void supervise_ask_to_stop(struct supervisor *s);
 /* A signal, and no time is left to stop well. */

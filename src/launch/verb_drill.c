@@ -61,7 +61,7 @@ static void log_fault(struct drill_run *run, const char *text)
     snprintf(line, sizeof line, "drill: %s", text);
     json_t *extra = json_pack("{s:s}", "text", line);
     const struct run_status *status = &run->standing.status;
-    if (rundir_join(run->rundir, status->incarnation, NULL) == ONWARD_OK)
+    if (rundir_join(run->rundir, status->incarnation, 0, NULL) == ONWARD_OK)
         rundir_event(run->rundir, "warning", status->epoch, status->step, extra, NULL);
     json_decref(extra);
 }

@@ -69,11 +69,12 @@ static int open_run_directory(struct onward *ow, bool create, struct rundir **ru
  * and claims the new one when nothing is. */
 static int join_task(struct onward *ow, struct rundir *rundir)
 {
+    const char *start = getenv("ONWARD_START");
     int64_t newest, deadline_ns = clock_ns() + claim_limit_ns;
     while (rundir_newest_incarnation(rundir, &newest, &ow->error) == ONWARD_OK &&
            newest < ow->incarnation && clock_ns() < deadline_ns)
         sleep_ns(claim_poll_ns);
-    return rundir_join(rundir, ow->incarnation, &ow->error);
+    return rundir_join(rundir, ow->incarnation, start ? strtoll(start, NULL, 10) : 0, &ow->error);
 }
 
 /* Under a launcher, which holds the lock, its incarnation; else this process takes the task. */

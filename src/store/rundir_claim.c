@@ -32,13 +32,14 @@ int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
     return ONWARD_OK;
 }
 
-static json_t *describe_owner(int64_t incarnation)
+static json_t *describe_owner(int64_t incarnation, int64_t start)
 {
     char host[RUNDIR_HOST_BYTES] = "", time[40];
     gethostname(host, sizeof host - 1);
     time_text(time, sizeof time);
-    return json_pack("{s:s, s:I, s:I, s:s}", "host", host, "pid", (json_int_t)getpid(),
-                     "incarnation", (json_int_t)incarnation, "time", time);
+    return json_pack("{s:s, s:I, s:I, s:I, s:s}", "host", host, "pid", (json_int_t)getpid(),
+                     "incarnation", (json_int_t)incarnation, "start", (json_int_t)start, "time",
+                     time);
 }
 
 static int report_owner(const struct rundir *rundir, struct error *error)
@@ -101,7 +102,7 @@ int rundir_is_owned(const struct rundir *rundir, bool *owned, struct error *erro
  * only serves messages, so a failure (a full disk) is no reason not to run. */
 static void sign_lock(const struct rundir *rundir, int64_t incarnation)
 {
-    json_t *owner = describe_owner(incarnation);
+    json_t *owner = describe_owner(incarnation, rundir->start);
     char *text = owner ? json_dumps(owner, JSON_COMPACT) : NULL;
     if (text && ftruncate(rundir->lock_fd, 0) == 0) {
         ssize_t written = pwrite(rundir->lock_fd, text, strlen(text), 0);
@@ -120,7 +121,8 @@ int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *erro
         return rundir_judge_access(code, error);
     code = rundir_newest_incarnation(rundir, &newest, error);
     if (code == ONWARD_OK)
-        code = rundir_write_json(rundir, "incarnation.json", describe_owner(newest + 1), error);
+        code = rundir_write_json(rundir, "incarnation.json",
+                                 describe_owner(newest + 1, rundir->start), error);
     if (code == ONWARD_OK) {
         sign_lock(rundir, newest + 1);
         rundir->incarnation = *incarnation = newest + 1;
@@ -131,7 +133,28 @@ int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *erro
     return rundir_judge_access(code, error);
 }
 
-int rundir_join(struct rundir *rundir, int64_t incarnation, struct error *error)
+void rundir_name_start(struct rundir *rundir, int64_t start)
+{
+    rundir->start = start;
+}
+
+/* That the claim was for this start, or for none, or the member has none to name. */
+static int check_start(const struct rundir *rundir, int64_t start, struct error *error)
+{
+    json_t *root;
+    int code = rundir_read_json(rundir, "incarnation.json", &root, error);
+    if (code != ONWARD_OK)
+        return code;
+    json_int_t claimed = json_integer_value(json_object_get(root, "start"));
+    json_decref(root);
+    if (start == 0 || claimed == 0 || claimed == start)
+        return ONWARD_OK;
+    return error_set(error, ONWARD_ERR_FENCED,
+                     "task %s: start %lld of mpirun was given up for start %lld", rundir->task,
+                     (long long)start, (long long)claimed);
+}
+
+int rundir_join(struct rundir *rundir, int64_t incarnation, int64_t start, struct error *error)
 {
     int64_t newest;
     int code = rundir_newest_incarnation(rundir, &newest, error);
@@ -144,6 +167,8 @@ int rundir_join(struct rundir *rundir, int64_t incarnation, struct error *error)
     int64_t before = rundir->incarnation;
     rundir->incarnation = incarnation;
     code = rundir_check_fence(rundir, error);
+    if (code == ONWARD_OK)
+        code = check_start(rundir, start, error);
     if (code != ONWARD_OK)
         rundir->incarnation = before;
     return code;

@@ -16,6 +16,7 @@ struct rundir {
     int lock_fd;          /* -1: not the owner */
     int events_fd;        /* -1: not open yet */
     int64_t incarnation;  /* 0: neither claimed nor joined */
+    int64_t start;        /* of mpirun, which the next claim is for; 0: whichever */
     char *kept;           /* lines for events.jsonl, with a newline before them */
     size_t kept_bytes;    /* 0: none waits */
     uint32_t dropped;     /* lines that were too many to keep */

@@ -212,16 +212,35 @@ START_TEST(fences_the_older_incarnation)
     int64_t incarnation;
     bool complete = true;
     ck_assert_int_eq(rundir_check_fence(member, &error), ONWARD_ERR_ORDER);
-    ck_assert_int_eq(rundir_join(member, 1, &error), ONWARD_ERR_INPUT);
+    ck_assert_int_eq(rundir_join(member, 1, 0, &error), ONWARD_ERR_INPUT);
     rundir_claim(owner, &incarnation, &error);
-    ck_assert_int_eq(rundir_join(member, 1, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_join(member, 1, 0, &error), ONWARD_OK);
     ck_assert_int_eq(rundir_check_fence(member, &error), ONWARD_OK);
     rundir_claim(owner, &incarnation, &error);
     ck_assert_int_eq(rundir_check_fence(member, &error), ONWARD_ERR_FENCED);
     ck_assert_int_eq(rundir_write_completion(member, &completion, &error), ONWARD_ERR_FENCED);
     ck_assert_int_eq(rundir_read_completion(owner, &completion, &complete, &error), ONWARD_OK);
     ck_assert(!complete);
-    ck_assert_int_eq(rundir_join(member, 1, &error), ONWARD_ERR_FENCED);
+    ck_assert_int_eq(rundir_join(member, 1, 0, &error), ONWARD_ERR_FENCED);
+    rundir_close(owner);
+    rundir_close(member);
+}
+END_TEST
+
+/* Two starts of mpirun for one incarnation: members of the one that was given up must not begin. */
+START_TEST(a_claim_is_for_one_start)
+{
+    struct rundir *owner = make("t"), *member = reopen("t");
+    int64_t incarnation;
+    rundir_name_start(owner, 1);
+    rundir_name_start(owner, 2);
+    rundir_claim(owner, &incarnation, &error);
+    ck_assert_int_eq(rundir_join(member, 1, 1, &error), ONWARD_ERR_FENCED);
+    ck_assert_msg(strstr(error.text, "start 1 of mpirun was given up for start 2"), "%s",
+                  error.text);
+    ck_assert_int_eq(rundir_check_fence(member, &error), ONWARD_ERR_ORDER);
+    ck_assert_int_eq(rundir_join(member, 1, 2, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_join(member, 1, 0, &error), ONWARD_OK);
     rundir_close(owner);
     rundir_close(member);
 }
@@ -248,6 +267,7 @@ static TCase *owner_tests(void)
     tcase_add_test(tests, has_one_owner);
     tcase_add_test(tests, ends_ownership_with_the_process_and_not_with_its_children);
     tcase_add_test(tests, fences_the_older_incarnation);
+    tcase_add_test(tests, a_claim_is_for_one_start);
     return tests;
 }
 
