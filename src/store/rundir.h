@@ -101,8 +101,8 @@ int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
                               struct error *error);
 /* Whether a living process owns the task; never waits, changes nothing. */
 int rundir_is_owned(const struct rundir *rundir, bool *owned, struct error *error);
-/* The next claim is for that start of mpirun alone, a number from 1: one that was begun for the same
- * incarnation and given up may still have members. */
+/* The next claim is for that start of mpirun alone, a number from 1: one that was begun for the
+ * same incarnation and given up may still have members. */
 void rundir_name_start(struct rundir *rundir, int64_t start);
 /* For a member of a job whose launcher has claimed: work under this incarnation. start: the job's,
  * 0: it has none; ONWARD_ERR_FENCED where the claim was for another. */
