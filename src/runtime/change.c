@@ -116,9 +116,10 @@ static int gather_and_decide(struct onward *ow, struct pass *pass)
     }
     if (code == ONWARD_OK)
         code = transport_gather(ow->transport, &mine, sizeof mine, all);
-    if (code == ONWARD_OK)
-        ow->warning[0] = '\0'; /* it was in the report */
-    ow->restore_code = code == ONWARD_OK ? ONWARD_OK : ow->restore_code;
+    if (code == ONWARD_OK) { /* both were in the report */
+        ow->warning[0] = '\0';
+        ow->restore_code = ONWARD_OK;
+    }
     if (code == ONWARD_OK && pass->rank == 0)
         control_take_warnings(ow, all, pass->size);
     fault_at_phase(ow, INJECT_PHASE_REFORM);

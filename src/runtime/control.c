@@ -359,13 +359,10 @@ static void fill_end(struct onward *ow, struct opening *opening)
 
 static void give_up_on_arrays(struct onward *ow)
 {
-    struct control *control = ow->control;
-    control->give_up = true;
-    control->end_code = ONWARD_ERR_INPUT;
-    snprintf(control->end_text, sizeof control->end_text,
-             "the workers protect different arrays; every worker has to call onward_protect with "
-             "the same arguments in the same order");
-    control_write_end(ow, control->end_code, control->end_text);
+    control_end(
+        ow, ONWARD_ERR_INPUT,
+        "the workers protect different arrays; every worker has to call onward_protect with "
+        "the same arguments in the same order");
 }
 
 static void report_all(struct onward *ow, const struct change_report *reports, int count,

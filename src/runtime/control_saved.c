@@ -1,7 +1,6 @@
 /* control_saved.c - what the controller makes of the checkpoints that it finds in the run
  * directory: the newest that can be used, what becomes of those that cannot, and when there is
  * none. */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "change_pass.h"
@@ -59,15 +58,6 @@ static void pass_over(struct onward *ow, const struct change_report *reports, in
     control->bad_step = -1;
 }
 
-static void fail_for_memory(struct onward *ow, const char *why)
-{
-    struct control *control = ow->control;
-    control->give_up = true;
-    control->end_code = ONWARD_ERR_MEMORY;
-    snprintf(control->end_text, sizeof control->end_text, "%.255s", why);
-    control_write_end(ow, control->end_code, control->end_text);
-}
-
 void control_take_warnings(struct onward *ow, const struct change_report *reports, int count)
 {
     bool tells = ow->control->bad_step < 0;
@@ -76,7 +66,7 @@ void control_take_warnings(struct onward *ow, const struct change_report *report
             control_take_warning(ow, reports[i].warning);
     const struct change_report *short_of = find_failure(reports, count, ONWARD_ERR_MEMORY);
     if (short_of && !ow->control->give_up)
-        fail_for_memory(ow, short_of->warning);
+        control_end(ow, ONWARD_ERR_MEMORY, short_of->warning);
     else if (!tells)
         pass_over(ow, reports, count);
 }
@@ -107,14 +97,12 @@ void control_refuse_to_start_over(struct onward *ow)
     if (control->give_up || control->opened.type != ACTION_OPEN_EPOCH ||
         control->opened.source != SOURCE_FRESH || control->unusable_checkpoints == 0)
         return;
-    control->give_up = true;
-    control->end_code = ONWARD_ERR_INPUT;
-    snprintf(control->end_text, sizeof control->end_text,
+    char text[REPORT_TEXT_BYTES];
+    snprintf(text, sizeof text,
              "none of the %u checkpoints of task %.63s can be read whole (`onward ckpt verify' "
-             "says why) and "
-             "nothing was removed; `onward ckpt rm --force' would, to begin anew",
+             "says why) and nothing was removed; `onward ckpt rm --force' would, to begin anew",
              control->unusable_checkpoints, ow->options.task);
-    control_write_end(ow, control->end_code, control->end_text);
+    control_end(ow, ONWARD_ERR_INPUT, text);
 }
 
 uint64_t control_state_bytes(const struct change_report *reports, int count,
