@@ -8,6 +8,8 @@
 
 #include "words.h"
 
+enum { TELL_STATE_BYTES = 1000000000 };
+
 void progress_duration(double seconds, char *text, size_t text_bytes)
 {
     long long whole = seconds < 9e15 ? llround(seconds) : 0;
@@ -200,8 +202,11 @@ static void describe_request(const json_t *event, struct words *words)
         words_add(words, " and refused: %s", text_of(event, "reason"));
 }
 
+/* A smaller state is there before the line is read, and a loss is to be one line. */
 static void describe_restore(const json_t *event, struct words *words)
 {
+    if (number_of(event, "bytes") < TELL_STATE_BYTES)
+        return;
     words_add(words, "taking in the state of step %lld, %.3g GB for each worker",
               number_of(event, "resume_step"), (double)number_of(event, "bytes") / 1e9);
     add_source(words, event);
