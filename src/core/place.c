@@ -96,12 +96,6 @@ static bool is_list(const char *hosts)
     return true;
 }
 
-bool place_lists(const char *hosts, const char *name)
-{
-    struct slots host;
-    return find_host(hosts, name, &host);
-}
-
 bool place_merge(const char *hosts, const char *changes, char *merged, uint32_t *added,
                  uint32_t *total)
 {
@@ -119,7 +113,7 @@ bool place_merge(const char *hosts, const char *changes, char *merged, uint32_t 
     }
     *at = '\0';
     while (*changes && read_host(&changes, &host)) {
-        if (host.free == 0 || place_lists(merged, host.name))
+        if (host.free == 0 || find_host(merged, host.name, &other))
             continue;
         *added += host.free;
         *total += host.free;
@@ -127,24 +121,4 @@ bool place_merge(const char *hosts, const char *changes, char *merged, uint32_t 
         *at = '\0';
     }
     return true;
-}
-
-void place_drop(char *hosts, const char *names)
-{
-    char *at = hosts;
-    const char *next = hosts;
-    while (*next) {
-        struct slots host;
-        const char *begin = next;
-        if (!read_host(&next, &host))
-            return;
-        if (place_lists(names, host.name))
-            continue;
-        size_t length = strcspn(begin, ",");
-        if (at > hosts)
-            *at++ = ',';
-        memmove(at, begin, length);
-        at += length;
-    }
-    *at = '\0';
 }

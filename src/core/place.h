@@ -27,12 +27,6 @@ bool place_choose(const char *hosts, uint32_t wanted,
 bool place_merge(const char *hosts, const char *changes, char *merged, uint32_t *added,
                  uint32_t *total);
 
-/* Whether a host of that name is in the list; false where the list cannot be read. */
-bool place_lists(const char *hosts, const char *name);
-
-/* Takes the hosts of the list `names` out of the list `hosts`, in place. */
-void place_drop(char *hosts, const char *names);
-
 /* Whether two names mean one host: equal up to the first dot. */
 bool place_same_host(const char *a, const char *b);
 

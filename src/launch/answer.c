@@ -49,6 +49,15 @@ static void take_epoch(struct answer *answer, const json_t *event)
     answer->stall_s = json_number_value(json_object_get(event, "stall_s"));
 }
 
+static bool names_host(const struct answer *answer, const char *host)
+{
+    size_t length = strlen(host);
+    for (const char *at = answer->request.hosts; *at; at += strcspn(at, ","), at += *at == ',')
+        if (length > 0 && !strncmp(at, host, length) && at[length] == ':')
+            return true;
+    return false;
+}
+
 static void remember(struct member_list *list, const json_t *event)
 {
     if (list->count < ANSWER_LIST_MAX)
@@ -78,6 +87,8 @@ void answer_event(struct answer *answer, const json_t *event)
         take_answer(answer, event);
     } else if (!answer->taken) {
         return;
+    } else if (!strcmp(what, "warning") && names_host(answer, text_of(event, "host"))) {
+        snprintf(answer->obstacle, sizeof answer->obstacle, "%s", text_of(event, "text"));
     } else if (!strcmp(what, "joined")) {
         remember(&answer->joined, event);
     } else if (!strcmp(what, "drained")) {

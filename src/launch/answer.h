@@ -5,7 +5,7 @@
 
 #include "rundir.h"
 
-enum { ANSWER_LIST_MAX = 16, ANSWER_TEXT_BYTES = 512 };
+enum { ANSWER_LIST_MAX = 16, ANSWER_TEXT_BYTES = 768 };
 
 /* The first few are kept by number, all are counted. */
 struct member_list {
@@ -21,6 +21,7 @@ struct answer {
     bool ended;                 /* the task ended first; only `done' says that it is for good */
     bool restarted;             /* mpirun was started again meanwhile */
     char reason[160];           /* why it was refused, or how the task ended */
+    char obstacle[256];         /* why a host that was named is not used so far; "": not said */
     int64_t asked_epoch;        /* when it was taken */
     int64_t expected;           /* so many workers are on their way; 0: not said */
     int64_t epoch, step, workers, steps_lost;

@@ -1,6 +1,6 @@
 /* doctor_hosts.c - what onward can do over the hosts of --hosts: which of them answer through the
- * agent and see the place of the run directories, how long a bare start of mpirun over those takes,
- * and whether a running job can take in one that it was not started on.
+ * agent and see the place of the run directories, and how long a bare start of mpirun over those
+ * takes.
  *
  * They are asked just as the launcher asks them, by the name of a directory that stands in for a
  * run directory; what is started carries that name, and is swept in the end. */
@@ -18,13 +18,13 @@
 #include "verb.h"
 #include "words.h"
 
-static const double answer_limit_s = 10, start_limit_s = 60, add_limit_s = 30;
+static const double answer_limit_s = 10, start_limit_s = 60;
 
 struct trip {
     struct doctor *doctor;
     struct allotment allotment;
     char helper[PATH_MAX], directory[PATH_MAX + 32];
-    const char *program[3];
+    const char *program[2];
 };
 
 static int open_directory(struct trip *trip, struct error *error)
@@ -103,27 +103,25 @@ static uint32_t ask_hosts(struct trip *trip)
     return usable;
 }
 
-/* The probe in this mode, with an argument or NULL, over the hosts that are usable now. */
-static double run_over(struct trip *trip, const char *mode, const char *argument, double limit_s,
-                       struct quick_result *result, struct error *error)
+/* The probe over the hosts that are usable now. */
+static double start_probe(struct trip *trip, struct quick_result *result, struct error *error)
 {
     double begin_s = clock_now_s();
     trip->program[0] = trip->doctor->probe;
-    trip->program[1] = mode;
-    trip->program[2] = argument;
-    trip->allotment.command.program_count = argument ? 3 : 2;
+    trip->program[1] = "start";
+    trip->allotment.command.program_count = 2;
     result->output[0] = '\0';
     if (allot_command(&trip->allotment, 1, error) == ONWARD_OK)
-        doctor_run_probe(trip->allotment.argv, limit_s, result, error);
+        doctor_run_probe(trip->allotment.argv, start_limit_s, result, error);
     return clock_now_s() - begin_s;
 }
 
-static bool check_start(struct trip *trip, uint32_t usable)
+static void check_start(struct trip *trip, uint32_t usable)
 {
     static struct quick_result result;
     struct error error = {.text = ""};
     char detail[160];
-    double seconds = run_over(trip, "start", NULL, start_limit_s, &result, &error);
+    double seconds = start_probe(trip, &result, &error);
     bool starts = doctor_probe_says(result.output, "start", detail, sizeof detail);
     if (starts)
         snprintf(detail, sizeof detail,
@@ -133,32 +131,6 @@ static bool check_start(struct trip *trip, uint32_t usable)
         snprintf(detail, sizeof detail, "%.150s", error.text);
     doctor_check(trip->doctor, "start", true, starts,
                  "see that each host reaches the others and this one by its name", "%s", detail);
-    return starts;
-}
-
-/* Started on the first host, the job is to take in the second one. */
-static void check_add_host(struct trip *trip)
-{
-    static struct quick_result result;
-    struct error error = {.text = ""};
-    char detail[160], host[HOSTS_NAME_BYTES + 8] = "";
-    struct places *places = &trip->allotment.places;
-    bool has_first = false;
-    for (uint32_t i = 0; i < places->count; i++) {
-        struct place *place = &places->list[i];
-        if (place->usable && has_first && !host[0])
-            snprintf(host, sizeof host, "%s:1", place->host.name);
-        place->usable = place->usable && !has_first;
-        has_first = has_first || place->usable;
-    }
-    run_over(trip, "spawn", host, add_limit_s, &result, &error);
-    bool adds = doctor_probe_says(result.output, "spawn", detail, sizeof detail);
-    if (!result.output[0])
-        snprintf(detail, sizeof detail, "%.150s", error.text);
-    doctor_check(trip->doctor, "add host", false, adds,
-                 "hosts that come while a task runs are used at its next start",
-                 adds ? "a running job took in another host, and a process there, in %s ms" : "%s",
-                 detail);
 }
 
 void doctor_check_hosts(struct doctor *doctor)
@@ -174,8 +146,8 @@ void doctor_check_hosts(struct doctor *doctor)
         doctor_check(doctor, "hosts", true, false, "", "%.240s", error.text);
     } else {
         uint32_t usable = ask_hosts(trip);
-        if (usable > 0 && doctor->probe[0] && check_start(trip, usable) && usable > 1)
-            check_add_host(trip);
+        if (usable > 0 && doctor->probe[0])
+            check_start(trip, usable);
     }
     close_trip(trip);
     free(trip);

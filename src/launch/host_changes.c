@@ -12,12 +12,17 @@
 #include "say.h"
 #include "supervise_internal.h"
 
-void supervise_warn(struct supervisor *s, const char *text)
+void supervise_warn_of_host(struct supervisor *s, const char *host, const char *text)
 {
-    json_t *extra = json_pack("{s:s}", "text", text);
+    json_t *extra = json_pack("{s:s, s:s*}", "text", text, "host", host);
     rundir_event(s->settings->rundir, "warning", s->watch.status.epoch, s->watch.status.step, extra,
                  NULL);
     json_decref(extra);
+}
+
+void supervise_warn(struct supervisor *s, const char *text)
+{
+    supervise_warn_of_host(s, NULL, text);
 }
 
 /* Its name, for hosts of the file, is told from those of an operator's requests. */
@@ -144,12 +149,13 @@ static void take_named(struct supervisor *s, const char *text)
     for (uint32_t i = 0; i < hosts.count; i++) {
         struct place place = {.host = hosts.list[i],
                               .is_local = places_is_local(hosts.list[i].name)};
-        if (places_have(places, place.host.name))
-            places_drain(places, place.host.name, false);
-        else
+        if (!places_have(places, place.host.name))
             places_add(places, &place, NULL);
+        places_drain(places, place.host.name, false);
+        places_ask_for(places, &place.host);
     }
     hosts_clear(&hosts);
+    returns_hurry(&s->returns);
 }
 
 /* More than --max allowed, if an operator says so. */
@@ -252,6 +258,8 @@ void host_changes_event(struct supervisor *s, const json_t *event)
         note_checkpoint(s, event);
     if (!is_of_file(s, event))
         take_width(s, verb, event);
+    else if (json_integer_value(json_object_get(event, "count")) > 0)
+        s->refill.is_asked = true;
     if (places->count == 0 || !strcmp(verb, "join"))
         return;
     if (hosts && *hosts)

@@ -31,7 +31,7 @@ static bool goes(const struct allotment *allotment, const struct place *place)
     return place->leaves && allot_uses(allotment, place->host.name);
 }
 
-/* There is work for it, or nobody would have asked. */
+/* There is work for it, or nobody would have asked whether it answers. */
 static bool is_back(const struct allotment *allotment, const struct place *place)
 {
     return place->returned && !allot_uses(allotment, place->host.name);
@@ -53,23 +53,37 @@ static void add_names(struct words *words, const struct allotment *allotment, co
 }
 
 /* Those that were asked for, and no more than the next start has room for. Hosts that did not
- * answer when mpirun was started may do so by now, and it asks them. */
-static uint32_t asked_members(const struct allotment *allotment)
+ * answer when mpirun was started may do so by now, and it asks them; `known`: without those. */
+static uint32_t asked_members(const struct allotment *allotment, bool known)
 {
     const struct places *places = &allotment->places;
     uint32_t slots = 0;
-    for (uint32_t i = 0; i < places->count; i++)
-        if (!places->list[i].retired && !places->list[i].drained)
-            slots += places->list[i].host.slots;
+    for (uint32_t i = 0; i < places->count; i++) {
+        const struct place *place = &places->list[i];
+        bool may_answer = place->usable || place->returned || !known;
+        if (may_answer && !place->retired && !place->drained)
+            slots += place->host.slots;
+    }
     bool is_bound = places->count > 0 && slots < allotment->member_count;
     return is_bound ? slots : allotment->member_count;
 }
 
+static uint32_t present_members(const struct supervisor *s)
+{
+    return s->watch.status.workers + s->watch.status.spares;
+}
+
 uint32_t move_missing_members(const struct supervisor *s)
 {
-    uint32_t present = s->watch.status.workers + s->watch.status.spares;
-    uint32_t asked = asked_members(s->settings->allotment);
+    uint32_t present = present_members(s);
+    uint32_t asked = asked_members(s->settings->allotment, false);
     return asked > present ? asked - present : 0;
+}
+
+/* An operator who waits for members waits for no more than the hosts that answer have room for. */
+static bool is_asked_now(const struct supervisor *s)
+{
+    return s->refill.is_asked && asked_members(s->settings->allotment, true) > present_members(s);
 }
 
 /* Each planned start that fills the lineup up doubles the wait for the next one. */
@@ -86,8 +100,9 @@ static void add_refill(struct supervisor *s, struct words *words)
 {
     struct refill *refill = &s->refill;
     double now_s = clock_now_s();
-    uint32_t asked = asked_members(s->settings->allotment), missing = move_missing_members(s);
-    if (!s->watch.status.spawns_barred || missing == 0) {
+    uint32_t missing = move_missing_members(s), asked = present_members(s) + missing;
+    bool is_wanted = s->settings->respawns || refill->is_asked;
+    if (!s->watch.status.spawns_barred || !is_wanted || missing == 0) {
         refill->since_s = 0;
         refill->is_asked &= missing > 0;
         return;
@@ -95,13 +110,12 @@ static void add_refill(struct supervisor *s, struct words *words)
     double wait_s = refill_wait_s(s);
     if (missing * WORTH_IT < asked)
         wait_s *= (double)asked / (missing * WORTH_IT);
-    if (refill->is_asked)
+    if (is_asked_now(s))
         wait_s = 0;
     if (refill->since_s == 0) {
         refill->since_s = now_s;
-    } else if (now_s - refill->since_s > wait_s) {
-        words_add(words, "%s%u of %u members are missing, and none can be spawned",
-                  words->used ? "; " : "", missing, asked);
+    } else if (now_s - refill->since_s > wait_s && words->used == 0) {
+        words_add(words, "%u of %u members are missing, and none can be spawned", missing, asked);
     }
 }
 
@@ -129,8 +143,8 @@ bool move_look(struct supervisor *s)
     struct words words = words_start(move->cause, sizeof move->cause);
     add_names(&words, s->settings->allotment, "come", comes);
     add_names(&words, s->settings->allotment, "leave", goes);
-    if (now_s - s->begun_s > refill_wait_s(s))
-        add_names(&words, s->settings->allotment, "return", is_back);
+    if (s->refill.is_asked || now_s - s->begun_s > refill_wait_s(s))
+        add_names(&words, s->settings->allotment, s->refill.is_asked ? "come" : "return", is_back);
     add_refill(s, &words);
     if (words.used == 0)
         move->due_s = 0;
@@ -183,7 +197,7 @@ void move_begin(struct supervisor *s)
     bool fills = refill->since_s > 0;
     for (uint32_t i = 0; i < s->settings->allotment->places.count; i++)
         fills |= s->settings->allotment->places.list[i].returned;
-    if (s->is_planned && fills && refill->doublings < MAX_DOUBLINGS)
+    if (s->is_planned && fills && !refill->is_asked && refill->doublings < MAX_DOUBLINGS)
         refill->doublings++;
     returns_end(s);
     refill->since_s = 0;

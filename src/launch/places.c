@@ -79,6 +79,17 @@ int places_add(struct places *places, const struct place *place, struct error *e
     return ONWARD_OK;
 }
 
+void places_ask_for(struct places *places, const struct host *host)
+{
+    struct place *place = find_place(places, host->name);
+    if (!place)
+        return;
+    place->retired = place->drained = false;
+    place->is_asked_for = !place->usable;
+    if (place->host.slots < host->slots)
+        place->host.slots = host->slots;
+}
+
 void places_retire(struct places *places, const char *host)
 {
     struct place *place = find_place(places, host);

@@ -28,6 +28,7 @@ struct place {
     bool retired;               /* it was taken out of the list: never usable, but swept */
     bool drained;               /* by the operator: as well, until it is asked for again */
     bool returned;              /* it was not usable, and could be by now */
+    bool is_asked_for;          /* an operator named it, and is to hear if it cannot be used */
     bool leaves;                /* the next start is to be without it; then it is let go */
     char job[PLACES_JOB_BYTES]; /* of Slurm that it came with; "": with the task's own, if any */
     char reason[PLACES_REASON_BYTES]; /* why not: "h1 does not answer ..." */
@@ -52,6 +53,9 @@ void places_close(struct places *places);
 /* One place more, or that place anew where there is one of its name. */
 int places_add(struct places *places, const struct place *place, struct error *error);
 bool places_have(const struct places *places, const char *host);
+/* An operator names it, with that many slots or as many as it had: it is in the list again, and is
+ * to be asked where it was not usable. */
+void places_ask_for(struct places *places, const struct host *host);
 /* That host is not to be used any more. */
 void places_retire(struct places *places, const char *host);
 /* Forgets it: it is not even swept. */

@@ -1,6 +1,6 @@
 /* returns.c - see returns.h. The process that asks writes the names of the hosts that can be used
- * to a pipe and ends; whoever reaps the launcher's children may reap it, its end is that of the
- * pipe. */
+ * to a pipe, then why those cannot that an operator named, and ends; whoever reaps the launcher's
+ * children may reap it, its end is that of the pipe. */
 #include "returns.h"
 
 #include <errno.h>
@@ -54,6 +54,9 @@ __attribute__((noreturn)) static void ask(const struct supervisor *s, int answer
     for (uint32_t i = 0; i < lost.count; i++)
         if (lost.list[i].usable)
             dprintf(answers, "%s\n", lost.list[i].host.name);
+    for (uint32_t i = 0; i < lost.count; i++)
+        if (!lost.list[i].usable && lost.list[i].is_asked_for)
+            dprintf(answers, "! %s %s\n", lost.list[i].host.name, lost.list[i].reason);
     _exit(0);
 }
 
@@ -80,16 +83,37 @@ static void begin(struct supervisor *s)
     returns->deadline_s = clock_now_s() + s->settings->allotment->places.limit_s + grace_s;
 }
 
+static struct place *find_place(struct places *places, const char *name)
+{
+    for (uint32_t i = 0; i < places->count; i++)
+        if (!strcmp(places->list[i].host.name, name))
+            return &places->list[i];
+    return NULL;
+}
+
+/* Said once: it may answer later, and is taken in then. */
+static void take_reason(struct supervisor *s, char *line)
+{
+    const char *name = strsep(&line, " ");
+    struct place *place = line ? find_place(&s->settings->allotment->places, name) : NULL;
+    if (!place || !place->is_asked_for)
+        return;
+    place->is_asked_for = false;
+    supervise_warn_of_host(s, name, line);
+}
+
 static void take_names(struct supervisor *s)
 {
-    struct places *places = &s->settings->allotment->places;
     struct returns *returns = &s->returns;
     char *rest = returns->answer;
     returns->answer[returns->used_bytes] = '\0';
-    for (char *name; (name = strsep(&rest, "\n")) && rest;)
-        for (uint32_t i = 0; i < places->count; i++)
-            if (!strcmp(places->list[i].host.name, name))
-                places->list[i].returned = true;
+    for (char *line; (line = strsep(&rest, "\n")) && rest;) {
+        struct place *place = find_place(&s->settings->allotment->places, line);
+        if (!strncmp(line, "! ", 2))
+            take_reason(s, line + 2);
+        else if (place)
+            place->returned = true;
+    }
 }
 
 /* True at the end of the answer. */
@@ -103,6 +127,11 @@ static bool read_answer(struct returns *returns)
     }
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) ||
            returns->used_bytes == sizeof returns->answer - 1;
+}
+
+void returns_hurry(struct returns *returns)
+{
+    returns->next_s = 0;
 }
 
 void returns_end(struct supervisor *s)

@@ -21,6 +21,7 @@ struct supervise_settings {
     double stop_s;        /* a task that was asked to stop has so long */
     double settle_s;      /* mpirun has so long to end once the task ended */
     const char *hostfile; /* to be watched for hosts that come and go; NULL: none */
+    bool respawns;        /* members are to come in the place of lost ones */
     bool give_back;       /* hosts that are drained go back to Slurm */
     const struct plain_settings
         *plain; /* of a program that does not use libonward; NULL: it does */

@@ -88,6 +88,8 @@ bool supervise_must_end(const struct supervisor *s);
 
 /* A warning in the event log. */
 void supervise_warn(struct supervisor *s, const char *text);
+/* Of a host that an operator named; the operator may wait for the answer (NULL: of none). */
+void supervise_warn_of_host(struct supervisor *s, const char *host, const char *text);
 
 /* The program has opened its task, as its status or its heartbeats tell. */
 bool supervise_has_opened(const struct supervisor *s);

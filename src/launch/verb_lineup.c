@@ -248,9 +248,9 @@ static int tell(const struct lineup_input *input, const struct answer *answer,
         exit_code = answer_text(answer, &now->status, text, sizeof text);
     } else if (input->wait.wait_s > 0) {
         exit_code = 1;
-        snprintf(text, sizeof text, "%s: %s in %g s; it may be done later (--wait)", asked,
+        snprintf(text, sizeof text, "%s: %s in %g s; it may be done later (--wait)%s%s", asked,
                  answer->taken ? "accepted, but the lineup did not change" : "no answer",
-                 input->wait.wait_s);
+                 input->wait.wait_s, answer->obstacle[0] ? ": " : "", answer->obstacle);
     } else {
         snprintf(text, sizeof text, "%s: asked for", asked);
     }

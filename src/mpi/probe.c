@@ -8,8 +8,8 @@
  *
  * Two more trials have an argument, each its own start, since what hangs hangs for good:
  *     start          the ranks meet once, and end:  start yes SIZE
- *     spawn [HOST]   rank 0 spawns this program (on HOST, which is new to the job then), and
- * merges: spawn yes MILLISECONDS | spawn no REASON
+ *     spawn          rank 0 spawns this program, and merges: spawn yes MILLISECONDS | spawn no
+ * REASON
  */
 #include <signal.h>
 #include <stdio.h>
@@ -100,20 +100,15 @@ static int join(MPI_Comm inter, int high)
     return MPI_Barrier(both);
 }
 
-static int spawn(const char *program, const char *host)
+static int spawn(const char *program)
 {
     char child[] = "child", *arguments[] = {child, NULL}, reason[MPI_MAX_ERROR_STRING] = "";
     MPI_Comm inter = MPI_COMM_NULL;
-    MPI_Info info;
     int launched = 0, length = 0;
     MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
-    MPI_Info_create(&info);
-    if (host) {
-        MPI_Info_set(info, "host", host);
-        MPI_Info_set(info, "PMIX_ADD_HOST", host);
-    }
     double begin_s = now_s();
-    int code = MPI_Comm_spawn(program, arguments, 1, info, 0, MPI_COMM_SELF, &inter, &launched);
+    int code =
+        MPI_Comm_spawn(program, arguments, 1, MPI_INFO_NULL, 0, MPI_COMM_SELF, &inter, &launched);
     if (code == MPI_SUCCESS)
         code = join(inter, 0);
     if (code == MPI_SUCCESS) {
@@ -127,12 +122,12 @@ static int spawn(const char *program, const char *host)
 }
 
 /* The ranks but the first wait for the end, since a job is over when its processes are. */
-static int spawn_one(const char *program, const char *host)
+static int spawn_one(const char *program)
 {
     int rank;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (rank == 0)
-        spawn(program, host);
+        spawn(program);
     MPI_Barrier(MPI_COMM_WORLD);
     usleep(200000);
     _exit(0);
@@ -157,7 +152,7 @@ int main(int argc, char **argv)
     if (!strcmp(trial, "start"))
         return meet();
     if (!strcmp(trial, "spawn"))
-        return spawn_one(argv[0], argc > 2 ? argv[2] : NULL);
+        return spawn_one(argv[0]);
     if (!strcmp(trial, "child"))
         return be_spawned();
     return lose_one();

@@ -91,7 +91,6 @@ struct transport_spawn {
     char **arguments; /* without the program's name; NULL at the end */
     uint32_t count;
     const char *host;        /* where: comma separated, as mpirun's --host; NULL: anywhere */
-    bool host_is_new;        /* the host is not part of the job yet */
     const char *environment; /* NAME=VALUE; both texts below TRANSPORT_INFO_BYTES */
 };
 enum transport_newcomers { NEWCOMERS_NONE, NEWCOMERS_PREPARE, NEWCOMERS_READY, NEWCOMERS_LOST };

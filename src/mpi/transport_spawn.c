@@ -113,8 +113,6 @@ static MPI_Info describe_spawn(const struct transport_spawn *spawn)
     MPI_Info_set(info, "PMIX_ENVAR", spawn->environment);
     if (spawn->host)
         MPI_Info_set(info, "host", spawn->host);
-    if (spawn->host && spawn->host_is_new) /* it makes the host one of the job, and no more */
-        MPI_Info_set(info, "PMIX_ADD_HOST", spawn->host);
     return info;
 }
 

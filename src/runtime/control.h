@@ -106,9 +106,8 @@ struct control {
     int64_t spawn_after_ns;  /* or so late */
     uint32_t newcomer_count; /* spawned, and the core does not know yet how many came */
     int64_t newcomer_deadline_ns;
-    char *known_hosts, *new_hosts; /* NULL until hosts changed; see control_hosts.c */
-    bool took_hosts_in;            /* mpirun can do that once */
-    uint32_t *told_losses;         /* by controllers before; told_count of them */
+    bool hosts_changed;    /* they are not those that the launcher named any more */
+    uint32_t *told_losses; /* by controllers before; told_count of them */
     uint32_t told_count;
     char cause[64];                     /* of the change under way */
     bool members_unwritten;             /* members.json is of an older epoch */
@@ -148,7 +147,7 @@ void control_order_spawn(struct onward *ow, uint32_t count);
 void control_look_at_newcomers(struct onward *ow);
 /* A new controller: one spawn that the one before did not return from is the last of all. */
 void control_inherit_spawn(struct onward *ow);
-/* Lost workers were to be spawned again, and cannot be any more. */
+/* Nobody can be spawned any more. */
 bool control_is_barred(const struct onward *ow);
 /* How many of the minimum could be spawned on hosts that nobody is drained from, after this one. */
 uint32_t control_slots_after_drain(const struct onward *ow, const struct controller_event *request);
@@ -163,21 +162,19 @@ void control_plan_change(struct onward *ow);
 void control_change_overdue(struct onward *ow);
 
 /* control_hosts.c */
+/* So many workers there is room for, as far as that is known. */
+uint32_t control_slot_count(const struct onward *ow);
 /* Whether a request for other hosts can be met; else the reason. A count of 0 becomes what the
  * slots that are added lead to; *grows: somebody may be spawned. */
 bool control_judge_hosts(const struct onward *ow, struct run_request *request, bool *grows,
                          char *reason, size_t reason_bytes);
 /* NAME:SLOTS,... that were judged go into the table of hosts. */
 void control_take_hosts(struct onward *ow, const char *changes);
-/* Whether a host is not part of the job yet. */
-bool control_host_is_new(const struct onward *ow, const char *name);
 /* The hosts as bytes for the opening, which are the caller's to free; NULL with a size of 0 while
  * they are those that the launcher named. */
 void *control_save_hosts(const struct onward *ow, size_t *size);
 /* A new controller takes over what the last opening carried. */
 int control_load_hosts(struct onward *ow);
-/* What came of a spawn on hosts that are new. */
-void control_host_result(struct onward *ow, const struct placement *place, bool works);
 
 /* traces.c */
 void traces_open(struct onward *ow);

@@ -106,14 +106,31 @@ static enum request_verdict judge(const struct onward *ow, const struct run_requ
     return verdict;
 }
 
-/* Workers that a scale leads to, when those who are spawned come. */
-static int64_t expected_workers(const struct onward *ow, int64_t count)
+static int64_t present_count(const struct onward *ow)
 {
     const struct controller *core = ow->control->core;
-    const struct controller_policy *policy = controller_get_policy(core);
-    int64_t there = controller_worker_count(core) + controller_spare_count(core);
+    return (int64_t)controller_worker_count(core) + controller_spare_count(core);
+}
+
+/* Workers that a scale leads to, when those come who are spawned or for whom mpirun is started
+ * again. Hosts were named by the launcher, which does that. */
+static int64_t expected_workers(const struct onward *ow, int64_t count)
+{
+    const struct controller_policy *policy = controller_get_policy(ow->control->core);
+    int64_t there = present_count(ow), slots = control_slot_count(ow);
     int64_t expected = count < policy->subtask_count ? count : policy->subtask_count;
-    return policy->can_spawn || expected < there ? expected : there;
+    bool may_come = policy->can_spawn || *ow->options.hosts;
+    slots = may_come && slots > there ? slots : there;
+    return expected < slots ? expected : slots;
+}
+
+/* Who is not there yet comes by a spawn, or by a start of mpirun where none is possible. */
+static bool is_awaited(const struct onward *ow, const struct run_request *request)
+{
+    const struct control *control = ow->control;
+    return control->spawn_wanted > 0 || control->newcomer_count > 0 ||
+           (type_of(request->request) == REQUEST_SCALE &&
+            expected_workers(ow, request->count) > present_count(ow));
 }
 
 static void tell(struct onward *ow, const struct run_request *request, bool accepted, bool changes,
@@ -183,8 +200,7 @@ static void answer(struct onward *ow, struct run_request *request)
     }
     if (fits)
         control_feed(ow, event);
-    bool changes = fits && (controller_in_change(control->core) || control->spawn_wanted > 0 ||
-                            control->newcomer_count > 0);
+    bool changes = fits && (controller_in_change(control->core) || is_awaited(ow, request));
     if (changes)
         describe(request, control->cause, sizeof control->cause);
     tell(ow, request, fits || verdict == REQUEST_ALREADY, changes, reason);

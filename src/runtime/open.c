@@ -193,8 +193,6 @@ void control_destroy(struct onward *ow)
     free(ow->control->copyset);
     free(ow->control->given);
     free(ow->control->told_losses);
-    free(ow->control->known_hosts);
-    free(ow->control->new_hosts);
     free(ow->control);
     ow->control = NULL;
 }

@@ -8,10 +8,10 @@
  *
  * What Open MPI 5.0.7 can do bounds what is asked of it. Beside the controller it spawns any number
  * of times. A spawn onto another host of the job ends a daemon of mpirun, and the job with it, in
- * one of four cases, and a second one in all. And once one of several who were spawned in one call
- * is lost, nobody can join any more. So slots beside the controller are filled, one by one; a host
- * that is new to mpirun is taken in once (control_hosts.c), where members do not connect by the
- * loopback alone; and for the slots of other hosts the launcher starts the task again, in order. */
+ * one of four cases, and a second one in all; one onto a host that the job did not have
+ * (PMIX_ADD_HOST) hangs or is the last that works. And once one of several who were spawned in one
+ * call is lost, nobody can join any more. So slots beside the controller are filled, one by one;
+ * for those of other hosts the launcher starts the task again, in order (launch/move.c). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,20 +135,7 @@ static bool is_near(const struct onward *ow, const char *name)
 
 static uint32_t slots_used_near(const void *context, const char *name)
 {
-    bool is_known = is_near(context, name) && !control_host_is_new(context, name);
-    return is_known ? slots_used(context, name) : UINT32_MAX;
-}
-
-/* The launcher has MPI connect by the loopback where one host is used: then no other can join. */
-static bool is_on_loopback(void)
-{
-    const char *interfaces = getenv("OMPI_MCA_btl_tcp_if_include");
-    return interfaces && !strcmp(interfaces, "lo");
-}
-
-static uint32_t slots_used_new(const void *context, const char *name)
-{
-    return control_host_is_new(context, name) ? slots_used(context, name) : UINT32_MAX;
+    return is_near(context, name) ? slots_used(context, name) : UINT32_MAX;
 }
 
 struct drain {
@@ -187,8 +174,7 @@ uint32_t control_slots_after_drain(const struct onward *ow, const struct control
 static void bar(struct onward *ow, const char *reason)
 {
     controller_stop_spawns(ow->control->core);
-    control_warn(ow, "%s: lost workers are replaced by spares, or when mpirun starts again",
-                 reason);
+    control_warn(ow, "%s: members come when mpirun starts again", reason);
 }
 
 /* What MPI refuses time and again it cannot do at all; no probe has to find that out before. */
@@ -200,18 +186,15 @@ static void count_refusals(struct onward *ow, bool is_refused)
         bar(ow, "MPI has refused to spawn several times in a row");
 }
 
-/* Beside the controller, or on a host that is new to mpirun. */
-static int choose_place(struct onward *ow, uint32_t count, struct placement *place, bool *is_new,
+/* Beside the controller. */
+static int choose_place(struct onward *ow, uint32_t count, struct placement *place,
                         struct error *error)
 {
     const char *hosts = ow->options.hosts;
     struct placement other;
-    *is_new = false;
     if (!place_choose(hosts, 1, slots_used_near, ow, place) ||
         !place_choose(hosts, count, slots_used, ow, &other))
         return error_set(error, ONWARD_ERR_INPUT, "hosts '%.200s': expected NAME:SLOTS,...", hosts);
-    if (place->count == 0 && ow->control->new_hosts && !is_on_loopback())
-        *is_new = place_choose(hosts, count, slots_used_new, ow, place) && place->count > 0;
     if (place->count > 0)
         return ONWARD_OK;
     if (other.count > 0)
@@ -230,8 +213,6 @@ static int spawn_at(struct onward *ow, const struct placement *place, struct tra
     spawn->count = ow->control->newcomer_count = place->count;
     spawn->host = *place->hosts ? place->hosts : NULL;
     int code = transport_spawn(ow->transport, spawn, news, sizeof *news, error);
-    if (spawn->host_is_new)
-        control_host_result(ow, place, code == ONWARD_OK);
     count_refusals(ow, code != ONWARD_OK);
     free(news);
     return code;
@@ -248,7 +229,7 @@ static int start_newcomers(struct onward *ow, uint32_t count, struct error *erro
     if (code == ONWARD_OK)
         code = write_environment(ow, environment, sizeof environment, error);
     if (code == ONWARD_OK)
-        code = choose_place(ow, count, &place, &spawn.host_is_new, error);
+        code = choose_place(ow, count, &place, error);
     if (code == ONWARD_OK) {
         spawn.program = command->program;
         spawn.arguments = command->arguments;
@@ -325,9 +306,7 @@ void control_inherit_spawn(struct onward *ow)
 
 bool control_is_barred(const struct onward *ow)
 {
-    const struct controller_policy *policy = controller_get_policy(ow->control->core);
-    return policy->replace == REPLACE_SPAWN && options_policy(&ow->options).can_spawn &&
-           !policy->can_spawn;
+    return !controller_get_policy(ow->control->core)->can_spawn;
 }
 
 /* The controller is blocked while it spawns: outside of a change it first hears from the workers of

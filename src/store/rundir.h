@@ -128,10 +128,10 @@ struct run_status {
     char time[40];  /* RFC 3339, microseconds; filled in by rundir_write_status */
     int64_t incarnation, epoch, step, step_count, checkpoint_step; /* checkpoint_step -1: none */
     uint32_t workers, spares, draining, members, losses;
-    bool spawns_barred; /* lost workers are not spawned again before the next start of mpirun */
-    double progress;    /* 0 to 1 */
-    double eta_s;       /* below 0: not known */
-    double steps_per_s; /* recent */
+    bool spawns_barred;           /* nobody can be spawned before the next start of mpirun */
+    double progress;              /* 0 to 1 */
+    double eta_s;                 /* below 0: not known */
+    double steps_per_s;           /* recent */
     double checkpoint_interval_s; /* 0: not by time */
     char checkpoint_reason[160];  /* why that interval */
     double checkpoint_cost_s;     /* what one holds up the training; 0: none was measured */

@@ -208,22 +208,6 @@ START_TEST(changes_of_hosts_are_merged)
 }
 END_TEST
 
-static const char *const drops[][3] = {
-    {"n0:2,n1:2,n2:2", "n1:5", "n0:2,n2:2"}, {"n0:2,n1:12", "n0:1", "n1:12"},
-    {"n0:2,n1:2", "n1:1,n0:1", ""},          {"n0:2", "n1:1", "n0:2"},
-    {"n0:2,n1:2", "n1.b:1", "n0:2"},         {"", "n1:1", ""},
-};
-
-START_TEST(hosts_are_dropped)
-{
-    char hosts[32];
-    strcpy(hosts, drops[_i][0]);
-    place_drop(hosts, drops[_i][1]);
-    ck_assert_str_eq(hosts, drops[_i][2]);
-    ck_assert(place_lists("n0:1,n1:2", "n1.a") && !place_lists("n0:1,n1:2", "n"));
-}
-END_TEST
-
 START_TEST(hosts_are_one_up_to_the_dot)
 {
     ck_assert(place_same_host("n1", "n1.cluster"));
@@ -392,7 +376,6 @@ int main(void)
     tcase_add_loop_test(cases, free_slots_are_filled, 0, sizeof place_cases / sizeof *place_cases);
     tcase_add_test(cases, placement_is_bounded);
     tcase_add_loop_test(cases, changes_of_hosts_are_merged, 0, sizeof merges / sizeof *merges);
-    tcase_add_loop_test(cases, hosts_are_dropped, 0, sizeof drops / sizeof *drops);
     tcase_add_test(cases, hosts_are_one_up_to_the_dot);
     tcase_add_test(cases, checkpoints_stay_in_order_and_bounded);
     tcase_add_loop_test(cases, newest_restorable_step_is_found, 0,
