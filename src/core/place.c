@@ -96,7 +96,15 @@ static bool is_list(const char *hosts)
     return true;
 }
 
-bool place_merge(const char *hosts, const char *changes, char *merged, uint32_t *added,
+static uint32_t changed_slots(const char *changes, const struct slots *host)
+{
+    struct slots other;
+    if (!find_host(changes, host->name, &other))
+        return host->free;
+    return other.free == 0 || other.free > host->free ? other.free : host->free;
+}
+
+bool place_merge(const char *hosts, const char *changes, bool grows, char *merged, uint32_t *added,
                  uint32_t *total)
 {
     struct slots host, other;
@@ -105,14 +113,14 @@ bool place_merge(const char *hosts, const char *changes, char *merged, uint32_t 
         return false;
     *added = *total = 0;
     while (*hosts && read_host(&hosts, &host)) {
-        uint32_t slots = find_host(changes, host.name, &other) ? other.free : host.free;
+        uint32_t slots = changed_slots(changes, &host);
         *added += slots > host.free ? slots - host.free : 0;
         *total += slots;
         if (slots > 0)
             at = put_host(merged, at, host.name, slots);
     }
     *at = '\0';
-    while (*changes && read_host(&changes, &host)) {
+    while (grows && *changes && read_host(&changes, &host)) {
         if (host.free == 0 || find_host(merged, host.name, &other))
             continue;
         *added += host.free;

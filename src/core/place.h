@@ -21,10 +21,12 @@ bool place_choose(const char *hosts, uint32_t wanted,
                   uint32_t (*used)(const void *context, const char *name), const void *context,
                   struct placement *place);
 
-/* A list of hosts with changes: both are NAME:SLOTS,...; NAME:0 in the changes takes a host out.
- * The result goes into merged, which has room for both texts and two bytes more; *added is by how
- * many slots hosts grew, *total how many there are. False when one of them cannot be read. */
-bool place_merge(const char *hosts, const char *changes, char *merged, uint32_t *added,
+/* A list of hosts with changes: both are NAME:SLOTS,...; NAME:0 in the changes takes a host out,
+ * fewer slots than it has change nothing. Hosts that the list does not have are passed over unless
+ * it `grows`. The result goes into merged, which has room for both texts and two bytes more; *added
+ * is by how many slots hosts grew, *total how many there are. False when one of them cannot be
+ * read. */
+bool place_merge(const char *hosts, const char *changes, bool grows, char *merged, uint32_t *added,
                  uint32_t *total);
 
 /* Whether two names mean one host: equal up to the first dot. */

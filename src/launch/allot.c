@@ -69,8 +69,7 @@ int allot_command(struct allotment *allotment, int64_t incarnation, struct error
         return code;
     settings.session = allotment->session;
     /* On one host the loopback always works, and an interface may not: spawned processes connect
-     * by TCP even there. Members see by it that no other host can be taken in before the next start
-     * (src/runtime/spawn.c). */
+     * by TCP even there. */
     if (allotment->hosts.count == 1)
         snprintf(subnets, sizeof subnets, "lo");
     else

@@ -148,6 +148,8 @@ static void add_workers(struct words *words, const struct answer *answer, int64_
     words_add(words, "%lld worker%s on", (long long)workers, workers == 1 ? " goes" : "s go");
     if (is_scale(answer) && workers < answer->request.count)
         words_add(words, ", as many as there are%s", answer->expected > workers ? " by now" : "");
+    if (answer->obstacle[0] && workers < answer->expected)
+        words_add(words, ": %s", answer->obstacle);
 }
 
 static int add_change(struct words *words, const struct answer *answer)
@@ -170,7 +172,7 @@ static int add_change(struct words *words, const struct answer *answer)
     if (!is_scale(answer) && !is_drain(answer) && answer->joined.count == 0)
         words_add(words, "nobody is needed in the lineup, ");
     add_workers(words, answer, answer->workers);
-    return 0;
+    return answer->obstacle[0] && answer->workers < answer->expected;
 }
 
 int answer_text(const struct answer *answer, const struct run_status *status, char *text,

@@ -60,31 +60,24 @@ static void note_members(struct allotment *allotment)
         allotment->member_count = slots < allotment->most_members ? slots : allotment->most_members;
 }
 
-/* Asks the hosts that came; NAME:SLOTS,... of those that can be used goes into the request. */
+/* NAME:SLOTS,... of those that came goes into the request. They are asked beside the supervisor,
+ * and are used once they answer. */
 static void add_hosts(struct supervisor *s, const struct hosts *added, struct words *words)
 {
-    struct allotment *allotment = s->settings->allotment;
-    struct places fresh = allotment->places;
-    struct error error = {.text = ""};
-    int code = places_open(&fresh, added, &error);
-    if (code == ONWARD_OK)
-        places_probe(&fresh, s->incarnation, true);
-    for (uint32_t i = 0; code == ONWARD_OK && i < fresh.count; i++) {
-        const struct place *place = &fresh.list[i];
-        bool was_here = places_have(&allotment->places, place->host.name);
-        code = places_add(&allotment->places, place, &error);
-        if (!place->usable)
-            supervise_warn(s, place->reason);
-        else if (was_here)
-            put(s, "undrain", place->host.name, "");
-        if (place->usable)
-            words_add(words, "%s%s:%u", words->used ? "," : "", place->host.name,
-                      place->host.slots);
+    struct places *places = &s->settings->allotment->places;
+    for (uint32_t i = 0; i < added->count; i++) {
+        const struct host *host = &added->list[i];
+        struct place place = {.host = *host, .is_local = places_is_local(host->name)};
+        struct error error = {.text = ""};
+        if (places_have(places, host->name))
+            put(s, "undrain", host->name, "");
+        else if (places_add(places, &place, &error) != ONWARD_OK)
+            supervise_warn(s, error.text);
+        places_ask_for(places, host);
+        words_add(words, "%s%s:%u", words->used ? "," : "", host->name, host->slots);
     }
-    if (code != ONWARD_OK)
-        supervise_warn(s, error.text);
-    places_close(&fresh);
-    note_members(allotment);
+    returns_hurry(&s->returns);
+    note_members(s->settings->allotment);
 }
 
 static void remove_hosts(struct supervisor *s, const struct hosts *removed, struct words *words)

@@ -4,7 +4,8 @@
  * So is a lineup that lacks members that were asked for and cannot spawn anybody; the start has all
  * of them. That waits, since a host may come, or mpirun go down, which fills it up for nothing; the
  * longer, the fewer are missing, since a start costs the work of all; and longer each time, so that
- * a task that loses workers all the time still gets on. */
+ * a task that loses workers all the time still gets on. A farm is never started again for that:
+ * its commands would be begun anew. */
 #include "move.h"
 
 #include <stdio.h>
@@ -31,7 +32,6 @@ static bool goes(const struct allotment *allotment, const struct place *place)
     return place->leaves && allot_uses(allotment, place->host.name);
 }
 
-/* There is work for it, or nobody would have asked whether it answers. */
 static bool is_back(const struct allotment *allotment, const struct place *place)
 {
     return place->returned && !allot_uses(allotment, place->host.name);
@@ -52,38 +52,32 @@ static void add_names(struct words *words, const struct allotment *allotment, co
         words_add(words, " %s%s", what, count == 1 ? "s" : "");
 }
 
-/* Those that were asked for, and no more than the next start has room for. Hosts that did not
- * answer when mpirun was started may do so by now, and it asks them; `known`: without those. */
-static uint32_t asked_members(const struct allotment *allotment, bool known)
+/* Those that were asked for, and no more than there is room for: on all hosts, or on those that
+ * answered when they were asked last. */
+static uint32_t asked_members(const struct allotment *allotment, bool on_all)
 {
     const struct places *places = &allotment->places;
     uint32_t slots = 0;
     for (uint32_t i = 0; i < places->count; i++) {
         const struct place *place = &places->list[i];
-        bool may_answer = place->usable || place->returned || !known;
-        if (may_answer && !place->retired && !place->drained)
+        bool counts = place->usable || place->returned || on_all;
+        if (counts && !place->retired && !place->drained)
             slots += place->host.slots;
     }
     bool is_bound = places->count > 0 && slots < allotment->member_count;
     return is_bound ? slots : allotment->member_count;
 }
 
-static uint32_t present_members(const struct supervisor *s)
+static uint32_t missing_members(const struct supervisor *s, bool on_all)
 {
-    return s->watch.status.workers + s->watch.status.spares;
+    uint32_t present = s->watch.status.workers + s->watch.status.spares;
+    uint32_t asked = asked_members(s->settings->allotment, on_all);
+    return asked > present ? asked - present : 0;
 }
 
 uint32_t move_missing_members(const struct supervisor *s)
 {
-    uint32_t present = present_members(s);
-    uint32_t asked = asked_members(s->settings->allotment, false);
-    return asked > present ? asked - present : 0;
-}
-
-/* An operator who waits for members waits for no more than the hosts that answer have room for. */
-static bool is_asked_now(const struct supervisor *s)
-{
-    return s->refill.is_asked && asked_members(s->settings->allotment, true) > present_members(s);
+    return missing_members(s, true);
 }
 
 /* Each planned start that fills the lineup up doubles the wait for the next one. */
@@ -100,17 +94,19 @@ static void add_refill(struct supervisor *s, struct words *words)
 {
     struct refill *refill = &s->refill;
     double now_s = clock_now_s();
-    uint32_t missing = move_missing_members(s), asked = present_members(s) + missing;
-    bool is_wanted = s->settings->respawns || refill->is_asked;
+    uint32_t missing = missing_members(s, false);
+    uint32_t asked = asked_members(s->settings->allotment, false);
+    const struct supervise_settings *settings = s->settings;
+    bool is_wanted = refill->is_asked || (settings->respawns && !settings->has_commands);
+    refill->is_asked &= move_missing_members(s) > 0;
     if (!s->watch.status.spawns_barred || !is_wanted || missing == 0) {
         refill->since_s = 0;
-        refill->is_asked &= missing > 0;
         return;
     }
     double wait_s = refill_wait_s(s);
     if (missing * WORTH_IT < asked)
         wait_s *= (double)asked / (missing * WORTH_IT);
-    if (is_asked_now(s))
+    if (refill->is_asked)
         wait_s = 0;
     if (refill->since_s == 0) {
         refill->since_s = now_s;
@@ -143,7 +139,9 @@ bool move_look(struct supervisor *s)
     struct words words = words_start(move->cause, sizeof move->cause);
     add_names(&words, s->settings->allotment, "come", comes);
     add_names(&words, s->settings->allotment, "leave", goes);
-    if (s->refill.is_asked || now_s - s->begun_s > refill_wait_s(s))
+    bool is_due =
+        s->refill.is_asked || (!s->settings->has_commands && now_s - s->begun_s > refill_wait_s(s));
+    if (is_due && missing_members(s, false) > 0)
         add_names(&words, s->settings->allotment, s->refill.is_asked ? "come" : "return", is_back);
     add_refill(s, &words);
     if (words.used == 0)

@@ -48,12 +48,18 @@ void places_close(struct places *places)
     places->count = 0;
 }
 
+/* The one of that very name, else one that is the same up to the first dot. */
 static struct place *find_place(const struct places *places, const char *host)
 {
-    for (uint32_t i = 0; i < places->count; i++)
-        if (!strcmp(places->list[i].host.name, host))
-            return &places->list[i];
-    return NULL;
+    struct place *similar = NULL;
+    for (uint32_t i = 0; i < places->count; i++) {
+        struct place *place = &places->list[i];
+        if (!strcmp(place->host.name, host))
+            return place;
+        if (!similar && place_same_host(place->host.name, host))
+            similar = place;
+    }
+    return similar;
 }
 
 bool places_have(const struct places *places, const char *host)

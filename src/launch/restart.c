@@ -263,7 +263,8 @@ static void expect_answers(struct supervisor *s)
         const char *name = places->list[i].host.name;
         bool was_lost =
             !strcmp(name, s->output.lost_host) || !strcmp(name, s->error_output.lost_host);
-        places->list[i].is_expected = !was_lost && ((s->is_planned && places->list[i].usable) ||
+        bool was_good = places->list[i].usable || places->list[i].returned;
+        places->list[i].is_expected = !was_lost && ((s->is_planned && was_good) ||
                                                     detector_heard(&s->detector, name, s->down_s));
     }
 }

@@ -100,20 +100,23 @@ static void take_reason(struct supervisor *s, char *line)
         return;
     place->is_asked_for = false;
     supervise_warn_of_host(s, name, line);
+    s->refill.is_asked = false; /* unless another one answered, see take_names */
 }
 
 static void take_names(struct supervisor *s)
 {
     struct returns *returns = &s->returns;
     char *rest = returns->answer;
+    bool is_asked = s->refill.is_asked, has_answer = false;
     returns->answer[returns->used_bytes] = '\0';
     for (char *line; (line = strsep(&rest, "\n")) && rest;) {
         struct place *place = find_place(&s->settings->allotment->places, line);
         if (!strncmp(line, "! ", 2))
             take_reason(s, line + 2);
-        else if (place)
-            place->returned = true;
+        else if (place && !place->drained && !place->retired)
+            has_answer = place->returned = true;
     }
+    s->refill.is_asked |= is_asked && has_answer;
 }
 
 /* True at the end of the answer. */

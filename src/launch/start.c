@@ -271,6 +271,7 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     settings.hang_s = options->hang_s;
     settings.hostfile = options->hostfile;
     settings.respawns = !strcmp(record->replace, "spawn");
+    settings.has_commands = !strcmp(record->program, "farm");
     settings.give_back = options->give_back;
     settings.look = options->look;
     settings.look_context = options->look_context;

@@ -22,6 +22,7 @@ struct supervise_settings {
     double settle_s;      /* mpirun has so long to end once the task ended */
     const char *hostfile; /* to be watched for hosts that come and go; NULL: none */
     bool respawns;        /* members are to come in the place of lost ones */
+    bool has_commands;    /* a new start ends commands, whose work is lost: never unasked */
     bool give_back;       /* hosts that are drained go back to Slurm */
     const struct plain_settings
         *plain; /* of a program that does not use libonward; NULL: it does */

@@ -243,8 +243,7 @@ static int tell(const struct lineup_input *input, const struct answer *answer,
     char text[ANSWER_TEXT_BYTES], asked[RUNDIR_HOST_BYTES + 32];
     int exit_code = 0;
     answer_request_text(&answer->request, asked, sizeof asked);
-    if (answer->done || answer->ended ||
-        answer->epoch > 0) { /* some came, and others may come yet */
+    if (answer->done || answer->epoch > 0) { /* some came, and others may come yet */
         exit_code = answer_text(answer, &now->status, text, sizeof text);
     } else if (input->wait.wait_s > 0) {
         exit_code = 1;

@@ -162,13 +162,13 @@ void control_plan_change(struct onward *ow);
 void control_change_overdue(struct onward *ow);
 
 /* control_hosts.c */
-/* So many workers there is room for, as far as that is known. */
-uint32_t control_slot_count(const struct onward *ow);
+/* So many workers there is room for with such changes of hosts, as far as that is known. */
+uint32_t control_slot_count(const struct onward *ow, const char *changes);
 /* Whether a request for other hosts can be met; else the reason. A count of 0 becomes what the
  * slots that are added lead to; *grows: somebody may be spawned. */
 bool control_judge_hosts(const struct onward *ow, struct run_request *request, bool *grows,
                          char *reason, size_t reason_bytes);
-/* NAME:SLOTS,... that were judged go into the table of hosts. */
+/* NAME:SLOTS,... that were judged: the table of hosts changes where it has them already. */
 void control_take_hosts(struct onward *ow, const char *changes);
 /* The hosts as bytes for the opening, which are the caller's to free; NULL with a size of 0 while
  * they are those that the launcher named. */

@@ -1,29 +1,30 @@
 /* control_hosts.c - the table of hosts, as it changes while the task runs.
  *
  * A host that comes is none of mpirun's before its next start, which the launcher makes in order
- * for it (launch/move.c); what the table is for until then is to tell how many workers there is
- * room for. Once hosts have changed, each opening of an epoch carries the table to all, so that a
- * member that takes over as the controller knows it. */
+ * once the host has answered (launch/move.c); until then it is not in the table, by which the
+ * controller decides where it can spawn. Once the table has changed, each opening of an epoch
+ * carries it to all, so that a member that takes over as the controller knows it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "control.h"
 
 /* Merged with the changes, or NULL where one of them cannot be read. */
-static char *merge(const char *hosts, const char *changes, uint32_t *added, uint32_t *total)
+static char *merge(const char *hosts, const char *changes, bool grows, uint32_t *added,
+                   uint32_t *total)
 {
     char *merged = malloc(strlen(hosts) + strlen(changes) + 2);
-    if (merged && place_merge(hosts, changes, merged, added, total))
+    if (merged && place_merge(hosts, changes, grows, merged, added, total))
         return merged;
     free(merged);
     return NULL;
 }
 
-uint32_t control_slot_count(const struct onward *ow)
+uint32_t control_slot_count(const struct onward *ow, const char *changes)
 {
     uint32_t added, total = CONTROLLER_MAX_MEMBERS;
     if (*ow->options.hosts)
-        free(merge(ow->options.hosts, "", &added, &total));
+        free(merge(ow->options.hosts, changes, true, &added, &total));
     return total;
 }
 
@@ -41,7 +42,7 @@ bool control_judge_hosts(const struct onward *ow, struct run_request *request, b
 {
     uint32_t added = 0, total = 0;
     char *merged =
-        *ow->options.hosts ? merge(ow->options.hosts, request->hosts, &added, &total) : NULL;
+        *ow->options.hosts ? merge(ow->options.hosts, request->hosts, true, &added, &total) : NULL;
     if (!*ow->options.hosts)
         snprintf(reason, reason_bytes, "the task was started without a list of hosts (--hosts)");
     else if (!merged)
@@ -57,9 +58,9 @@ bool control_judge_hosts(const struct onward *ow, struct run_request *request, b
 void control_take_hosts(struct onward *ow, const char *changes)
 {
     uint32_t added, total;
-    char *merged = merge(ow->options.hosts, changes, &added, &total);
+    char *merged = merge(ow->options.hosts, changes, false, &added, &total);
     if (!merged) {
-        control_warn(ow, "no memory for more hosts");
+        control_warn(ow, "no memory for the changes of hosts");
         return;
     }
     free((char *)ow->options.hosts);

@@ -114,11 +114,12 @@ static int64_t present_count(const struct onward *ow)
 
 /* Workers that a scale leads to, when those come who are spawned or for whom mpirun is started
  * again. Hosts were named by the launcher, which does that. */
-static int64_t expected_workers(const struct onward *ow, int64_t count)
+static int64_t expected_workers(const struct onward *ow, const struct run_request *request)
 {
     const struct controller_policy *policy = controller_get_policy(ow->control->core);
-    int64_t there = present_count(ow), slots = control_slot_count(ow);
-    int64_t expected = count < policy->subtask_count ? count : policy->subtask_count;
+    int64_t there = present_count(ow), slots = control_slot_count(ow, request->hosts);
+    int64_t expected =
+        request->count < policy->subtask_count ? request->count : policy->subtask_count;
     bool may_come = policy->can_spawn || *ow->options.hosts;
     slots = may_come && slots > there ? slots : there;
     return expected < slots ? expected : slots;
@@ -130,7 +131,15 @@ static bool is_awaited(const struct onward *ow, const struct run_request *reques
     const struct control *control = ow->control;
     return control->spawn_wanted > 0 || control->newcomer_count > 0 ||
            (type_of(request->request) == REQUEST_SCALE &&
-            expected_workers(ow, request->count) > present_count(ow));
+            expected_workers(ow, request) > present_count(ow));
+}
+
+/* What the core is to reach by itself: those who come on new hosts do so in the next start. */
+static uint32_t count_for_core(const struct onward *ow, const struct run_request *request)
+{
+    int64_t there = present_count(ow), slots = control_slot_count(ow, "");
+    int64_t most = slots > there ? slots : there;
+    return (uint32_t)(request->hosts[0] && request->count > most ? most : request->count);
 }
 
 static void tell(struct onward *ow, const struct run_request *request, bool accepted, bool changes,
@@ -150,7 +159,7 @@ static void tell(struct onward *ow, const struct run_request *request, bool acce
     if (accepted && changes_lineup(type))
         json_object_set_new(extra, "changes", json_boolean(changes));
     if (accepted && changes && type == REQUEST_SCALE)
-        json_object_set_new(extra, "expected", json_integer(expected_workers(ow, request->count)));
+        json_object_set_new(extra, "expected", json_integer(expected_workers(ow, request)));
     if (!accepted)
         json_object_set_new(extra, "reason", json_string(reason));
     control_event(ow, "request", extra);
@@ -181,7 +190,7 @@ static void answer(struct onward *ow, struct run_request *request)
         return;
     struct controller_event event = {.type = EVENT_REQUEST,
                                      .request = type_of(request->request),
-                                     .count = (uint32_t)request->count,
+                                     .count = count_for_core(ow, request),
                                      .member = (uint32_t)request->member,
                                      .host = control_host_number(request->host)};
     if (event.request == REQUEST_DRAIN)

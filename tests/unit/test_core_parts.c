@@ -185,7 +185,7 @@ static const struct {
     {"n0:2,n1:2", "n1:0", "n0:2", 0, 2},
     {"n0:2,n1:2", "n1:0,n2:1", "n0:2,n2:1", 1, 3},
     {"n0:2,n1:2", "n1:4", "n0:2,n1:4", 2, 6},
-    {"n0:2,n1:4", "n1:1,n0:2", "n0:2,n1:1", 0, 3},
+    {"n0:2,n1:4", "n1:1,n0:2", "n0:2,n1:4", 0, 6},
     {"n0.a:2", "n0.b:10", "n0.a:10", 8, 10},
     {"n0:2", "n1:1,n1:1", "n0:2,n1:1", 1, 3},
     {"n0:1", "n0:0", "", 0, 0},
@@ -198,13 +198,25 @@ START_TEST(changes_of_hosts_are_merged)
 {
     char merged[64];
     uint32_t added, total;
-    ck_assert_int_eq(place_merge(merges[_i].hosts, merges[_i].changes, merged, &added, &total),
-                     merges[_i].merged != NULL);
+    ck_assert_int_eq(
+        place_merge(merges[_i].hosts, merges[_i].changes, true, merged, &added, &total),
+        merges[_i].merged != NULL);
     if (!merges[_i].merged)
         return;
     ck_assert_str_eq(merged, merges[_i].merged);
     ck_assert_uint_eq(added, merges[_i].added);
     ck_assert_uint_eq(total, merges[_i].total);
+}
+END_TEST
+
+START_TEST(hosts_that_a_list_does_not_have_are_passed_over)
+{
+    char merged[32];
+    uint32_t added, total;
+    ck_assert(place_merge("n0:2,n1:2", "n2:3,n1:4,n0:0", false, merged, &added, &total));
+    ck_assert_str_eq(merged, "n1:4");
+    ck_assert_uint_eq(added, 2);
+    ck_assert_uint_eq(total, 4);
 }
 END_TEST
 
@@ -376,6 +388,7 @@ int main(void)
     tcase_add_loop_test(cases, free_slots_are_filled, 0, sizeof place_cases / sizeof *place_cases);
     tcase_add_test(cases, placement_is_bounded);
     tcase_add_loop_test(cases, changes_of_hosts_are_merged, 0, sizeof merges / sizeof *merges);
+    tcase_add_test(cases, hosts_that_a_list_does_not_have_are_passed_over);
     tcase_add_test(cases, hosts_are_one_up_to_the_dot);
     tcase_add_test(cases, checkpoints_stay_in_order_and_bounded);
     tcase_add_loop_test(cases, newest_restorable_step_is_found, 0,
