@@ -103,6 +103,7 @@ struct control {
     int given_count;
     uint32_t spawn_wanted;   /* ordered, and not begun: the epoch's line in the log comes first */
     uint32_t spawn_refusals; /* by MPI, in a row */
+    bool lacks_slots;        /* for the newest that was ordered, and that was said */
     int64_t spawn_after_ns;  /* or so late */
     uint32_t newcomer_count; /* spawned, and the core does not know yet how many came */
     int64_t newcomer_deadline_ns;
@@ -147,7 +148,7 @@ void control_order_spawn(struct onward *ow, uint32_t count);
 void control_look_at_newcomers(struct onward *ow);
 /* A new controller: one spawn that the one before did not return from is the last of all. */
 void control_inherit_spawn(struct onward *ow);
-/* Nobody can be spawned any more. */
+/* Nobody can be spawned: not any more, or not while no slot is free where that is possible. */
 bool control_is_barred(const struct onward *ow);
 /* How many of the minimum could be spawned on hosts that nobody is drained from, after this one. */
 uint32_t control_slots_after_drain(const struct onward *ow, const struct controller_event *request);

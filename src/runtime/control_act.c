@@ -213,6 +213,8 @@ static void note(struct onward *ow, const struct controller_action *action)
                  (long long)action->step, action->count);
         break;
     case NOTE_SPAWN_FAILED:
+        if (ow->control->lacks_slots) /* spawn.c said why */
+            return;
         snprintf(text, sizeof text, "%u spawned workers did not come; tried again later",
                  action->count);
         break;

@@ -197,10 +197,10 @@ static int choose_place(struct onward *ow, uint32_t count, struct placement *pla
         return error_set(error, ONWARD_ERR_INPUT, "hosts '%.200s': expected NAME:SLOTS,...", hosts);
     if (place->count > 0)
         return ONWARD_OK;
-    if (other.count > 0)
-        bar(ow, "MPI cannot spawn onto other hosts than the controller's");
-    return error_set(error, ONWARD_ERR_LIMIT, "no slot is free %s",
-                     other.count > 0 ? "beside the controller" : "on any host");
+    return error_set(error, ONWARD_ERR_LIMIT, "%s",
+                     other.count > 0 ? "MPI cannot spawn onto other hosts than the controller's: "
+                                       "members come there when mpirun starts again"
+                                     : "no slot is free on any host");
 }
 
 static int spawn_at(struct onward *ow, const struct placement *place, struct transport_spawn *spawn,
@@ -270,8 +270,11 @@ static void start_ordered(struct onward *ow)
     watchdog_disarm(ow->watchdog);
     fault_at_phase(ow, INJECT_PHASE_SPAWN);
     announce(ow, false);
+    bool is_old_news = code == ONWARD_ERR_LIMIT && control->lacks_slots;
+    control->lacks_slots = code == ONWARD_ERR_LIMIT;
     if (code != ONWARD_OK) {
-        control_warn(ow, "spawn of %u workers: %s", count, error.text);
+        if (!is_old_news)
+            control_warn(ow, "spawn of %u workers: %s", count, error.text);
         tell_result(ow, false);
         return;
     }
@@ -304,9 +307,18 @@ void control_inherit_spawn(struct onward *ow)
         bar(ow, "the controller before this one did not return from a spawn");
 }
 
+/* Only slots of hosts that no spawn reaches are free. */
+static bool is_far_alone(const struct onward *ow)
+{
+    const char *hosts = ow->options.hosts;
+    struct placement near, any;
+    return place_choose(hosts, 1, slots_used_near, ow, &near) && near.count == 0 &&
+           place_choose(hosts, 1, slots_used, ow, &any) && any.count > 0;
+}
+
 bool control_is_barred(const struct onward *ow)
 {
-    return !controller_get_policy(ow->control->core)->can_spawn;
+    return !controller_get_policy(ow->control->core)->can_spawn || is_far_alone(ow);
 }
 
 /* The controller is blocked while it spawns: outside of a change it first hears from the workers of

@@ -128,7 +128,7 @@ struct run_status {
     char time[40];  /* RFC 3339, microseconds; filled in by rundir_write_status */
     int64_t incarnation, epoch, step, step_count, checkpoint_step; /* checkpoint_step -1: none */
     uint32_t workers, spares, draining, members, losses;
-    bool spawns_barred;           /* nobody can be spawned before the next start of mpirun */
+    bool spawns_barred;           /* nobody can be spawned where a slot is free */
     double progress;              /* 0 to 1 */
     double eta_s;                 /* below 0: not known */
     double steps_per_s;           /* recent */
