@@ -9,8 +9,6 @@
 #include "shards.h"
 #include "slots.h"
 
-enum { RETRY_NS = 1000000000 };
-
 /* Bits come in, and may be cut in the middle: until the agreement an ONWARD_ATOMIC array is neither
  * the state after complete_step nor as it was at the start. */
 static void expose(struct onward *ow, uint8_t source)
@@ -81,7 +79,7 @@ static void read_checkpoint(struct onward *ow, struct pass *pass)
     }
     int code = checkpoint_read(ow->run, pass->opening.step, incoming, ow->array_count, &ow->error);
     if (code == ONWARD_ERR_IO) { /* a file server that stumbled gets a second chance */
-        sleep_ns(RETRY_NS);
+        sleep_ns(READ_AGAIN_NS);
         code = checkpoint_read(ow->run, pass->opening.step, incoming, ow->array_count, &ow->error);
     }
     if (code == ONWARD_ERR_INPUT)
@@ -109,9 +107,20 @@ static int bring_copies(struct onward *ow, struct pass *pass)
     if (code == ONWARD_OK || code == ONWARD_ERR_LOST)
         return code;
     pass->flags &= ~FLAG_STATE;
+    if (code == ONWARD_ERR_MEMORY)
+        ow->restore_code = code;
     if (code != ONWARD_ERR_NOT_FOUND) /* it is gone: who removed it names it */
         report_error(ow);
     return ONWARD_OK;
+}
+
+static int load_held(struct onward *ow)
+{
+    int code = slots_load_held(ow);
+    if (code != ONWARD_ERR_IO)
+        return code;
+    sleep_ns(READ_AGAIN_NS);
+    return slots_load_held(ow);
 }
 
 int change_bring_state(struct onward *ow, struct pass *pass)
@@ -123,7 +132,7 @@ int change_bring_state(struct onward *ow, struct pass *pass)
     if (pass->opening.source == SOURCE_HELD && pass->opening.copy.shard_count > 0)
         return bring_copies(ow, pass);
     /* Where the holder cannot load it, it sends what it has and says so in the agreement. */
-    if (pass->opening.source == SOURCE_HELD && is_source(pass) && slots_load_held(ow) != ONWARD_OK)
+    if (pass->opening.source == SOURCE_HELD && is_source(pass) && load_held(ow) != ONWARD_OK)
         pass->flags &= ~FLAG_STATE;
     if (pass->opening.source == SOURCE_FRESH)
         shards_put_initial(ow);
@@ -157,7 +166,7 @@ void change_rule_out_source(struct onward *ow, const struct pass *pass)
             control_checkpoint_bad(ow, opening->step);
         return;
     }
-    if (opening->copy.shard_count > 0) { /* whoever could not use a copy has removed it */
+    if (opening->copy.shard_count > 0) { /* whoever could not use a copy removed it, or says so */
         if (ow->control)
             control_warn(ow, "the local copies of step %lld could not all be used",
                          (long long)opening->step);

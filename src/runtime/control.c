@@ -333,8 +333,8 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
     bool is_held = action->source == SOURCE_HELD;
     const struct copyset_entry *copy = ow->control->copyset;
     if (is_held && ow->control->copyset_size > 0) {
-        opening->copy =
-            (struct copy_id){copy->incarnation, copy->epoch, copy->step, 0, copy->shard_count, 0};
+        opening->copy = (struct copy_id){copy->incarnation, copy->epoch, copy->step, 0,
+                                         copy->shard_count, 0,           0};
         return;
     }
     bool from_member = is_held || action->source == SOURCE_MEMBER;

@@ -14,6 +14,9 @@
 
 enum { OPENING_MAGIC = 0x0e9e0001, REPORT_TEXT_BYTES = 256, REPORT_TRACES = 4 };
 
+/* What could not be read is read a second time after this. */
+enum { READ_AGAIN_NS = 1000000000 };
+
 /* Where a process that is gone was, on the host of who reports it. */
 struct dead_trace {
     uint32_t pid;
@@ -35,7 +38,7 @@ struct change_report {
     char host[HOST_BYTES];
     struct partner_address partner;
     char warning[WARNING_BYTES]; /* "": none */
-    int32_t restore_code;        /* why the checkpoint of the pass before could not be read */
+    int32_t restore_code;        /* why the state of the pass before could not be read */
     uint64_t replicated_bytes, sharded_bytes; /* of the whole state */
 };
 

@@ -48,6 +48,33 @@ static uint32_t collect(const struct change_report *reports, int count, const st
     return total;
 }
 
+/* One file for all members of a host: what one of them could not get at, none is asked for. */
+static uint32_t leave_out(const struct change_report *reports, int rank, const struct copy_id *copy,
+                          struct copyset_entry *entries, uint32_t total)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < total; i++) {
+        const struct copyset_entry *entry = &entries[i];
+        bool is_it = entry->incarnation == copy->incarnation && entry->epoch == copy->epoch &&
+                     entry->step == copy->step && entry->shard == copy->shard &&
+                     strcmp(reports[rank_of(entry)].host, reports[rank].host) == 0;
+        if (!is_it)
+            entries[kept++] = *entry;
+    }
+    return kept;
+}
+
+static uint32_t leave_out_unread(const struct change_report *reports, int count,
+                                 const struct copy_id *lists, struct copyset_entry *entries,
+                                 uint32_t total)
+{
+    for (int i = 0; i < count; i++)
+        for (uint32_t k = 0; k < reports[i].copy_count; k++, lists++)
+            if (lists->is_unread)
+                total = leave_out(reports, i, lists, entries, total);
+    return total;
+}
+
 int control_take_copies(struct onward *ow, const struct change_report *reports, int count,
                         const struct copy_id *lists, uint32_t list_count)
 {
@@ -57,7 +84,8 @@ int control_take_copies(struct onward *ow, const struct change_report *reports, 
     control->copyset = calloc((size_t)list_count + 1, sizeof *control->copyset);
     if (!control->copyset)
         return ONWARD_ERR_MEMORY;
-    control->copyset_size = collect(reports, count, lists, control->copyset);
+    uint32_t total = collect(reports, count, lists, control->copyset);
+    control->copyset_size = leave_out_unread(reports, count, lists, control->copyset, total);
     return ONWARD_OK;
 }
 

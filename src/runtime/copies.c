@@ -88,6 +88,7 @@ void copies_opened(struct onward *ow)
                                  .sent_step = -1,
                                  .interval = 1,
                                  .cost_ns = ow->copies.cost_ns};
+    copies_forget_unread(ow);
     if (ow->partner)
         partner_cancel(ow->partner);
     if (ow->in_lineup && shards_any(ow))
@@ -230,6 +231,34 @@ struct run_flight copies_flight(const struct onward *ow)
     return sends ? (struct run_flight){copies->flight_step, copies->bytes} : (struct run_flight){0};
 }
 
+int copies_leave_unread(struct onward *ow, const struct copy_id *id)
+{
+    struct copy_id *grown = realloc(ow->unread, (ow->unread_count + 1) * sizeof *grown);
+    if (!grown)
+        return ONWARD_ERR_MEMORY;
+    ow->unread = grown;
+    ow->unread[ow->unread_count++] = *id;
+    return ONWARD_OK;
+}
+
+void copies_forget_unread(struct onward *ow)
+{
+    free(ow->unread);
+    ow->unread = NULL;
+    ow->unread_count = 0;
+}
+
+static bool is_unread(const struct onward *ow, const struct copy_id *id)
+{
+    for (uint32_t i = 0; i < ow->unread_count; i++) {
+        struct copy_id same = ow->unread[i];
+        same.is_partner = id->is_partner; /* a file of the host is tried, whoever it is from */
+        if (memcmp(&same, id, sizeof same) == 0)
+            return true;
+    }
+    return false;
+}
+
 void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count)
 {
     struct copy_place place = copies_place(ow);
@@ -238,6 +267,8 @@ void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count)
     *count = 0;
     if (!ow->dedicated && shards_any(ow) && copy_list(&place, list, count, &error) != ONWARD_OK)
         snprintf(ow->warning, sizeof ow->warning, "%.255s", error.text);
+    for (uint32_t i = 0; i < *count; i++)
+        (*list)[i].is_unread = is_unread(ow, &(*list)[i]);
 }
 
 void copies_remove_all(struct onward *ow)

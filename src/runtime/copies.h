@@ -23,6 +23,9 @@ void copies_listen(struct onward *ow, struct partner_address *address);
 struct run_flight copies_flight(const struct onward *ow);
 /* What is on this host, for a change; *list is the caller's to free. */
 void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count);
+/* This member cannot get at a copy: until an epoch opens no member of its host is asked for it. */
+int copies_leave_unread(struct onward *ow, const struct copy_id *id);
+void copies_forget_unread(struct onward *ow);
 /* The state is in the run directory: none is needed any more. */
 void copies_remove_all(struct onward *ow);
 
@@ -37,8 +40,9 @@ struct copies_plan {
     uint32_t size;   /* of the lineup */
 };
 /* Brings the state to where bits come in. Every member takes part. ERR_LOST: the pass failed; any
- * other error: copies could not be used, are removed, and all went through the motions; ow->error
- * names the first. ERR_NOT_FOUND: another member of the host has removed it before. */
+ * other error: copies could not be used, and all went through the motions; ow->error names the
+ * first. Those that are damaged are removed, any other is left unread. ERR_NOT_FOUND: another
+ * member of the host has removed it before. */
 int copies_bring(struct onward *ow, const struct copies_plan *plan);
 
 #endif

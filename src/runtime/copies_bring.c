@@ -19,11 +19,12 @@ struct bringing {
     const struct copies_plan *plan;
     struct copy_id id;
     int holder;
-    bool is_near;  /* its holder is on this host, or is this member */
-    bool is_tried; /* to open it */
+    bool is_near;     /* its holder is on this host, or is this member */
+    bool is_given_up; /* it cannot be used */
     struct copy_source *source;
     uint64_t found;     /* elements that this member got, of all shards and arrays */
     uint32_t failed;    /* copies that could not be used */
+    bool has_waited;    /* for what stumbled to come back */
     struct error error; /* of the first of them */
 };
 
@@ -32,7 +33,9 @@ static bool shares_host(const struct copies_plan *plan, int a, int b)
     return a == b || strcmp(plan->seats[a].host, plan->seats[b].host) == 0;
 }
 
-/* A copy that is gone is no news: who shares the host met it first, removed it, and names it. */
+/* A copy that is gone is no news: who shares the host met it first, removed it, and names it.
+ * Damage is there for good; that this member could not get at the file, or had no memory for it,
+ * says nothing of the copy, which a later start may read. */
 static void fail_copy(struct bringing *bringing, const struct error *error)
 {
     struct copy_place place = copies_place(bringing->ow);
@@ -42,8 +45,37 @@ static void fail_copy(struct bringing *bringing, const struct error *error)
     if (first == ONWARD_OK || (first == ONWARD_ERR_NOT_FOUND && is_news))
         bringing->error = *error;
     copy_close(bringing->source);
-    bringing->source = NULL;            /* nothing more of it is read */
-    copy_remove(&place, &bringing->id); /* so that it is not tried again */
+    bringing->source = NULL;
+    bringing->is_given_up = true; /* nothing more of it is read */
+    if (error->code == ONWARD_ERR_CORRUPT)
+        copy_remove(&place, &bringing->id);
+    else if (is_news && copies_leave_unread(bringing->ow, &bringing->id) != ONWARD_OK)
+        bringing->error.code = ONWARD_ERR_MEMORY; /* or it would be tried for ever */
+}
+
+static int read_once(struct bringing *bringing, const struct checkpoint_array *array,
+                     uint32_t index, const struct onward_slab *part,
+                     const struct onward_slab *wanted, void *data, uint64_t *elements,
+                     struct error *error)
+{
+    struct copy_place place = copies_place(bringing->ow);
+    int code = ONWARD_OK;
+    *elements = 0;
+    if (!bringing->source)
+        code = copy_open(&place, &bringing->id, &bringing->source, error);
+    if (code == ONWARD_OK)
+        code = copy_read(bringing->source, array, index, part, wanted, data, elements, error);
+    return code;
+}
+
+/* A file system that stumbled gets a second chance, and others that wait do so once. */
+static void await_second_chance(struct bringing *bringing)
+{
+    if (!bringing->has_waited)
+        sleep_ns(READ_AGAIN_NS);
+    bringing->has_waited = true;
+    copy_close(bringing->source);
+    bringing->source = NULL;
 }
 
 /* Of the part number `index` of an array what `wanted` shares with it, to data; nothing where the
@@ -52,15 +84,16 @@ static void read_near(struct bringing *bringing, const struct checkpoint_array *
                       uint32_t index, const struct onward_slab *part,
                       const struct onward_slab *wanted, void *data, uint64_t *elements)
 {
-    struct copy_place place = copies_place(bringing->ow);
     struct error error = {0};
-    int code = ONWARD_OK;
-    if (!bringing->is_tried) {
-        bringing->is_tried = true;
-        code = copy_open(&place, &bringing->id, &bringing->source, &error);
+    uint64_t got = 0;
+    if (bringing->is_given_up)
+        return;
+    int code = read_once(bringing, array, index, part, wanted, data, &got, &error);
+    if (code == ONWARD_ERR_IO) {
+        await_second_chance(bringing);
+        code = read_once(bringing, array, index, part, wanted, data, &got, &error);
     }
-    if (bringing->source)
-        code = copy_read(bringing->source, array, index, part, wanted, data, elements, &error);
+    *elements += got;
     if (code != ONWARD_OK)
         fail_copy(bringing, &error);
 }
@@ -234,7 +267,7 @@ static int bring_shards(struct bringing *bringing, struct array_part *scratch)
         bringing->id.shard = shard;
         bringing->holder = plan->holders[shard];
         bringing->is_near = shares_host(plan, plan->rank, bringing->holder);
-        bringing->is_tried = false;
+        bringing->is_given_up = false;
         bringing->source = NULL;
         for (uint32_t i = 0; i < bringing->ow->array_count && code == ONWARD_OK; i++)
             code = bring_array(bringing, i, &scratch[0], &scratch[1]);

@@ -112,7 +112,8 @@ struct copies {
 struct control; /* control.h */
 struct local;   /* local.h */
 struct local_copy;
-struct trace; /* store's trace.h */
+struct copy_id; /* store's copy.h */
+struct trace;   /* store's trace.h */
 
 struct onward {
     struct transport *transport;
@@ -134,8 +135,9 @@ struct onward {
     uint64_t run_number;         /* of the run directory, the same in each incarnation */
     char warning[WARNING_BYTES]; /* for the event log; "": none */
     int passes_left;             /* of the change under way */
-    int restore_code; /* of a checkpoint that could not be read in the pass before; warning says why
-                       */
+    int restore_code; /* of a state that could not be read in the pass before; warning says why */
+    struct copy_id *unread; /* copies that this member could not get at in the change under way */
+    uint32_t unread_count;
 
     uint32_t member; /* 0 until registered */
     struct onward_role role;

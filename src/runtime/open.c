@@ -284,6 +284,7 @@ static void release(struct onward *ow)
     partner_stop(ow->partner);
     trace_close(ow->trace);
     slots_release(ow);
+    copies_forget_unread(ow);
     shards_release(ow);
     free(ow->seats);
     free(ow->core_bytes);

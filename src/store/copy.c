@@ -31,6 +31,7 @@ bool copy_parse_name(const char *name, struct copy_id *id)
 {
     char canonical[COPY_NAME_BYTES];
     id->is_partner = strstr(name, ".partner.h5") != NULL;
+    id->is_unread = 0;
     if (sscanf(name, "step-%" SCNd64 ".r%" SCNu32 "-of-%" SCNu32 ".i%" SCNd64 ".e%" SCNd64,
                &id->step, &id->shard, &id->shard_count, &id->incarnation, &id->epoch) != 5)
         return false;

@@ -29,7 +29,8 @@ struct copy_place {
 struct copy_id {
     int64_t incarnation, epoch, step;
     uint32_t shard, shard_count;
-    uint64_t is_partner; /* 1: sent here by a worker of another host; wide, to leave no hole */
+    uint32_t is_partner; /* 1: sent here by a worker of another host; wide, to leave no hole */
+    uint32_t is_unread;  /* 1, in what a member lists: it could not get at the file */
 };
 
 /* The name of its file, COPY_NAME_BYTES; and back: false when it is no such name. */
