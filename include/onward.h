@@ -367,7 +367,8 @@ ONWARD_API void onward_slab_block(struct onward_slab *slab, int d, uint64_t exte
 ONWARD_API void onward_slab_cyclic(struct onward_slab *slab, int d, uint64_t extent, uint64_t block,
                                    int rank, int size);
 
-/* Exit status for an error: 0 complete, 2 bad input, 69 too few workers, 75 resumable, 1 else. */
+/* Exit status for an error: 0 complete, 2 bad input (a damaged file is, too), 69 too few workers,
+ * 75 resumable, 1 else. */
 ONWARD_API int onward_exit_code(int error);
 
 /* Name ("ONWARD_ERR_IO") and message of an error number; never NULL. Local, thread-safe. */

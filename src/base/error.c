@@ -43,6 +43,7 @@ int onward_exit_code(int error)
     case ONWARD_ERR_NOT_FOUND:
     case ONWARD_ERR_IN_USE:
     case ONWARD_ERR_OTHER_TASK:
+    case ONWARD_ERR_CORRUPT:
         return 2;
     case ONWARD_ERR_TOO_FEW:
         return 69;

@@ -125,7 +125,7 @@ int ckpt_remove(const struct ckpt_input *input, const struct rundir *rundir)
     struct error error;
     int code = checkpoint_list(run, &entries, &count, &error);
     if (code != ONWARD_OK)
-        return ckpt_say_error(&error);
+        return say_error(&error);
     json_t *removed = json_array();
     code = check_removal(input, rundir, entries, count, &error);
     if (code == ONWARD_OK)
@@ -133,7 +133,7 @@ int ckpt_remove(const struct ckpt_input *input, const struct rundir *rundir)
     free(entries);
     if (code != ONWARD_OK) {
         json_decref(removed);
-        return ckpt_say_error(&error);
+        return say_error(&error);
     }
     if (input->task.json)
         return print_json(json_pack("{s:o}", "removed", removed));
@@ -154,7 +154,7 @@ int ckpt_export(const struct ckpt_input *input, const struct rundir *rundir)
     if (code == ONWARD_OK)
         code = checkpoint_export(run, step, input->output, input->force, &error);
     if (code != ONWARD_OK)
-        return ckpt_say_error(&error);
+        return say_error(&error);
     stat(input->output, &status);
     if (input->task.json)
         return print_json(json_pack("{s:I, s:s, s:I}", "step", (json_int_t)step, "file",

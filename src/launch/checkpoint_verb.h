@@ -15,9 +15,6 @@ struct ckpt_input {
     bool force;
 };
 
-/* As say_error; damage is bad input here, since the user named what is damaged. */
-int ckpt_say_error(const struct error *error);
-
 /* The step that is meant: the one given, else the newest whole one; what is passed over is warned
  * of. */
 int ckpt_choose_step(const struct ckpt_input *input, const char *run, int64_t *step,

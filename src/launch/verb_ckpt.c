@@ -118,7 +118,7 @@ static int list(const struct ckpt_input *input, const struct rundir *rundir)
     size_t count = 0;
     int code = checkpoint_list(rundir_path(rundir), &entries, &count, &error);
     if (code != ONWARD_OK)
-        return ckpt_say_error(&error);
+        return say_error(&error);
     json_t *array = json_array();
     if (!input->task.json)
         printf("%10s  %-27s %5s %5s %6s %14s  %s\n", "STEP", "TIME", "INC", "EPOCH", "SHARDS",
@@ -153,12 +153,6 @@ int ckpt_choose_step(const struct ckpt_input *input, const char *run, int64_t *s
     if (code == ONWARD_OK && *step < 0)
         code = error_set(error, ONWARD_ERR_NOT_FOUND, "%s/ckpt: expected a whole checkpoint", run);
     return code;
-}
-
-int ckpt_say_error(const struct error *error)
-{
-    int exit_code = say_error(error);
-    return error->code == ONWARD_ERR_CORRUPT ? EXIT_USAGE : exit_code;
 }
 
 static const char *type_name(int type)
@@ -229,7 +223,7 @@ static int show(const struct ckpt_input *input, const struct rundir *rundir)
         code = error_set(&error, ONWARD_ERR_NOT_FOUND, "%s/ckpt: the checkpoint is gone", run);
     if (code != ONWARD_OK) {
         free(arrays);
-        return ckpt_say_error(&error);
+        return say_error(&error);
     }
     int exit_code = 0;
     if (input->task.json) {
@@ -279,7 +273,7 @@ static int sum(const struct ckpt_input *input, const struct rundir *rundir)
         return print_json(summing.root);
     json_decref(summing.root);
     if (code != ONWARD_OK)
-        return ckpt_say_error(&error);
+        return say_error(&error);
     return summing.failed ? print_json(NULL) : finish_output(0);
 }
 
@@ -310,7 +304,7 @@ static int verify(const struct ckpt_input *input, const struct rundir *rundir)
     size_t count = 0, looked = 0;
     int bad = 0, code = checkpoint_list(run, &entries, &count, &error);
     if (code != ONWARD_OK)
-        return ckpt_say_error(&error);
+        return say_error(&error);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         if (input->step_count > 0 && entries[i].id.step != input->steps[0])
@@ -380,7 +374,7 @@ int verb_ckpt(int argc, char **argv)
         return EXIT_USAGE;
     check_input(&input, subverb);
     if (standing_open(&input.task, &rundir, &error) != ONWARD_OK)
-        return ckpt_say_error(&error);
+        return say_error(&error);
     int exit_code = subverb->run(&input, rundir);
     rundir_close(rundir);
     free(input.steps);

@@ -153,6 +153,37 @@ healthy; (cd "$work" && STORY=hosts "$onward" resume below --hosts n0:2 --min 1 
 says 'complete after 20 steps'; [ "$(tail -n 1 "$work/below/hosts")" = n0:2 ] || fail "below: other hosts"
 "$onward" resume nowhere >"$work/out" 2>"$work/err"; [ $? = 2 ] || fail "nowhere: expected exit status 2"
 says "no task nowhere in $work"
+# Damage is bad input: one line, with the file, and exit status 2.
+damaged() { # FILE VERB...: the file holds half of what it did, something else, no text, or is no file
+    hurt=$work/below/$1; shift; tests=$((tests + 1)); story="$* of a damaged $(basename "$hurt")"
+    cp "$hurt" "$work/whole"
+    for bad in half empty other list bytes directory; do
+        rm -f "$hurt"
+        case $bad in
+        half) head -c $(($(wc -c <"$work/whole") / 2)) "$work/whole" >"$hurt" ;;
+        empty) : >"$hurt" ;;
+        other) echo '{"incarnation": "one"}' >"$hurt" ;;
+        list) echo '[1]' >"$hurt" ;;
+        bytes) printf '\377\000\n{' >"$hurt" ;;
+        directory) mkdir "$hurt" ;;
+        esac
+        timeout 20 "$onward" "$@" >"$work/out" 2>"$work/err"; status=$?
+        [ $status = 2 ] || fail "$story ($bad): exit status $status, expected 2"
+        [ "$(grep -c "$hurt: " "$work/err")" = 1 ] && [ "$(wc -l <"$work/err")" = 1 ] ||
+            fail "$story ($bad): expected one line that names the file"
+        [ $bad = directory ] && rmdir "$hurt"
+    done
+    mv "$work/whole" "$hurt"
+}
+for file in task.yaml status.json complete.json incarnation.json; do
+    damaged $file status below; damaged $file status --json below
+done
+printf '{"incarnation": 1, "epoch": 1, "members": [{"member": 1, "rank": -1, "role": "controller", "controller": true,
+    "host": "n0", "pid": 1, "epoch": 1}]}' >"$work/below/members.json"
+damaged members.json status --members below
+damaged task.yaml resume below; damaged complete.json resume below
+mv "$work/below/complete.json" "$work/kept"; damaged incarnation.json resume below; mv "$work/kept" "$work/below/complete.json"
+"$onward" status --members below >"$work/out" 2>"$work/err" || fail "damage: all is whole again, and is not"
 cp "$agent" "$work/agent"
 healthy; run host-dies:no-way 69 --min 2 --hosts 'n[0-1]:1' --agent "$work/agent -x"; rm "$work/agent"
 (cd "$work" && "$onward" resume no-way >out 2>err); [ $? = 2 ] || fail "no-way: expected exit status 2"
