@@ -71,6 +71,8 @@ static int open_trip(struct trip *trip, struct error *error)
                              sizeof trip->allotment.keepalive);
     code = places_open(&trip->allotment.places, &hosts, error);
     hosts_clear(&hosts);
+    if (code == ONWARD_OK)
+        code = places_find_agent(&trip->allotment.places, error);
     return code;
 }
 

@@ -14,9 +14,10 @@ int find_own(const char *name, const char *variable, char *path, size_t path_byt
 /* A program as execvp would find it. ONWARD_ERR_INPUT says what was expected. */
 int find_program(const char *name, char *path, size_t path_bytes, struct error *error);
 
-/* mpirun: `given` if not NULL, else $ONWARD_MPIRUN, else the one of the build, else in PATH. */
 /* The program of a command that reaches hosts, such as `ssh -q'. */
 int find_agent(const char *agent, struct error *error);
+
+/* mpirun: `given` if not NULL, else $ONWARD_MPIRUN, else the one of the build, else in PATH. */
 int find_mpirun(const char *given, char *path, size_t path_bytes, struct error *error);
 
 #endif

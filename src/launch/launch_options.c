@@ -162,7 +162,7 @@ static const char *check_replace(const char *text)
     return text;
 }
 
-static const char *check_agent(const char *text)
+const char *launch_check_agent(const char *text)
 {
     struct error error;
     if (text[strspn(text, " ")] == '\0')
@@ -183,7 +183,7 @@ static bool parse_place(int key, const char *text, struct launch_options *option
         read_hosts(options, "--hostfile", text);
         return true;
     case KEY_AGENT:
-        options->agent = check_agent(text);
+        options->agent = launch_check_agent(text);
         return true;
     case KEY_LOCAL_DIRECTORY:
         options->local_directory = check_local_directory("--local-dir", text);

@@ -53,6 +53,9 @@ void launch_options_clear(struct launch_options *options);
 /* A child parser for them; its input is a struct launch_options. */
 extern const struct argp launch_argp;
 
+/* The command of --agent, or a refusal. */
+const char *launch_check_agent(const char *text);
+
 /* Is it auto, a number of steps, or a number of seconds with an s behind? */
 bool launch_is_checkpoint(const char *text);
 

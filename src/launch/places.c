@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "find.h"
 #include "place.h"
 
 enum { NUMBER_BYTES = 24, MAX_BITS = 32, NOT_EXECUTED = 127, KILL_ARGUMENTS = 6 };
@@ -38,6 +39,14 @@ int places_open(struct places *places, const struct hosts *hosts, struct error *
         places->list[i].is_local = places_is_local(hosts->list[i].name);
         places->list[i].usable = true;
     }
+    return ONWARD_OK;
+}
+
+int places_find_agent(const struct places *places, struct error *error)
+{
+    for (uint32_t i = 0; i < places->count; i++)
+        if (!places->list[i].is_local)
+            return find_agent(places->agent, error);
     return ONWARD_OK;
 }
 

@@ -48,6 +48,8 @@ struct places {
 /* Takes over the hosts, all usable so far; the other fields are the caller's to set. Without hosts
  * there are no places, and probe and sweep do nothing. */
 int places_open(struct places *places, const struct hosts *hosts, struct error *error);
+/* Whether the agent is there, where some place is to be reached by it. */
+int places_find_agent(const struct places *places, struct error *error);
 void places_close(struct places *places);
 
 /* One place more, or that place anew where there is one of its name. */

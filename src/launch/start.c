@@ -214,9 +214,8 @@ static int open_places(struct places *places, const struct task_record *record, 
                               .limit_s = answer_limit_s};
     code = places_open(places, &hosts, error);
     hosts_clear(&hosts);
-    for (uint32_t i = 0; code == ONWARD_OK && i < places->count; i++)
-        if (!places->list[i].is_local) /* one that is recorded, or nobody's choice */
-            return find_agent(record->agent, error);
+    if (code == ONWARD_OK) /* it is one that is recorded, or nobody's choice */
+        code = places_find_agent(places, error);
     return code;
 }
 

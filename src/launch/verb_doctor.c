@@ -12,6 +12,7 @@
 #include "doctor.h"
 #include "find.h"
 #include "hosts.h"
+#include "launch_options.h"
 #include "rundir.h"
 #include "say.h"
 #include "start.h"
@@ -44,7 +45,7 @@ static error_t parse_doctor(int key, char *text, struct argp_state *state)
         check_hosts_given(doctor);
         return 0;
     case KEY_AGENT:
-        doctor->agent = text;
+        doctor->agent = launch_check_agent(text);
         return 0;
     case ARGP_KEY_ARG:
         options_refuse("doctor: %s: expected no argument", text);
