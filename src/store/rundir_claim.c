@@ -12,17 +12,20 @@
 
 #include "rundir_internal.h"
 
-int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
-                              struct error *error)
+/* The newest incarnation, 0 where there is none, and the start of mpirun that it was claimed for.
+ */
+static int read_claim(const struct rundir *rundir, int64_t *incarnation, int64_t *start,
+                      struct error *error)
 {
     json_t *root;
-    *incarnation = 0;
+    *incarnation = *start = 0;
     int code = rundir_read_json(rundir, "incarnation.json", &root, error);
     if (code == ONWARD_ERR_NOT_FOUND)
         return ONWARD_OK;
     if (code != ONWARD_OK)
         return code;
     json_int_t number = json_integer_value(json_object_get(root, "incarnation"));
+    *start = json_integer_value(json_object_get(root, "start"));
     json_decref(root);
     if (number < 1)
         return error_set(error, ONWARD_ERR_CORRUPT,
@@ -30,6 +33,13 @@ int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
                          rundir->path);
     *incarnation = number;
     return ONWARD_OK;
+}
+
+int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
+                              struct error *error)
+{
+    int64_t start;
+    return read_claim(rundir, incarnation, &start, error);
 }
 
 static json_t *describe_owner(int64_t incarnation, int64_t start)
@@ -139,14 +149,9 @@ void rundir_name_start(struct rundir *rundir, int64_t start)
 }
 
 /* That the claim was for this start, or for none, or the member has none to name. */
-static int check_start(const struct rundir *rundir, int64_t start, struct error *error)
+static int check_start(const struct rundir *rundir, int64_t start, int64_t claimed,
+                       struct error *error)
 {
-    json_t *root;
-    int code = rundir_read_json(rundir, "incarnation.json", &root, error);
-    if (code != ONWARD_OK)
-        return code;
-    json_int_t claimed = json_integer_value(json_object_get(root, "start"));
-    json_decref(root);
     if (start == 0 || claimed == 0 || claimed == start)
         return ONWARD_OK;
     return error_set(error, ONWARD_ERR_FENCED,
@@ -154,23 +159,31 @@ static int check_start(const struct rundir *rundir, int64_t start, struct error 
                      (long long)start, (long long)claimed);
 }
 
+static int check_newest(const struct rundir *rundir, int64_t incarnation, int64_t newest,
+                        struct error *error)
+{
+    if (newest <= incarnation)
+        return ONWARD_OK;
+    return error_set(error, ONWARD_ERR_FENCED,
+                     "%s: incarnation %lld took over from incarnation %lld", rundir->path,
+                     (long long)newest, (long long)incarnation);
+}
+
 int rundir_join(struct rundir *rundir, int64_t incarnation, int64_t start, struct error *error)
 {
-    int64_t newest;
-    int code = rundir_newest_incarnation(rundir, &newest, error);
+    int64_t newest, claimed;
+    int code = read_claim(rundir, &newest, &claimed, error);
     if (code != ONWARD_OK)
         return code;
     if (incarnation < 1 || incarnation > newest)
         return error_set(error, ONWARD_ERR_INPUT,
                          "%s: incarnation %lld was never started here, the newest is %lld",
                          rundir->path, (long long)incarnation, (long long)newest);
-    int64_t before = rundir->incarnation;
-    rundir->incarnation = incarnation;
-    code = rundir_check_fence(rundir, error);
+    code = check_newest(rundir, incarnation, newest, error);
     if (code == ONWARD_OK)
-        code = check_start(rundir, start, error);
-    if (code != ONWARD_OK)
-        rundir->incarnation = before;
+        code = check_start(rundir, start, claimed, error);
+    if (code == ONWARD_OK)
+        rundir->incarnation = incarnation;
     return code;
 }
 
@@ -182,9 +195,5 @@ int rundir_check_fence(const struct rundir *rundir, struct error *error)
         return code;
     if (rundir->incarnation == 0)
         return error_set(error, ONWARD_ERR_ORDER, "%s: neither claimed nor joined", rundir->path);
-    if (newest > rundir->incarnation)
-        return error_set(error, ONWARD_ERR_FENCED,
-                         "%s: incarnation %lld took over from incarnation %lld", rundir->path,
-                         (long long)newest, (long long)rundir->incarnation);
-    return ONWARD_OK;
+    return check_newest(rundir, rundir->incarnation, newest, error);
 }
