@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "file.h"
-#include "rundir.h"
+#include "test_record.h"
 
 static char base[64];
 static struct error error;
@@ -38,17 +38,12 @@ static char *arguments[] = {(char *)"prog", (char *)"a: b", (char *)"", (char *)
 
 static __attribute__((unused)) struct task_record record_of(const char *task)
 {
-    return (struct task_record){.task = (char *)task,
-                                .program = (char *)"run",
-                                .arguments = arguments,
-                                .argument_count = 5,
-                                .directory = (char *)"/tmp",
-                                .workers = 4,
-                                .min_workers = 1,
-                                .step_count = -1,
-                                .checkpoint = (char *)"auto",
-                                .checkpoint_keep = 3,
-                                .version = (char *)"1"};
+    struct task_record record = plain_record(task);
+    record.arguments = arguments;
+    record.argument_count = 5;
+    record.directory = (char *)"/tmp";
+    record.workers = 4;
+    return record;
 }
 
 static __attribute__((unused)) struct rundir *make(const char *task)

@@ -2,7 +2,7 @@
  * has the name of a checkpoint's file and is none. */
 #include "store_fixture.h"
 
-#include "rundir.h"
+#include "test_record.h"
 
 static struct checkpoint_array array = {
     .name = "x", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {30}, .data = NULL};
@@ -16,16 +16,7 @@ static void make_places(void)
 {
     uint64_t seed = 1;
     make_scratch();
-    struct task_record record = {.task = (char *)"run",
-                                 .program = (char *)"run",
-                                 .config = (char *)"",
-                                 .directory = (char *)"/",
-                                 .workers = 1,
-                                 .min_workers = 1,
-                                 .step_count = -1,
-                                 .checkpoint = (char *)"auto",
-                                 .checkpoint_keep = 3,
-                                 .version = (char *)"1"};
+    struct task_record record = plain_record("run");
     struct rundir *rundir = NULL;
     ck_ok(rundir_open(scratch, "run", &record, &rundir, &failure));
     snprintf(run, sizeof run, "%s", rundir_path(rundir));

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "checkpoint.h"
-#include "rundir.h"
+#include "test_record.h"
 
 enum { WEIGHTS = 30, COUNTS = 3, MAX_SHARDS = 16 };
 
@@ -52,16 +52,7 @@ int main(int argc, char **argv)
     bool marks = argc > 3 && strcmp(argv[3], "mark") == 0;
     if (argc < 4 || (!marks && atoi(argv[3]) < 1) || atoi(argv[3]) > MAX_SHARDS)
         return 2;
-    struct task_record record = {.task = argv[2],
-                                 .program = (char *)"run",
-                                 .config = (char *)"",
-                                 .directory = (char *)"/",
-                                 .workers = 1,
-                                 .min_workers = 1,
-                                 .step_count = -1,
-                                 .checkpoint = (char *)"auto",
-                                 .checkpoint_keep = 3,
-                                 .version = (char *)"1"};
+    struct task_record record = plain_record(argv[2]);
     int code = rundir_open(argv[1], argv[2], &record, &rundir, &error);
     for (int i = 4; i < argc && code == ONWARD_OK; i++)
         code = marks ? checkpoint_mark_failed(rundir_path(rundir), atoll(argv[i]), "a test", &error)
