@@ -12,3 +12,7 @@ row() {
         b = b == "-" ? b : sprintf(number, b)
         printf "%-52s " number " %12s %-3s %7s  %s\n", n, a, b, unit, ratio, aim }'
 }
+# row_ms, row_us NAME ONWARD_S FLOOR_S AIM
+row_ms() { row "$1" "$(scaled 1e3 "$2")" "$(scaled 1e3 "$3")" ms "$4"; }
+row_us() { row "$1" "$(scaled 1e6 "$2")" "$(scaled 1e6 "$3")" us "$4"; }
+scaled() { awk -v factor="$1" -v value="$2" 'BEGIN { print value == "" ? "nan" : factor * value }'; }

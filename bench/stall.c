@@ -1,19 +1,24 @@
-/* stall.c - what a step of training feels of a checkpoint that is on its way to the run directory.
+/* stall.c - what a step of training feels of copies of the state that are on their way.
  *
- *     mpirun -n W+1 bench-stall STEPS EVERY
- *     prints "stall BUSY_S QUIET_S COPY_S BUSY_STEPS"
+ *     mpirun -n W+1 bench-stall STEPS EVERY [sharded]
+ *     prints "stall FIRST_S SECOND_S COPY_S"
  *
  * The network, its data and its optimizer are as in the README (784-256-128-10, 512 samples a step,
  * 8 subtasks, SGD with momentum), with random samples; a checkpoint is taken every EVERY steps, on
- * whatever file system ONWARD_DIR is. A step is from its call of onward_next to the next call. It
- * is busy where the master of the newest checkpoint that was taken is not there yet as it begins,
- * else quiet; a mean of each, where a step above twice the median counts as twice the median:
- * another process had its turn. The call that makes the copy is the local level, which a step does
- * wait for: it is left out, and COPY_S is the median of these. */
-#include <inttypes.h>
+ * whatever file system ONWARD_DIR is. `sharded`: beside the parameters there is an array of as many
+ * floats that the workers hold in parts, whose copies go to the next host, where there is one, at
+ * the steps that ONWARD_LOCAL_STEPS names.
+ *
+ * All that a checkpoint takes after the copy in the node-local directory, the removal of the one
+ * before included, falls into the first half of the steps up to the next one, where EVERY is large
+ * enough; so the mean step of the first halves is compared with that of the second halves, and a
+ * step above twice the median counts as twice the median: another process had its turn. A step is
+ * from its call of onward_next to the next call. The call that makes the copy is the local level,
+ * which a step does wait for: it is left out, and COPY_S is the median of these. */
 #include <stdbool.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
 #include "error.h"
@@ -28,12 +33,12 @@ struct loop {
     struct network_shape shape;
     struct network *network;
     float *total;
-    int parameters, momentum;
+    int parameters, momentum, parts; /* parts: -1 where there are none */
 };
 
 struct times {
-    double busy_s[MAX_STEPS], quiet_s[MAX_STEPS], copy_s[MAX_STEPS];
-    int busy, quiet, copies;
+    double first_s[MAX_STEPS], second_s[MAX_STEPS], copy_s[MAX_STEPS];
+    int first, second, copies;
 };
 
 static void fill_samples(const struct loop *loop, uint64_t seed)
@@ -70,44 +75,63 @@ static void do_step(struct onward *ow, const struct loop *loop, const struct onw
     optimizer_update(&sgd, role->step, loop->total, &state, &next, loop->shape.parameter_count);
 }
 
-static bool is_committed(const struct onward *ow, int64_t step)
+static void change_part(struct onward *ow, const struct loop *loop, int64_t step)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/ckpt/step-%08" PRId64 ".h5", onward_run_directory(ow), step);
-    return access(path, F_OK) == 0;
+    uint64_t count = 0;
+    float *part = loop->parts < 0 ? NULL : onward_part(ow, loop->parts, &count);
+    if (part && count > 0)
+        part[(uint64_t)step % count] += 1;
+}
+
+static void count_step(const struct loop *loop, struct times *times, int64_t step, double step_s,
+                       double next_s)
+{
+    int64_t since = step % loop->every;
+    if (step < WARM_UP_STEPS)
+        return;
+    if (since == 0)
+        times->copy_s[times->copies++] = next_s;
+    else
+        step_s += next_s;
+    if (since < loop->every / 2)
+        times->first_s[times->first++] = step_s;
+    else
+        times->second_s[times->second++] = step_s;
 }
 
 static void work(struct onward *ow, const struct loop *loop, struct times *times)
 {
     struct onward_role role;
-    int64_t taken = 0; /* step of a checkpoint that may be on its way; 0: none */
     for (double begin_s = bench_now_s(); onward_next(ow, &role) == ONWARD_STEP;) {
-        double next_s = bench_now_s() - begin_s;
-        bool takes = role.step > 0 && role.step % loop->every == 0;
-        bool is_busy = takes || (taken > 0 && !is_committed(ow, taken));
-        taken = takes ? role.step : is_busy ? taken : 0;
         double work_s = bench_now_s();
+        change_part(ow, loop, role.step);
         do_step(ow, loop, &role);
-        double end_s = bench_now_s(), step_s = end_s - work_s + (takes ? 0 : next_s);
+        double end_s = bench_now_s();
+        count_step(loop, times, role.step, end_s - work_s, work_s - begin_s);
         begin_s = end_s;
-        if (role.step < WARM_UP_STEPS)
-            continue;
-        if (takes)
-            times->copy_s[times->copies++] = next_s;
-        if (is_busy)
-            times->busy_s[times->busy++] = step_s;
-        else
-            times->quiet_s[times->quiet++] = step_s;
     }
-    if (role.rank != 0 || times->busy == 0 || times->quiet == 0)
+    if (role.rank != 0 || times->first == 0 || times->second == 0)
         return;
-    double cap_s = 2 * bench_median(times->quiet_s, times->quiet);
-    printf("stall %.9f %.9f %.9f %d\n", bench_capped_mean(times->busy_s, times->busy, cap_s),
-           bench_capped_mean(times->quiet_s, times->quiet, cap_s),
-           bench_median(times->copy_s, times->copies), times->busy);
+    double cap_s = 2 * bench_median(times->second_s, times->second);
+    printf("stall %.9f %.9f %.9f\n", bench_capped_mean(times->first_s, times->first, cap_s),
+           bench_capped_mean(times->second_s, times->second, cap_s),
+           bench_median(times->copy_s, times->copies));
 }
 
-static int prepare(struct onward *ow, struct loop *loop)
+/* The floats dealt out evenly. */
+static int lay_out_parts(void *context, const struct onward_role *role, struct onward_slab *slabs)
+{
+    const struct loop *loop = context;
+    uint64_t count = loop->shape.parameter_count, rank = (uint64_t)role->rank;
+    uint64_t begin = count * rank / (uint64_t)role->size;
+    slabs[0] = (struct onward_slab){.start = {begin},
+                                    .stride = {1},
+                                    .count = {1},
+                                    .block = {count * (rank + 1) / (uint64_t)role->size - begin}};
+    return 1;
+}
+
+static int prepare(struct onward *ow, struct loop *loop, bool is_sharded)
 {
     static const uint32_t hidden[] = {256, 128};
     struct error error = {.text = ""};
@@ -122,6 +146,8 @@ static int prepare(struct onward *ow, struct loop *loop)
     if (code == ONWARD_OK)
         code =
             onward_alloc(ow, "momentum", ONWARD_FLOAT, 1, dims, ONWARD_REPLICATED, &loop->momentum);
+    if (code == ONWARD_OK && is_sharded)
+        code = onward_shard(ow, "parts", ONWARD_FLOAT, 1, dims, lay_out_parts, loop, &loop->parts);
     if (code == ONWARD_OK)
         network_init_parameters(&loop->shape, 1, onward_write(ow, loop->parameters));
     return loop->total ? code : ONWARD_ERR_MEMORY;
@@ -131,10 +157,12 @@ int main(int argc, char **argv)
 {
     static struct times times;
     struct loop loop = {.steps = argc > 1 ? atoi(argv[1]) : 2000,
-                        .every = argc > 2 ? atoi(argv[2]) : 20};
+                        .every = argc > 2 ? atoi(argv[2]) : 20,
+                        .parts = -1};
+    bool is_sharded = argc > 3 && strcmp(argv[3], "sharded") == 0;
     struct onward_options options;
     struct onward *ow;
-    if (loop.steps < 1 || loop.steps > MAX_STEPS - WARM_UP_STEPS || loop.every < 1)
+    if (loop.steps < 1 || loop.steps > MAX_STEPS - WARM_UP_STEPS || loop.every < 2)
         return 2;
     MPI_Init(&argc, &argv);
     onward_options_init(&options);
@@ -148,7 +176,7 @@ int main(int argc, char **argv)
     }
     if (onward_is_controller(ow))
         onward_control(ow);
-    else if (prepare(ow, &loop) == ONWARD_OK)
+    else if (prepare(ow, &loop, is_sharded) == ONWARD_OK)
         work(ow, &loop, &times);
     int code = onward_exit_code(onward_close(ow));
     network_destroy(loop.network);

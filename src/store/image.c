@@ -24,10 +24,10 @@
  * written. */
 enum { PIECE_BYTES = 1 << 18 };
 
-/* What is saved behind the steps gets a tenth of a core for as long as its pauses do not add up to
- * this: a step that has to share its core, its caches or the core's other thread then notices
- * little of it, and a large state is not held up. */
-enum { PAUSES_PER_WORK = 9 };
+/* What is saved behind the steps gets a fiftieth of a core, for a step waits for the slowest
+ * worker, whose core, caches or other hardware thread it may take. Its pauses add up to no more
+ * than this, spread over the file, so that a large state is not held up. */
+enum { PAUSES_PER_WORK = 49 };
 static const int64_t max_pauses_ns = 2000000000;
 
 int image_open(struct image *image, enum image_guard guard, struct error *error)
@@ -171,7 +171,7 @@ struct pass {
     struct block_sums *sums; /* of one with blocks, else NULL */
     uint8_t *buffer;         /* PIECE_BYTES */
     const atomic_bool *stop; /* of the image */
-    int64_t pauses_ns;       /* that may still be made */
+    double pauses_per_byte;  /* in ns, at most */
 };
 
 static int64_t worked_ns(void)
@@ -181,12 +181,11 @@ static int64_t worked_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static void pause_after(struct pass *pass, int64_t work_ns)
+static void pause_after(const struct pass *pass, int64_t work_ns, uint64_t bytes)
 {
     int64_t pause_ns = PAUSES_PER_WORK * work_ns;
-    if (pause_ns > pass->pauses_ns)
-        pause_ns = pass->pauses_ns;
-    pass->pauses_ns -= pause_ns;
+    int64_t most_ns = (int64_t)(pass->pauses_per_byte * (double)bytes);
+    pause_ns = pause_ns < most_ns ? pause_ns : most_ns;
     struct timespec pause = {pause_ns / 1000000000, pause_ns % 1000000000};
     if (pause_ns > 0)
         nanosleep(&pause, NULL);
@@ -224,7 +223,7 @@ static int pass_gap(struct pass *pass, int memory_fd, uint64_t begin, uint64_t e
         if (code != ONWARD_OK)
             return code;
         begin += (uint64_t)got;
-        pause_after(pass, worked_ns() - begin_ns);
+        pause_after(pass, worked_ns() - begin_ns, (uint64_t)got);
     }
     return ONWARD_OK;
 }
@@ -278,6 +277,8 @@ static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, ch
 {
     *bytes = image->taken_bytes;
     int code = *bytes > 0 ? ONWARD_OK : lay_out(image, bytes, error);
+    if (image->is_behind && *bytes > 0)
+        pass->pauses_per_byte = (double)max_pauses_ns / (double)*bytes;
     if (code == ONWARD_OK)
         code = file_reserve(pass->fd, *bytes, pass->path, error);
     if (code == ONWARD_OK)
@@ -296,11 +297,7 @@ static int write_image(struct image *image, int fd, const char *path, uint64_t *
                        struct error *error)
 {
     bool is_sealed = image->guard == IMAGE_SEALED, has_blocks = image->guard == IMAGE_BLOCKS;
-    struct pass pass = {.fd = fd,
-                        .path = path,
-                        .buffer = malloc(PIECE_BYTES),
-                        .stop = image->stop,
-                        .pauses_ns = image->is_behind ? max_pauses_ns : 0};
+    struct pass pass = {.fd = fd, .path = path, .buffer = malloc(PIECE_BYTES), .stop = image->stop};
     int code = ONWARD_ERR_MEMORY;
     if (is_sealed && (pass.hash = XXH3_createState()))
         XXH3_128bits_reset(pass.hash);
