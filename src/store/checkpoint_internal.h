@@ -22,6 +22,17 @@ int checkpoint_shards_path(char *path, const char *run, int64_t step, struct err
 int checkpoint_shard_path(char *path, const char *run, int64_t step, const char *file,
                           struct error *error);
 
+struct step_list {
+    int64_t *steps; /* newest first */
+    size_t count, capacity;
+};
+/* Steps of the entries of RUN/ckpt with this ending; none when there is no such directory.
+ * list->steps is the caller's to free. */
+int checkpoint_scan(const char *run, const char *ending, struct step_list *list,
+                    struct error *error);
+/* Whether name is "step-N" + ending, as it would be written here; ending NULL: any. */
+bool checkpoint_parse_name(const char *name, const char *ending, int64_t *step);
+
 /* ONWARD_ERR_ARGUMENT when arrays cannot be those of one checkpoint, or the task or numbers of an
  * ID are out of range. */
 int checkpoint_check_arrays(const struct checkpoint_array *arrays, uint32_t array_count,

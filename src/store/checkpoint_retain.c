@@ -1,0 +1,210 @@
+/* checkpoint_retain.c - removing checkpoints, and keeping no more than asked for. */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "checkpoint_internal.h"
+#include "file.h"
+#include "h5.h"
+
+static bool is_needed(const struct checkpoint_master *master, const char *file)
+{
+    for (uint32_t i = 0; master && i < master->shard_count; i++)
+        if (strcmp(master->shards[i].file, file) == 0)
+            return true;
+    return false;
+}
+
+/* Removes the files of a directory of shards that `master` (NULL: none) does not need, and the
+ * directory itself once it is empty. */
+static int sweep_shards(const char *path, const struct checkpoint_master *master,
+                        struct error *error)
+{
+    int code = ONWARD_OK;
+    DIR *directory = opendir(path);
+    if (!directory && errno == ENOENT)
+        return ONWARD_OK;
+    if (!directory)
+        return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
+    const struct dirent *entry = NULL;
+    while (code == ONWARD_OK && (entry = readdir(directory)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            is_needed(master, entry->d_name))
+            continue;
+        if (unlinkat(dirfd(directory), entry->d_name, 0) != 0 && errno != ENOENT)
+            code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s/%s: cannot remove", path,
+                                   entry->d_name);
+    }
+    closedir(directory);
+    if (code == ONWARD_OK && !master && rmdir(path) != 0 && errno != ENOENT)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot remove", path);
+    return code;
+}
+
+static int sync_checkpoints(const char *run, struct error *error)
+{
+    char path[PATH_MAX];
+    int code = checkpoint_directory(path, run, error);
+    return code != ONWARD_OK ? code : file_sync_directory(path, error);
+}
+
+int checkpoint_check_removal(const char *run, int64_t step, struct error *error)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    int code = checkpoint_master_path(path, run, step, error);
+    if (code == ONWARD_OK && lstat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        code = error_set(error, ONWARD_ERR_INPUT,
+                         "%s: is a directory, expected the master of a checkpoint", path);
+    if (code == ONWARD_OK)
+        code = checkpoint_shards_path(path, run, step, error);
+    if (code == ONWARD_OK && lstat(path, &status) == 0 && !S_ISDIR(status.st_mode))
+        code = error_set(error, ONWARD_ERR_INPUT, "%s: expected the directory of its shards", path);
+    return code;
+}
+
+/* The master goes first, and for good, so that no master is ever without its shards. */
+int checkpoint_remove(const char *run, int64_t step, struct error *error)
+{
+    char path[PATH_MAX];
+    int code = checkpoint_check_removal(run, step, error);
+    if (code == ONWARD_OK)
+        code = checkpoint_master_path(path, run, step, error);
+    if (code != ONWARD_OK)
+        return code;
+    if (unlink(path) != 0)
+        return error_set_errno(error, errno == ENOENT ? ONWARD_ERR_NOT_FOUND : ONWARD_ERR_IO, errno,
+                               "%s: cannot remove", path);
+    code = sync_checkpoints(run, error);
+    if (code == ONWARD_OK)
+        code = checkpoint_clear_mark(run, step, error);
+    if (code == ONWARD_OK)
+        code = checkpoint_shards_path(path, run, step, error);
+    return code != ONWARD_OK ? code : sweep_shards(path, NULL, error);
+}
+
+/* The shards of a step below the newest committed one: all of them when it has no master, else
+ * those that the master does not name. A master that cannot be read says nothing: all stay. */
+static int sweep_step(const char *run, int64_t step, struct error *error)
+{
+    char path[PATH_MAX];
+    struct checkpoint_master master;
+    int found = checkpoint_master_load(run, step, &master, NULL);
+    if (found != ONWARD_OK && found != ONWARD_ERR_NOT_FOUND)
+        return ONWARD_OK;
+    int code = checkpoint_shards_path(path, run, step, error);
+    if (code == ONWARD_OK)
+        code = sweep_shards(path, found == ONWARD_OK ? &master : NULL, error);
+    if (found == ONWARD_OK)
+        checkpoint_master_clear(&master);
+    return code;
+}
+
+/* Whether a file of RUN/ckpt serves nobody any more: a temporary file of a step below `newest`,
+ * whose writer is gone, or a mark that means no checkpoint. */
+static bool is_left_over(const char *run, const char *name, int64_t newest)
+{
+    char why[ERROR_TEXT_BYTES];
+    int64_t step = 0;
+    if (checkpoint_parse_name(name, ".failed", &step))
+        return !checkpoint_is_marked(run, step, why, sizeof why);
+    return (strstr(name, ".h5.tmp-") || strstr(name, ".failed.tmp-")) &&
+           checkpoint_parse_name(name, NULL, &step) && step < newest;
+}
+
+static int sweep_left_over(const char *run, int64_t newest, struct error *error)
+{
+    char path[PATH_MAX];
+    int code = checkpoint_directory(path, run, error);
+    if (code != ONWARD_OK)
+        return code;
+    DIR *directory = opendir(path);
+    if (!directory)
+        return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
+    const struct dirent *entry = NULL;
+    while (code == ONWARD_OK && (entry = readdir(directory)) != NULL) {
+        if (is_left_over(run, entry->d_name, newest) &&
+            unlinkat(dirfd(directory), entry->d_name, 0) != 0 && errno != ENOENT)
+            code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s/%s: cannot remove", path,
+                                   entry->d_name);
+    }
+    closedir(directory);
+    return code;
+}
+
+static int sweep(const char *run, int64_t newest, struct error *error)
+{
+    struct step_list list;
+    int code = checkpoint_scan(run, ".shards", &list, error);
+    if (code != ONWARD_OK)
+        return code;
+    for (size_t i = 0; i < list.count && code == ONWARD_OK; i++)
+        if (list.steps[i] < newest)
+            code = sweep_step(run, list.steps[i], error);
+    free(list.steps);
+    return code == ONWARD_OK ? sweep_left_over(run, newest, error) : code;
+}
+
+bool checkpoint_parse_best(const char *text, struct checkpoint_best *best)
+{
+    const char *colon = strrchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : 0;
+    if (length == 0 || length >= sizeof best->metric)
+        return false;
+    *best = (struct checkpoint_best){.highest = strcmp(colon, ":max") == 0};
+    memcpy(best->metric, text, length);
+    return best->highest || strcmp(colon, ":min") == 0;
+}
+
+/* NULL when no usable one has the metric. Of equals the newest. */
+static const struct checkpoint_entry *find_best(const struct checkpoint_entry *entries,
+                                                size_t count, const struct checkpoint_best *best)
+{
+    const struct checkpoint_entry *found = NULL;
+    for (size_t i = 0; i < count && best->metric[0]; i++) {
+        double value = entries[i].metric.value;
+        if (!entries[i].usable || !isfinite(value) ||
+            strcmp(entries[i].metric.name, best->metric) != 0)
+            continue;
+        if (!found || (best->highest ? value > found->metric.value : value < found->metric.value))
+            found = &entries[i];
+    }
+    return found;
+}
+
+/* newer: how many usable ones are newer. Only usable ones count: a damaged one must not push out
+ * the last good one. */
+static bool is_kept(const struct checkpoint_entry *entry, const struct checkpoint_keep *keep,
+                    const struct checkpoint_entry *best, uint32_t newer)
+{
+    if (newer == 0 || newer < keep->newest || entry == best)
+        return true;
+    return entry->usable && keep->every > 0 && entry->id.step % keep->every == 0;
+}
+
+int checkpoint_retain(const char *run, const struct checkpoint_keep *keep, struct error *error)
+{
+    H5_QUIET;
+    struct checkpoint_entry *entries = NULL;
+    size_t count = 0;
+    uint32_t newer = 0;
+    int64_t newest = -1;
+    int code = checkpoint_list(run, &entries, &count, error);
+    if (code != ONWARD_OK)
+        return code;
+    const struct checkpoint_entry *best = find_best(entries, count, &keep->best);
+    for (size_t i = 0; i < count && code == ONWARD_OK; i++) {
+        if (!is_kept(&entries[i], keep, best, newer))
+            code = checkpoint_remove(run, entries[i].id.step, error);
+        if (entries[i].usable && newer++ == 0)
+            newest = entries[i].id.step;
+    }
+    free(entries);
+    return code == ONWARD_OK && newest >= 0 ? sweep(run, newest, error) : code;
+}
