@@ -123,7 +123,7 @@ int ckpt_remove(const struct ckpt_input *input, const struct rundir *rundir)
     struct checkpoint_entry *entries = NULL;
     size_t count = 0;
     struct error error;
-    int code = checkpoint_list(run, &entries, &count, &error);
+    int code = checkpoint_list(run, input->task.task, &entries, &count, &error);
     if (code != ONWARD_OK)
         return say_error(&error);
     json_t *removed = json_array();

@@ -116,7 +116,7 @@ static int list(const struct ckpt_input *input, const struct rundir *rundir)
     struct checkpoint_entry *entries = NULL;
     struct error error;
     size_t count = 0;
-    int code = checkpoint_list(rundir_path(rundir), &entries, &count, &error);
+    int code = checkpoint_list(rundir_path(rundir), input->task.task, &entries, &count, &error);
     if (code != ONWARD_OK)
         return say_error(&error);
     json_t *array = json_array();
@@ -181,11 +181,12 @@ static json_t *array_json(const struct checkpoint_array *array)
 }
 
 /* What the list says of one step; false when it is not in it. */
-static bool find_entry(const char *run, int64_t step, struct checkpoint_entry *entry)
+static bool find_entry(const char *run, const char *task, int64_t step,
+                       struct checkpoint_entry *entry)
 {
     struct checkpoint_entry *entries = NULL;
     size_t count = 0, i = 0;
-    if (checkpoint_list(run, &entries, &count, NULL) != ONWARD_OK)
+    if (checkpoint_list(run, task, &entries, &count, NULL) != ONWARD_OK)
         return false;
     while (i < count && entries[i].id.step != step)
         i++;
@@ -219,7 +220,7 @@ static int show(const struct ckpt_input *input, const struct rundir *rundir)
     int code = ckpt_choose_step(input, run, &step, &error);
     if (code == ONWARD_OK)
         code = checkpoint_describe(run, step, &arrays, &count, &error);
-    if (code == ONWARD_OK && !find_entry(run, step, &entry))
+    if (code == ONWARD_OK && !find_entry(run, input->task.task, step, &entry))
         code = error_set(&error, ONWARD_ERR_NOT_FOUND, "%s/ckpt: the checkpoint is gone", run);
     if (code != ONWARD_OK) {
         free(arrays);
@@ -302,7 +303,7 @@ static int verify(const struct ckpt_input *input, const struct rundir *rundir)
     struct checkpoint_entry *entries = NULL;
     struct error error;
     size_t count = 0, looked = 0;
-    int bad = 0, code = checkpoint_list(run, &entries, &count, &error);
+    int bad = 0, code = checkpoint_list(run, input->task.task, &entries, &count, &error);
     if (code != ONWARD_OK)
         return say_error(&error);
     json_t *list = json_array();

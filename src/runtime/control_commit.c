@@ -159,7 +159,8 @@ static void write_master(void *argument)
         commit->run, &commit->id, &commit->metric, commit->arrays, commit->array_count,
         commit->shards, commit->shard_count, commit->slabs, commit->slab_count, &commit->error);
     if (commit->code == ONWARD_OK)
-        commit->keep_code = checkpoint_retain(commit->run, &commit->keep, &commit->keep_error);
+        commit->keep_code =
+            checkpoint_retain(commit->run, &commit->id, &commit->keep, &commit->keep_error);
 }
 
 static struct checkpoint_keep what_to_keep(const struct onward *ow)

@@ -23,7 +23,8 @@ int64_t control_checkpoint_incarnation(const struct onward *ow, int64_t step)
     struct error error;
     size_t count = 0;
     int64_t incarnation = 0;
-    if (step < 0 || checkpoint_list(ow->run, &entries, &count, &error) != ONWARD_OK)
+    if (step < 0 ||
+        checkpoint_list(ow->run, ow->options.task, &entries, &count, &error) != ONWARD_OK)
         return 0;
     for (size_t i = 0; i < count; i++)
         if (entries[i].readable && entries[i].id.step == step)

@@ -93,7 +93,9 @@ struct checkpoint_entry {
     bool readable;  /* the master itself could be read; if not, `problem` says why */
     bool complete;  /* every shard is there with its size; none was read (checkpoint_verify does) */
     bool failed;    /* it is marked: it failed to be restored before; `problem` says why */
-    bool usable;    /* complete, and not marked */
+    bool foreign;   /* readable, and of another task than was asked for */
+    bool unsure;    /* a file of it could not be got at, which says nothing of what it holds */
+    bool usable;    /* complete, not marked, and not foreign */
     char problem[256];
 };
 
@@ -150,9 +152,10 @@ int checkpoint_commit_with_metric(const char *run, const struct checkpoint_id *i
 /* Whether a thread may call what is declared here while others use HDF5: how HDF5 was built. */
 bool checkpoint_may_thread(void);
 
-/* Masters in the run directory, newest step first; *entries is the caller's to free(). */
-int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *count,
-                    struct error *error);
+/* Masters in the run directory, newest step first, those that are not of the task (NULL: any) among
+ * them; *entries is the caller's to free(). */
+int checkpoint_list(const char *run, const char *task, struct checkpoint_entry **entries,
+                    size_t *count, struct error *error);
 
 /* Reads everything: OK, or ONWARD_ERR_CORRUPT / NOT_FOUND / OTHER_TASK with the file in the text.
  * task NULL: of any task. */
@@ -242,9 +245,12 @@ struct checkpoint_keep {
     int64_t every;   /* steps that are a multiple of it; 0: no such rule */
     struct checkpoint_best best;
 };
-/* Removes the others, and sweeps shards, temporary files and marks of steps below the newest
- * committed one that no master needs. Never removes the newest usable one, nor, as long as fewer
- * than keep->newest usable ones are newer, one that is not usable. */
-int checkpoint_retain(const char *run, const struct checkpoint_keep *keep, struct error *error);
+/* Removes the others, once `committed` was: of its task, and older than it. That one, and what is
+ * newer, stays whatever it looks like; so does each that is of another task, or that could not be
+ * got at; and one that is not usable stays as long as fewer than keep->newest usable ones are
+ * newer. Sweeps shards, temporary files and marks of steps below the committed one that no master
+ * needs. */
+int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
+                      const struct checkpoint_keep *keep, struct error *error);
 
 #endif

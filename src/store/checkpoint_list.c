@@ -80,47 +80,62 @@ int checkpoint_scan(const char *run, const char *ending, struct step_list *list,
     return code;
 }
 
-/* A quick look: is every shard there with its size? */
-static bool sizes_fit(const char *run, const struct checkpoint_master *master)
+/* A quick look: is every shard there with its size? False with *unsure: that cannot be told. */
+static bool sizes_fit(const char *run, const struct checkpoint_master *master, bool *unsure)
 {
     for (uint32_t i = 0; i < master->shard_count; i++) {
         char path[PATH_MAX];
         struct stat status;
         if (checkpoint_shard_path(path, run, master->id.step, master->shards[i].file, NULL) !=
-                ONWARD_OK ||
-            stat(path, &status) != 0 || (uint64_t)status.st_size != master->shards[i].bytes)
+            ONWARD_OK)
+            return false;
+        bool is_there = stat(path, &status) == 0;
+        *unsure = !is_there && errno != ENOENT && errno != ENOTDIR;
+        if (!is_there || (uint64_t)status.st_size != master->shards[i].bytes)
             return false;
     }
     return true;
 }
 
-static void look_at(const char *run, int64_t step, struct checkpoint_entry *entry)
+static void take_master(struct checkpoint_entry *entry, const struct checkpoint_master *master)
+{
+    entry->readable = true;
+    entry->id = master->id;
+    memcpy(entry->time, master->time, sizeof entry->time);
+    entry->metric = master->metric;
+    entry->shard_count = master->shard_count;
+    for (uint32_t i = 0; i < master->shard_count; i++)
+        entry->bytes += master->shards[i].bytes;
+}
+
+static void look_at(const char *run, int64_t step, const char *task, struct checkpoint_entry *entry)
 {
     struct checkpoint_master master;
     struct error problem = {0};
     *entry = (struct checkpoint_entry){.id.step = step};
-    if (checkpoint_master_load(run, step, &master, &problem) != ONWARD_OK) {
+    int code = checkpoint_master_load(run, step, &master, &problem);
+    if (code != ONWARD_OK) {
+        entry->unsure = code != ONWARD_ERR_CORRUPT && code != ONWARD_ERR_NOT_FOUND;
         snprintf(entry->problem, sizeof entry->problem, "%.*s", (int)sizeof entry->problem - 1,
                  problem.text);
         return;
     }
-    entry->readable = true;
-    entry->id = master.id;
-    memcpy(entry->time, master.time, sizeof entry->time);
-    entry->metric = master.metric;
-    entry->shard_count = master.shard_count;
-    for (uint32_t i = 0; i < master.shard_count; i++)
-        entry->bytes += master.shards[i].bytes;
-    entry->complete = sizes_fit(run, &master);
-    if (!entry->complete)
+    take_master(entry, &master);
+    entry->foreign = task && strcmp(task, master.id.task) != 0;
+    entry->complete = sizes_fit(run, &master, &entry->unsure);
+    if (entry->unsure)
+        snprintf(entry->problem, sizeof entry->problem, "a shard cannot be got at");
+    else if (!entry->complete)
         snprintf(entry->problem, sizeof entry->problem, "a shard is missing or has another size");
     entry->failed = checkpoint_is_marked(run, step, entry->problem, sizeof entry->problem);
-    entry->usable = entry->complete && !entry->failed;
+    if (entry->foreign)
+        snprintf(entry->problem, sizeof entry->problem, "is of task %s", master.id.task);
+    entry->usable = entry->complete && !entry->failed && !entry->foreign;
     checkpoint_master_clear(&master);
 }
 
-int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *count,
-                    struct error *error)
+int checkpoint_list(const char *run, const char *task, struct checkpoint_entry **entries,
+                    size_t *count, struct error *error)
 {
     H5_QUIET;
     struct step_list list;
@@ -131,7 +146,7 @@ int checkpoint_list(const char *run, struct checkpoint_entry **entries, size_t *
     if (!found)
         code = error_set(error, ONWARD_ERR_MEMORY, "out of memory to list checkpoints");
     for (size_t i = 0; i < list.count && found; i++)
-        look_at(run, list.steps[i], &found[i]);
+        look_at(run, list.steps[i], task, &found[i]);
     free(list.steps);
     if (code == ONWARD_OK) {
         *entries = found;

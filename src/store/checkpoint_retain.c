@@ -162,14 +162,21 @@ bool checkpoint_parse_best(const char *text, struct checkpoint_best *best)
     return best->highest || strcmp(colon, ":min") == 0;
 }
 
-/* NULL when no usable one has the metric. Of equals the newest. */
+/* What is newer than the one that was committed: the task went back before it. It takes no part. */
+static bool counts(const struct checkpoint_entry *entry, const struct checkpoint_id *committed)
+{
+    return entry->usable && entry->id.step <= committed->step;
+}
+
+/* NULL when none that counts has the metric. Of equals the newest. */
 static const struct checkpoint_entry *find_best(const struct checkpoint_entry *entries,
-                                                size_t count, const struct checkpoint_best *best)
+                                                size_t count, const struct checkpoint_id *committed,
+                                                const struct checkpoint_best *best)
 {
     const struct checkpoint_entry *found = NULL;
     for (size_t i = 0; i < count && best->metric[0]; i++) {
         double value = entries[i].metric.value;
-        if (!entries[i].usable || !isfinite(value) ||
+        if (!counts(&entries[i], committed) || !isfinite(value) ||
             strcmp(entries[i].metric.name, best->metric) != 0)
             continue;
         if (!found || (best->highest ? value > found->metric.value : value < found->metric.value))
@@ -178,33 +185,32 @@ static const struct checkpoint_entry *find_best(const struct checkpoint_entry *e
     return found;
 }
 
-/* newer: how many usable ones are newer. Only usable ones count: a damaged one must not push out
- * the last good one. */
+/* newer: how many that count are newer; none for the one that was committed. A damaged one, or one
+ * of another task, must not push out the last good one. */
 static bool is_kept(const struct checkpoint_entry *entry, const struct checkpoint_keep *keep,
                     const struct checkpoint_entry *best, uint32_t newer)
 {
-    if (newer == 0 || newer < keep->newest || entry == best)
+    if (entry->foreign || entry->unsure || newer == 0 || newer < keep->newest || entry == best)
         return true;
     return entry->usable && keep->every > 0 && entry->id.step % keep->every == 0;
 }
 
-int checkpoint_retain(const char *run, const struct checkpoint_keep *keep, struct error *error)
+int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
+                      const struct checkpoint_keep *keep, struct error *error)
 {
     H5_QUIET;
     struct checkpoint_entry *entries = NULL;
     size_t count = 0;
     uint32_t newer = 0;
-    int64_t newest = -1;
-    int code = checkpoint_list(run, &entries, &count, error);
+    int code = checkpoint_list(run, committed->task, &entries, &count, error);
     if (code != ONWARD_OK)
         return code;
-    const struct checkpoint_entry *best = find_best(entries, count, &keep->best);
+    const struct checkpoint_entry *best = find_best(entries, count, committed, &keep->best);
     for (size_t i = 0; i < count && code == ONWARD_OK; i++) {
         if (!is_kept(&entries[i], keep, best, newer))
             code = checkpoint_remove(run, entries[i].id.step, error);
-        if (entries[i].usable && newer++ == 0)
-            newest = entries[i].id.step;
+        newer += counts(&entries[i], committed);
     }
     free(entries);
-    return code == ONWARD_OK && newest >= 0 ? sweep(run, newest, error) : code;
+    return code == ONWARD_OK ? sweep(run, committed->step, error) : code;
 }

@@ -90,7 +90,7 @@ static void look_at_checkpoint(void)
     struct error error = {0};
     size_t entry_count = 0;
     uint32_t array_count = 0;
-    fuzz_expect(checkpoint_list(scratch(), &entries, &entry_count, &error) == ONWARD_OK,
+    fuzz_expect(checkpoint_list(scratch(), NULL, &entries, &entry_count, &error) == ONWARD_OK,
                 "a list of checkpoints");
     free(entries);
     if (checkpoint_describe(scratch(), 3, &described, &array_count, &error) == ONWARD_OK)

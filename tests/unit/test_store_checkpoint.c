@@ -316,14 +316,14 @@ START_TEST(list_shows_newest_first)
     struct checkpoint_array arrays[ALL];
     struct checkpoint_entry *entries = NULL;
     size_t count = 99;
-    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    ck_ok(checkpoint_list(scratch, NULL, &entries, &count, &failure));
     ck_assert_uint_eq(count, 0);
     free(entries);
     fill_all(arrays, 2);
     save_checkpoint(scratch, 9, arrays, ALL, 2);
     save_checkpoint(scratch, 123456789012, arrays, ALL, 3);
     save_checkpoint(scratch, 100, arrays, ALL, 1);
-    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    ck_ok(checkpoint_list(scratch, NULL, &entries, &count, &failure));
     ck_assert_uint_eq(count, 3);
     ck_assert_int_eq(entries[0].id.step, 123456789012);
     ck_assert_uint_eq(entries[0].shard_count, 3);
@@ -351,8 +351,8 @@ START_TEST(retain_keeps_the_newest)
     ck_ok(checkpoint_write_shard(scratch, &running, arrays, ALL, 0, 2, &shard, &failure));
     save_checkpoint(scratch, 40, arrays, ALL, 3); /* leaves shards of 2 workers behind */
     write_file(in_scratch("ckpt/step-00000040.h5.tmp-1-00000000"), "x", 1);
-    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 2}, &failure));
-    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    ck_ok(retain(50, 2, &failure));
+    ck_ok(checkpoint_list(scratch, NULL, &entries, &count, &failure));
     ck_assert_uint_eq(count, 2);
     ck_assert_int_eq(entries[0].id.step, 50);
     ck_assert_int_eq(entries[1].id.step, 40);
@@ -361,7 +361,7 @@ START_TEST(retain_keeps_the_newest)
     ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000060.shards")), 1);
     ck_assert_int_eq(count_entries(in_scratch("ckpt")), 5); /* 2 masters, shards of 40, 50, 60 */
     free(entries);
-    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 0}, &failure));
+    ck_ok(retain(50, 0, &failure));
     ck_ok(checkpoint_verify(scratch, 50, NULL, &failure));
     ck_ok(checkpoint_remove(scratch, 50, &failure));
     ck_assert_int_eq(checkpoint_remove(scratch, 50, &failure), ONWARD_ERR_NOT_FOUND);

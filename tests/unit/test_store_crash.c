@@ -81,9 +81,7 @@ static int save(int64_t incarnation, int64_t step, const struct checkpoint_array
 static int save_and_retain(uint32_t keep)
 {
     int code = save(3, 20, new_arrays);
-    return code == ONWARD_OK
-               ? checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = keep}, NULL)
-               : code;
+    return code == ONWARD_OK ? retain(20, keep, NULL) : code;
 }
 
 static int commit_beside(void)
@@ -99,9 +97,7 @@ static int commit_instead(void)
 static int commit_again(void)
 {
     int code = save(4, 20, other_arrays);
-    return code == ONWARD_OK
-               ? checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 2}, NULL)
-               : code;
+    return code == ONWARD_OK ? retain(20, 2, NULL) : code;
 }
 
 static int remove_newest(void)
@@ -194,7 +190,7 @@ static void expect_all_whole(const struct story *story, int k)
 {
     struct checkpoint_entry *entries = NULL;
     size_t count = 0;
-    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    ck_ok(checkpoint_list(scratch, NULL, &entries, &count, &failure));
     for (size_t i = 0; i < count; i++)
         ck_assert_msg(entries[i].complete, "%s, killed at call %d: step %lld: %s", story->name, k,
                       (long long)entries[i].id.step, entries[i].problem);
@@ -220,7 +216,7 @@ static void expect_goes_on(void)
     ck_assert_int_eq(save(5, 20, new_arrays), ONWARD_OK);
     ck_assert(holds(20, new_arrays));
     ck_assert_int_eq(save(5, 30, old_arrays), ONWARD_OK);
-    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 1}, &failure));
+    ck_ok(retain(30, 1, &failure));
     ck_assert(holds(30, old_arrays));
     ck_assert_int_eq(count_entries(in_scratch("ckpt")), 2);
     ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000030.shards")), 2);

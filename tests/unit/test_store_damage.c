@@ -146,7 +146,7 @@ START_TEST(none_is_whole_and_none_is_removed)
     ck_ok(checkpoint_newest(scratch, "task-1", &newest, note_warning, &warnings, &failure));
     ck_assert_int_eq(newest, -1);
     ck_assert_int_eq(warnings.count, 2);
-    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 1}, &failure));
+    ck_ok(retain(20, 1, &failure));
     ck_assert_int_eq(count_entries(in_scratch("ckpt")), 4);
     ck_assert_int_eq(count_entries(in_scratch(SHARDS)), 3);
 }
@@ -156,7 +156,7 @@ START_TEST(a_damaged_one_never_pushes_out_a_good_one)
 {
     int64_t newest = 99;
     damage_file(in_scratch(SHARD), CUT_ONE);
-    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 1}, &failure));
+    ck_ok(retain(20, 1, &failure));
     ck_ok(checkpoint_newest(scratch, NULL, &newest, NULL, NULL, &failure));
     ck_assert_int_eq(newest, 10);
 }

@@ -155,7 +155,7 @@ static void check_damaged(const char *text)
     ck_assert_int_eq(checkpoint_verify(run, 10, NULL, &failure), ONWARD_ERR_CORRUPT);
     ck_assert_msg(strstr(failure.text, text) != NULL, "%s", failure.text);
     ck_assert(!checkpoint_is_marked(run, 10, why, sizeof why));
-    ck_ok(checkpoint_list(run, &entries, &count, &failure));
+    ck_ok(checkpoint_list(run, NULL, &entries, &count, &failure));
     ck_assert_uint_eq(count, 2);
     ck_assert(!entries[1].usable);
     free(entries);
@@ -197,7 +197,7 @@ START_TEST(checkpoints_that_are_no_directory)
     int64_t newest = 99;
     ck_assert_int_eq(rename(in_scratch("run/ckpt"), in_scratch("run/away")), 0);
     write_file(in_scratch("run/ckpt"), "x", 1);
-    ck_assert_int_eq(checkpoint_list(run, &entries, &count, &failure), ONWARD_ERR_INPUT);
+    ck_assert_int_eq(checkpoint_list(run, NULL, &entries, &count, &failure), ONWARD_ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(failure.text, "run/ckpt: expected a directory"));
     ck_assert_int_eq(checkpoint_newest(run, NULL, &newest, NULL, NULL, &failure), ONWARD_ERR_INPUT);
     ck_assert_int_eq(checkpoint_verify(run, 10, NULL, &failure), ONWARD_ERR_NOT_FOUND);

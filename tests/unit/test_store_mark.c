@@ -70,7 +70,7 @@ START_TEST(the_list_shows_it)
     struct checkpoint_entry *entries = NULL;
     size_t count = 0;
     ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
-    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    ck_ok(checkpoint_list(scratch, NULL, &entries, &count, &failure));
     ck_assert_uint_eq(count, 2);
     ck_assert(entries[0].failed && entries[0].complete && !entries[0].usable);
     ck_assert(entries[0].readable);
@@ -156,8 +156,7 @@ START_TEST(the_next_one_of_the_step_is_another)
     ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
     save_checkpoint(scratch, 20, &array, 1, 3);
     ck_assert_int_eq(newest(), 20);
-    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 2},
-                            &failure)); /* the mark means nobody any more */
+    ck_ok(retain(20, 2, &failure)); /* the mark means nobody any more */
     ck_assert_int_eq(access(in_scratch(MARK), F_OK), -1);
 }
 END_TEST
@@ -165,11 +164,11 @@ END_TEST
 START_TEST(a_marked_one_never_pushes_out_a_good_one)
 {
     ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
-    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 1}, &failure));
+    ck_ok(retain(20, 1, &failure));
     ck_assert_int_eq(newest(), 10);
     ck_assert_int_eq(access(in_scratch(MARK), F_OK), 0);
     save_checkpoint(scratch, 30, &array, 1, 2);
-    ck_ok(checkpoint_retain(scratch, &(struct checkpoint_keep){.newest = 1}, &failure));
+    ck_ok(retain(30, 1, &failure));
     ck_assert_int_eq(count_entries(in_scratch("ckpt")), 2); /* the mark went with its checkpoint */
 }
 END_TEST

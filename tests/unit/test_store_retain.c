@@ -1,5 +1,5 @@
 /* test_store_retain.c - which checkpoints stay: the newest, those of every so many steps, the best
- * by a metric; and what is no whole checkpoint never pushes one out. */
+ * by a metric; and what is no whole checkpoint of the task never pushes one out. */
 #include "store_fixture.h"
 
 #include <math.h>
@@ -7,15 +7,23 @@
 static struct checkpoint_array array = {
     .name = "x", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {3}, .data = NULL};
 
-static void save(int64_t step, const char *metric, double value)
+static const struct checkpoint_id committed = {"task-1", 2, 7, 60};
+
+static void save_of(const char *task, int64_t step, const char *metric, double value)
 {
-    struct checkpoint_id id = {"task-1", 2, 7, step};
+    struct checkpoint_id id = {.incarnation = 2, .epoch = 7, .step = step};
     struct checkpoint_metric with = {.value = value};
     struct checkpoint_shard shard;
+    snprintf(id.task, sizeof id.task, "%s", task);
     snprintf(with.name, sizeof with.name, "%s", metric);
     ck_ok(checkpoint_write_shard(scratch, &id, &array, 1, 0, 1, &shard, &failure));
     ck_ok(checkpoint_commit_with_metric(scratch, &id, &with, &array, 1, &shard, 1, NULL, 0,
                                         &failure));
+}
+
+static void save(int64_t step, const char *metric, double value)
+{
+    save_of("task-1", step, metric, value);
 }
 
 /* Losses fall until step 30, and rise again. */
@@ -41,7 +49,7 @@ static const char *left(void)
     static char text[200];
     struct checkpoint_entry *entries = NULL;
     size_t count = 0, used = 0;
-    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    ck_ok(checkpoint_list(scratch, NULL, &entries, &count, &failure));
     text[0] = '\0';
     for (size_t i = 0; i < count; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%lld ",
@@ -68,9 +76,9 @@ static const struct {
 
 START_TEST(what_stays)
 {
-    ck_ok(checkpoint_retain(scratch, &cases[_i].keep, &failure));
+    ck_ok(checkpoint_retain(scratch, &committed, &cases[_i].keep, &failure));
     ck_assert_str_eq(left(), cases[_i].left);
-    ck_ok(checkpoint_retain(scratch, &cases[_i].keep, &failure));
+    ck_ok(checkpoint_retain(scratch, &committed, &cases[_i].keep, &failure));
     ck_assert_str_eq(left(), cases[_i].left);
     ck_ok(checkpoint_verify(scratch, 60, "task-1", &failure));
 }
@@ -82,7 +90,7 @@ START_TEST(a_value_that_is_no_number_is_not_the_best)
     save(50, "loss", NAN);
     save(40, "loss", INFINITY);
     save(60, "loss", 1);
-    ck_ok(checkpoint_retain(scratch, &keep, &failure));
+    ck_ok(checkpoint_retain(scratch, &committed, &keep, &failure));
     ck_assert_str_eq(left(), "60 10 ");
 }
 END_TEST
@@ -92,8 +100,94 @@ START_TEST(the_best_that_is_not_whole_is_not_kept)
     struct checkpoint_keep keep = {.newest = 1, .best = {"loss", false}};
     ck_assert_int_eq(unlink(in_scratch("ckpt/step-00000040.shards/r000-of-001.i0002.e0007.h5")), 0);
     ck_ok(checkpoint_mark_failed(scratch, 30, "no good", &failure));
-    ck_ok(checkpoint_retain(scratch, &keep, &failure));
+    ck_ok(checkpoint_retain(scratch, &committed, &keep, &failure));
     ck_assert_str_eq(left(), "60 50 ");
+}
+END_TEST
+
+/* Newer, of the same step as one that goes, and the best. */
+START_TEST(one_of_another_task_takes_no_slot_and_stays)
+{
+    struct checkpoint_keep keep = {.newest = 2, .every = 200, .best = {"loss", false}};
+    save_of("task-2", 200, "loss", 1);
+    save_of("task-2", 55, "loss", 0);
+    save_of("task-2", 10, "loss", 2);
+    ck_ok(checkpoint_retain(scratch, &committed, &keep, &failure));
+    ck_assert_str_eq(left(), "200 60 55 50 40 10 ");
+    ck_ok(checkpoint_verify(scratch, 60, "task-1", &failure));
+    ck_ok(checkpoint_verify(scratch, 10, "task-2", &failure));
+    ck_ok(checkpoint_verify(scratch, 200, "task-2", &failure));
+}
+END_TEST
+
+/* The task runs below the foreign one: its shards of the step under way are no left-over. */
+START_TEST(one_of_another_task_does_not_sweep)
+{
+    struct checkpoint_id under_way = {"task-1", 2, 7, 70};
+    struct checkpoint_shard shard;
+    save_of("task-2", 200, "", 0);
+    ck_ok(checkpoint_write_shard(scratch, &under_way, &array, 1, 0, 1, &shard, &failure));
+    ck_ok(retain(60, 1, &failure));
+    ck_ok(checkpoint_commit(scratch, &under_way, &array, 1, &shard, 1, &failure));
+    ck_ok(checkpoint_verify(scratch, 70, "task-1", &failure));
+}
+END_TEST
+
+/* The task could not get at what is newer, went back, and may get at it again. */
+START_TEST(the_one_that_was_committed_stays)
+{
+    ck_ok(retain(40, 1, &failure));
+    ck_assert_str_eq(left(), "60 50 40 ");
+    save(50, "", 0);
+    ck_ok(retain(50, 1, &failure));
+    ck_assert_str_eq(left(), "60 50 ");
+}
+END_TEST
+
+static void make_unreachable(const char *path)
+{
+    char aside[512];
+    snprintf(aside, sizeof aside, "%s.aside", path);
+    ck_assert_int_eq(rename(path, aside), 0);
+    ck_assert_int_eq(symlink(path, path), 0); /* cannot be opened, and is there */
+}
+
+static void make_reachable(const char *path)
+{
+    char aside[512];
+    snprintf(aside, sizeof aside, "%s.aside", path);
+    ck_assert_int_eq(rename(aside, path), 0);
+}
+
+START_TEST(what_cannot_be_got_at_takes_no_slot_and_stays)
+{
+    const char *shard = in_scratch("ckpt/step-00000060.shards/r000-of-001.i0002.e0007.h5");
+    const char *master = in_scratch("ckpt/step-00000020.h5");
+    make_unreachable(shard);
+    make_unreachable(master);
+    ck_ok(retain(60, 1, &failure));
+    ck_assert_str_eq(left(), "60 50 20 ");
+    make_reachable(shard);
+    make_reachable(master);
+    ck_ok(retain(60, 1, &failure));
+    ck_assert_str_eq(left(), "60 ");
+    ck_ok(checkpoint_verify(scratch, 60, "task-1", &failure));
+}
+END_TEST
+
+START_TEST(the_list_says_whose_it_is)
+{
+    struct checkpoint_entry *entries = NULL;
+    size_t count = 0;
+    save_of("task-2", 70, "", 0);
+    ck_ok(checkpoint_list(scratch, "task-1", &entries, &count, &failure));
+    ck_assert(entries[0].foreign && entries[0].complete && !entries[0].usable);
+    ck_assert_str_eq(entries[0].problem, "is of task task-2");
+    ck_assert(!entries[1].foreign && entries[1].usable);
+    free(entries);
+    ck_ok(checkpoint_list(scratch, NULL, &entries, &count, &failure));
+    ck_assert(!entries[0].foreign && entries[0].usable);
+    free(entries);
 }
 END_TEST
 
@@ -102,7 +196,7 @@ START_TEST(the_list_has_the_metric)
     struct checkpoint_entry *entries = NULL;
     size_t count = 0;
     save_checkpoint(scratch, 70, &array, 1, 1);
-    ck_ok(checkpoint_list(scratch, &entries, &count, &failure));
+    ck_ok(checkpoint_list(scratch, NULL, &entries, &count, &failure));
     ck_assert_str_eq(entries[0].metric.name, "");
     ck_assert_str_eq(entries[1].metric.name, "loss");
     ck_assert(entries[1].metric.value == 9);
@@ -136,6 +230,11 @@ int main(void)
     tcase_add_loop_test(tests, what_stays, 0, (int)(sizeof cases / sizeof *cases));
     tcase_add_test(tests, a_value_that_is_no_number_is_not_the_best);
     tcase_add_test(tests, the_best_that_is_not_whole_is_not_kept);
+    tcase_add_test(tests, one_of_another_task_takes_no_slot_and_stays);
+    tcase_add_test(tests, one_of_another_task_does_not_sweep);
+    tcase_add_test(tests, the_one_that_was_committed_stays);
+    tcase_add_test(tests, what_cannot_be_got_at_takes_no_slot_and_stays);
+    tcase_add_test(tests, the_list_says_whose_it_is);
     tcase_add_test(tests, the_list_has_the_metric);
     tcase_add_test(tests, rules_for_the_best);
     suite_add_tcase(suite, tests);
