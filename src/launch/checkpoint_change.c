@@ -42,14 +42,14 @@ static int check_all_there(const struct ckpt_input *input, const char *run,
     return code;
 }
 
-/* Whether one that stays can be restored. The newest that stays is read first. One that is marked
- * does not count, since the task would not use it. */
+/* Whether one that stays can be restored. The newest that stays is read first. One that is marked,
+ * or of another task, does not count, since the task would not use it. */
 static bool whole_one_stays(const struct ckpt_input *input, const char *run,
                             const struct checkpoint_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (entries[i].usable && !is_given(input, entries[i].id.step) &&
-            checkpoint_verify(run, entries[i].id.step, NULL, NULL) == ONWARD_OK)
+            checkpoint_verify(run, entries[i].id.step, input->task.task, NULL) == ONWARD_OK)
             return true;
     return false;
 }
@@ -57,9 +57,11 @@ static bool whole_one_stays(const struct ckpt_input *input, const char *run,
 /* A mark says only that it failed once, and what cannot be read now may be whole. */
 static bool whole_one_goes(const struct ckpt_input *input, const char *run)
 {
-    for (size_t i = 0; i < input->step_count; i++)
-        if (checkpoint_verify(run, input->steps[i], NULL, NULL) != ONWARD_ERR_CORRUPT)
+    for (size_t i = 0; i < input->step_count; i++) {
+        int code = checkpoint_verify(run, input->steps[i], input->task.task, NULL);
+        if (code != ONWARD_ERR_CORRUPT && code != ONWARD_ERR_OTHER_TASK)
             return true;
+    }
     return false;
 }
 

@@ -84,7 +84,8 @@ static const struct argp ckpt_argp = {
 
 static const char *entry_state(const struct checkpoint_entry *entry)
 {
-    return entry->failed     ? "failed"
+    return entry->foreign    ? "other task"
+           : entry->failed   ? "failed"
            : entry->complete ? "complete"
            : entry->readable ? "incomplete"
                              : "not readable";
@@ -92,12 +93,12 @@ static const char *entry_state(const struct checkpoint_entry *entry)
 
 static json_t *entry_json(const struct checkpoint_entry *entry)
 {
-    return json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:s}", "step",
-                     (json_int_t)entry->id.step, "state", entry_state(entry), "time", entry->time,
-                     "incarnation", (json_int_t)entry->id.incarnation, "epoch",
-                     (json_int_t)entry->id.epoch, "shards", (json_int_t)entry->shard_count, "bytes",
-                     (json_int_t)entry->bytes, "complete", entry->complete, "problem",
-                     entry->problem);
+    return json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:s}", "step",
+                     (json_int_t)entry->id.step, "state", entry_state(entry), "task",
+                     entry->id.task, "time", entry->time, "incarnation",
+                     (json_int_t)entry->id.incarnation, "epoch", (json_int_t)entry->id.epoch,
+                     "shards", (json_int_t)entry->shard_count, "bytes", (json_int_t)entry->bytes,
+                     "complete", entry->complete, "problem", entry->problem);
 }
 
 static void print_entry(const struct checkpoint_entry *entry)

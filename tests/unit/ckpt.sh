@@ -140,8 +140,22 @@ refused rm g 10; says 'would be left' # the one that stays is passed over
 damage "$work/g/ckpt/step-00000020.shards/"r000*
 ckpt 0 rm g 20
 
+# One of another task is told, and counts for nothing.
+write y 2 200
+write z 2 10 20
+cp -r "$work/y/ckpt/step-00000200.h5" "$work/y/ckpt/step-00000200.shards" "$work/z/ckpt/"
+ckpt 0 ls z; says '200 .* other task: is of task y$'; says '20 .* complete$'
+ckpt 0 ls z --json; json '[(e["state"], e["task"]) for e in j] == [("other task", "y"), ("complete", "z"), ("complete", "z")]'
+ckpt 0 show z 200; says '^other task, written'; ckpt 0 show z; says '^step 20$'
+ckpt 1 verify z; says '200  no: .*is of task y, expected z'
+refused rm z 10 20; says 'would be left'
+ckpt 0 rm z 10; refused rm z 20; says 'would be left'
+[ "$(steps z)" = '20 200 ' ] || fail "left: $(steps z)"
+ckpt 0 rm z 200; refused rm z 20; ckpt 0 rm z 20 --force
+
 # A task that is running counts on its newest checkpoint.
 write b 2 10 20
+cp -r "$work/y/ckpt/step-00000200.h5" "$work/y/ckpt/step-00000200.shards" "$work/b/ckpt/" # is not its newest
 exec 9<>"$work/b/lock"
 python3 - <<'END' &
 import fcntl, os, time
