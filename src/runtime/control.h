@@ -87,6 +87,7 @@ struct control {
     struct run_metric shard_metrics[RUNDIR_METRICS]; /* that came with the one of rank 0 */
     uint32_t shard_metric_count;
     int64_t shard_epoch;
+    int64_t ordered_step;          /* of the newest checkpoint that was ordered; -1: none was */
     struct commit *commit;         /* of control_commit.c, while it runs; NULL: none does */
     struct copyset_entry *copyset; /* of all copies; once chosen the newest whole state, by shard */
     uint32_t copyset_size;         /* 0: there is none */

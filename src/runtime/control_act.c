@@ -225,6 +225,22 @@ static void note(struct onward *ow, const struct controller_action *action)
     control_warn(ow, "%s", text);
 }
 
+/* The attempt before may have failed, or the incarnation before been cut in one; what that left
+ * could be in the way of all that come. Workers give up what they still write when they take the
+ * next. */
+static void sweep_attempts(struct onward *ow, int64_t step)
+{
+    struct control *control = ow->control;
+    struct error error = {0};
+    int64_t before = control->ordered_step;
+    control->ordered_step = step;
+    if ((before >= 0 && before == controller_checkpoint_step(control->core)) || control->commit ||
+        control_is_fenced(ow))
+        return;
+    if (checkpoint_sweep(ow->run, ow->incarnation, &error) != ONWARD_OK)
+        control_warn(ow, "what is left of checkpoints that failed: %s", error.text);
+}
+
 static void act(struct onward *ow, const struct controller_action *action)
 {
     switch (action->type) {
@@ -239,6 +255,7 @@ static void act(struct onward *ow, const struct controller_action *action)
         control_order_spawn(ow, action->count);
         break;
     case ACTION_TAKE_CHECKPOINT:
+        sweep_attempts(ow, action->step);
         control_order(ow,
                       (struct message){.kind = ORDER_CHECKPOINT,
                                        .step = action->step,
@@ -260,7 +277,7 @@ static void act(struct onward *ow, const struct controller_action *action)
     case ACTION_NOTE:
         note(ow, action);
         break;
-    default: /* a checkpoint that is abandoned leaves shards that the next commit sweeps */
+    default: /* a checkpoint that is abandoned leaves shards: sweep_attempts() */
         break;
     }
 }

@@ -248,9 +248,13 @@ struct checkpoint_keep {
 /* Removes the others, once `committed` was: of its task, and older than it. That one, and what is
  * newer, stays whatever it looks like; so does each that is of another task, or that could not be
  * got at; and one that is not usable stays as long as fewer than keep->newest usable ones are
- * newer. Sweeps shards, temporary files and marks of steps below the committed one that no master
- * needs. */
+ * newer. Sweeps shards of steps up to the committed one that no master needs, and temporary files
+ * and marks below it. */
 int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
                       const struct checkpoint_keep *keep, struct error *error);
+
+/* Removes what attempts of this incarnation and those before left: shards, of any step, without a
+ * master. For the owner of the task, while no checkpoint is under way. */
+int checkpoint_sweep(const char *run, int64_t incarnation, struct error *error);
 
 #endif

@@ -1,8 +1,10 @@
 /* checkpoint_retain.c - removing checkpoints, and keeping no more than asked for. */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,10 +23,17 @@ static bool is_needed(const struct checkpoint_master *master, const char *file)
     return false;
 }
 
-/* Removes the files of a directory of shards that `master` (NULL: none) does not need, and the
- * directory itself once it is empty. */
+/* The incarnation that wrote a shard, or its temporary file; 0: the name does not say. */
+static int64_t written_by(const char *file)
+{
+    int64_t incarnation = 0;
+    return sscanf(file, "r%*u-of-%*u.i%" SCNd64, &incarnation) == 1 ? incarnation : 0;
+}
+
+/* Removes the files of a directory of shards that `master` (NULL: none) does not need and that no
+ * later incarnation wrote, and the directory itself once it is empty. */
 static int sweep_shards(const char *path, const struct checkpoint_master *master,
-                        struct error *error)
+                        int64_t incarnation, struct error *error)
 {
     int code = ONWARD_OK;
     DIR *directory = opendir(path);
@@ -35,14 +44,14 @@ static int sweep_shards(const char *path, const struct checkpoint_master *master
     const struct dirent *entry = NULL;
     while (code == ONWARD_OK && (entry = readdir(directory)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            is_needed(master, entry->d_name))
+            is_needed(master, entry->d_name) || written_by(entry->d_name) > incarnation)
             continue;
         if (unlinkat(dirfd(directory), entry->d_name, 0) != 0 && errno != ENOENT)
             code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s/%s: cannot remove", path,
                                    entry->d_name);
     }
     closedir(directory);
-    if (code == ONWARD_OK && !master && rmdir(path) != 0 && errno != ENOENT)
+    if (code == ONWARD_OK && !master && rmdir(path) != 0 && errno != ENOENT && errno != ENOTEMPTY)
         code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot remove", path);
     return code;
 }
@@ -86,12 +95,12 @@ int checkpoint_remove(const char *run, int64_t step, struct error *error)
         code = checkpoint_clear_mark(run, step, error);
     if (code == ONWARD_OK)
         code = checkpoint_shards_path(path, run, step, error);
-    return code != ONWARD_OK ? code : sweep_shards(path, NULL, error);
+    return code != ONWARD_OK ? code : sweep_shards(path, NULL, INT64_MAX, error);
 }
 
-/* The shards of a step below the newest committed one: all of them when it has no master, else
+/* The shards of a step up to the one that was committed: all of them when it has no master, else
  * those that the master does not name. A master that cannot be read says nothing: all stay. */
-static int sweep_step(const char *run, int64_t step, struct error *error)
+static int sweep_step(const char *run, int64_t step, int64_t incarnation, struct error *error)
 {
     char path[PATH_MAX];
     struct checkpoint_master master;
@@ -100,7 +109,7 @@ static int sweep_step(const char *run, int64_t step, struct error *error)
         return ONWARD_OK;
     int code = checkpoint_shards_path(path, run, step, error);
     if (code == ONWARD_OK)
-        code = sweep_shards(path, found == ONWARD_OK ? &master : NULL, error);
+        code = sweep_shards(path, found == ONWARD_OK ? &master : NULL, incarnation, error);
     if (found == ONWARD_OK)
         checkpoint_master_clear(&master);
     return code;
@@ -138,17 +147,42 @@ static int sweep_left_over(const char *run, int64_t newest, struct error *error)
     return code;
 }
 
-static int sweep(const char *run, int64_t newest, struct error *error)
+static int sweep(const char *run, const struct checkpoint_id *committed, struct error *error)
 {
     struct step_list list;
     int code = checkpoint_scan(run, ".shards", &list, error);
     if (code != ONWARD_OK)
         return code;
     for (size_t i = 0; i < list.count && code == ONWARD_OK; i++)
-        if (list.steps[i] < newest)
-            code = sweep_step(run, list.steps[i], error);
+        if (list.steps[i] <= committed->step)
+            code = sweep_step(run, list.steps[i], committed->incarnation, error);
     free(list.steps);
-    return code == ONWARD_OK ? sweep_left_over(run, newest, error) : code;
+    return code == ONWARD_OK ? sweep_left_over(run, committed->step, error) : code;
+}
+
+/* Of one step, if it has no master. */
+static int sweep_unfinished(const char *run, int64_t step, int64_t incarnation, struct error *error)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    int code = checkpoint_master_path(path, run, step, error);
+    if (code == ONWARD_OK && (lstat(path, &status) == 0 || errno != ENOENT))
+        return ONWARD_OK;
+    if (code == ONWARD_OK)
+        code = checkpoint_shards_path(path, run, step, error);
+    return code == ONWARD_OK ? sweep_shards(path, NULL, incarnation, error) : code;
+}
+
+int checkpoint_sweep(const char *run, int64_t incarnation, struct error *error)
+{
+    struct step_list list;
+    int code = checkpoint_scan(run, ".shards", &list, error);
+    if (code != ONWARD_OK)
+        return code;
+    for (size_t i = 0; i < list.count && code == ONWARD_OK; i++)
+        code = sweep_unfinished(run, list.steps[i], incarnation, error);
+    free(list.steps);
+    return code;
 }
 
 bool checkpoint_parse_best(const char *text, struct checkpoint_best *best)
@@ -212,5 +246,5 @@ int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
         newer += counts(&entries[i], committed);
     }
     free(entries);
-    return code == ONWARD_OK ? sweep(run, committed->step, error) : code;
+    return code == ONWARD_OK ? sweep(run, committed, error) : code;
 }

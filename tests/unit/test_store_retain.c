@@ -144,25 +144,28 @@ START_TEST(the_one_that_was_committed_stays)
 }
 END_TEST
 
+static const char *aside_of(const char *path)
+{
+    return in_scratch(strrchr(path, '/') + 1);
+}
+
 static void make_unreachable(const char *path)
 {
-    char aside[512];
-    snprintf(aside, sizeof aside, "%s.aside", path);
-    ck_assert_int_eq(rename(path, aside), 0);
+    ck_assert_int_eq(rename(path, aside_of(path)), 0);
     ck_assert_int_eq(symlink(path, path), 0); /* cannot be opened, and is there */
 }
 
 static void make_reachable(const char *path)
 {
-    char aside[512];
-    snprintf(aside, sizeof aside, "%s.aside", path);
-    ck_assert_int_eq(rename(aside, path), 0);
+    ck_assert_int_eq(rename(aside_of(path), path), 0);
 }
 
 START_TEST(what_cannot_be_got_at_takes_no_slot_and_stays)
 {
-    const char *shard = in_scratch("ckpt/step-00000060.shards/r000-of-001.i0002.e0007.h5");
-    const char *master = in_scratch("ckpt/step-00000020.h5");
+    char shard[512], master[512];
+    snprintf(shard, sizeof shard, "%s/ckpt/step-00000060.shards/r000-of-001.i0002.e0007.h5",
+             scratch);
+    snprintf(master, sizeof master, "%s/ckpt/step-00000020.h5", scratch);
     make_unreachable(shard);
     make_unreachable(master);
     ck_ok(retain(60, 1, &failure));
@@ -172,6 +175,60 @@ START_TEST(what_cannot_be_got_at_takes_no_slot_and_stays)
     ck_ok(retain(60, 1, &failure));
     ck_assert_str_eq(left(), "60 ");
     ck_ok(checkpoint_verify(scratch, 60, "task-1", &failure));
+}
+END_TEST
+
+static bool is_there(const char *name)
+{
+    return access(in_scratch(name), F_OK) == 0;
+}
+
+static void write_one_shard(int64_t incarnation, int64_t step)
+{
+    struct checkpoint_id id = {"task-1", incarnation, 7, step};
+    struct checkpoint_shard shard;
+    ck_ok(checkpoint_write_shard(scratch, &id, &array, 1, 0, 2, &shard, &failure));
+}
+
+START_TEST(what_attempts_left_is_swept)
+{
+    const char *temporary = "ckpt/step-00000070.shards/r001-of-002.i0001.e0007.h5.tmp-1-00000000";
+    write_one_shard(1, 25);
+    write_one_shard(2, 70);
+    write_one_shard(3, 80);
+    write_one_shard(2, 80);
+    write_file(in_scratch(temporary), "x", 1);
+    ck_ok(checkpoint_sweep(scratch, 2, &failure));
+    ck_assert(!is_there("ckpt/step-00000025.shards") && !is_there("ckpt/step-00000070.shards"));
+    /* a later one goes on while this one does not know yet that it is cut off */
+    ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000080.shards")), 1);
+    ck_assert_str_eq(left(), "60 50 40 30 20 10 ");
+    for (int64_t step = 10; step <= 60; step += 10)
+        ck_ok(checkpoint_verify(scratch, step, "task-1", &failure));
+}
+END_TEST
+
+/* Of the step itself that is committed at last: the next one needs the room. */
+START_TEST(what_attempts_left_in_the_committed_step_is_swept)
+{
+    write_one_shard(1, 60);
+    write_one_shard(3, 60);
+    ck_ok(checkpoint_sweep(scratch, 2, &failure));
+    ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000060.shards")), 3);
+    ck_ok(checkpoint_retain(scratch, &committed, &(struct checkpoint_keep){.newest = 1}, &failure));
+    ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000060.shards")), 2);
+    ck_ok(checkpoint_verify(scratch, 60, "task-1", &failure));
+}
+END_TEST
+
+/* What cannot be read may name them. */
+START_TEST(shards_of_a_damaged_master_stay)
+{
+    write_file(in_scratch("ckpt/step-00000050.h5"), "x", 1);
+    make_unreachable(in_scratch("ckpt/step-00000040.h5"));
+    ck_ok(checkpoint_sweep(scratch, 2, &failure));
+    ck_assert(is_there("ckpt/step-00000050.shards/r000-of-001.i0002.e0007.h5"));
+    ck_assert(is_there("ckpt/step-00000040.shards/r000-of-001.i0002.e0007.h5"));
 }
 END_TEST
 
@@ -234,6 +291,9 @@ int main(void)
     tcase_add_test(tests, one_of_another_task_does_not_sweep);
     tcase_add_test(tests, the_one_that_was_committed_stays);
     tcase_add_test(tests, what_cannot_be_got_at_takes_no_slot_and_stays);
+    tcase_add_test(tests, what_attempts_left_is_swept);
+    tcase_add_test(tests, what_attempts_left_in_the_committed_step_is_swept);
+    tcase_add_test(tests, shards_of_a_damaged_master_stay);
     tcase_add_test(tests, the_list_says_whose_it_is);
     tcase_add_test(tests, the_list_has_the_metric);
     tcase_add_test(tests, rules_for_the_best);
