@@ -261,7 +261,6 @@ void control_look_at_commit(struct onward *ow);
 void control_release_commit(struct control *control); /* waits for it */
 
 /* control_act.c */
-void control_checkpoint_warning(void *ow, const char *text);
 void control_feed(struct onward *ow, struct controller_event event);
 /* To every worker, or to every member. */
 void control_order(struct onward *ow, struct message message, bool workers_only);

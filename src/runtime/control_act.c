@@ -30,11 +30,6 @@ void control_warn(struct onward *ow, const char *format, ...)
     control_event(ow, "warning", json_pack("{s:s}", "text", text));
 }
 
-void control_checkpoint_warning(void *ow, const char *text)
-{
-    control_warn(ow, "%s", text);
-}
-
 static void fill_status(struct onward *ow, struct run_status *status)
 {
     const struct controller *core = ow->control->core;

@@ -8,19 +8,48 @@
 /* A smaller state is there before anybody would ask for it. */
 #define TELL_STATE_BYTES ((uint64_t)32 << 20)
 
+enum { RETRY_NS = 1000000000 };
+
+/* One look at the run directory. */
+struct look {
+    struct onward *ow;
+    bool has_waited; /* once is enough: who is waited for has all of them, and the members wait */
+};
+
+static void warn_of(void *context, const char *text)
+{
+    struct look *look = context;
+    control_warn(look->ow, "%s", text);
+}
+
+static void wait_once(void *context)
+{
+    struct look *look = context;
+    if (!look->has_waited)
+        sleep_ns(RETRY_NS);
+    look->has_waited = true;
+}
+
 void control_find_checkpoint(struct onward *ow)
 {
     struct error error = {0};
     int64_t step = -1;
     struct control *control = ow->control;
-    struct checkpoint_wanted wanted = {ow->options.task, control->tried_step,
-                                       control_checkpoint_warning, ow};
+    struct look look = {.ow = ow};
+    struct checkpoint_wanted wanted = {ow->options.task, control->tried_step, warn_of, &look,
+                                       wait_once};
     int code = checkpoint_find(ow->run, &wanted, &step, &control->unusable_checkpoints, &error);
+    if (code == ONWARD_ERR_IO) { /* the directory could not be read */
+        wait_once(&look);
+        code = checkpoint_find(ow->run, &wanted, &step, &control->unusable_checkpoints, &error);
+    }
     if (code == ONWARD_OK && step >= 0)
         control_feed(ow,
                      (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
-    else if (code != ONWARD_OK && code != ONWARD_ERR_NOT_FOUND)
+    else if (code != ONWARD_OK && code != ONWARD_ERR_NOT_FOUND) {
         control_warn(ow, "%s", error.text);
+        control->unusable_checkpoints = 1; /* or more: nobody is to start over for that */
+    }
     control->status.checkpoint_step = step;
     control->checkpoint_incarnation = control_checkpoint_incarnation(ow, step);
 }

@@ -177,6 +177,8 @@ struct checkpoint_wanted {
     int64_t below; /* steps; INT64_MAX: any */
     void (*warn)(void *context, const char *text);
     void *context;
+    void (*wait)(void *context); /* before one that could not be got at is tried once more; NULL: it
+                                    is passed over at once */
 };
 
 /* As checkpoint_newest, but it looks (checkpoint_look) where that reads, since the workers are to

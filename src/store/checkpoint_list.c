@@ -193,6 +193,17 @@ static int judge(const char *run, int64_t step, const char *task, bool marks, st
     return code;
 }
 
+/* A file server that stumbled gets a second chance: to go on to an older one costs steps. */
+static int judge_twice(const char *run, int64_t step, const struct checkpoint_wanted *wanted,
+                       bool marks, struct error *problem)
+{
+    int code = judge(run, step, wanted->task, marks, problem);
+    if (code != ONWARD_ERR_IO || !wanted->wait)
+        return code;
+    wanted->wait(wanted->context);
+    return judge(run, step, wanted->task, marks, problem);
+}
+
 static int find(const char *run, const struct checkpoint_wanted *wanted, bool marks, int64_t *step,
                 uint32_t *passed_over, struct error *error)
 {
@@ -205,7 +216,7 @@ static int find(const char *run, const struct checkpoint_wanted *wanted, bool ma
     for (size_t i = 0; i < list.count && newest < 0 && code == ONWARD_OK; i++) {
         struct error problem = {0};
         bool is_wanted = list.steps[i] < wanted->below;
-        int found = is_wanted ? judge(run, list.steps[i], wanted->task, marks, &problem)
+        int found = is_wanted ? judge_twice(run, list.steps[i], wanted, marks, &problem)
                               : ONWARD_ERR_NOT_FOUND;
         *passed_over += found != ONWARD_OK;
         if (found == ONWARD_OK)
@@ -227,7 +238,7 @@ int checkpoint_newest(const char *run, const char *task, int64_t *step,
                       void (*warn)(void *context, const char *text), void *context,
                       struct error *error)
 {
-    struct checkpoint_wanted wanted = {task, INT64_MAX, warn, context};
+    struct checkpoint_wanted wanted = {task, INT64_MAX, warn, context, NULL};
     uint32_t passed_over;
     return find(run, &wanted, false, step, &passed_over, error);
 }

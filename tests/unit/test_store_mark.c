@@ -151,6 +151,44 @@ START_TEST(another_task_is_no_reason_for_a_mark)
 }
 END_TEST
 
+/* It cannot be opened, and is there. */
+static void hide_newest(void)
+{
+    const char *master = in_scratch("ckpt/step-00000020.h5");
+    ck_assert_int_eq(rename(master, in_scratch("aside")), 0);
+    ck_assert_int_eq(symlink(master, master), 0);
+}
+
+static int waits;
+
+static void wait_in_vain(void *context)
+{
+    (void)context;
+    waits++;
+}
+
+static void wait_well(void *context)
+{
+    wait_in_vain(context);
+    ck_assert_int_eq(rename(in_scratch("aside"), in_scratch("ckpt/step-00000020.h5")), 0);
+}
+
+START_TEST(one_that_cannot_be_got_at_is_tried_twice)
+{
+    uint32_t passed_over = 0;
+    int64_t step = 99;
+    struct checkpoint_wanted wanted = {"task-1", INT64_MAX, NULL, NULL, wait_in_vain};
+    waits = 0;
+    hide_newest();
+    ck_ok(checkpoint_find(scratch, &wanted, &step, &passed_over, &failure));
+    ck_assert(step == 10 && passed_over == 1 && waits == 1);
+    wanted.wait = wait_well;
+    ck_ok(checkpoint_find(scratch, &wanted, &step, &passed_over, &failure));
+    ck_assert(step == 20 && passed_over == 0 && waits == 2);
+    ck_assert_int_eq(access(in_scratch(MARK), F_OK), -1);
+}
+END_TEST
+
 START_TEST(the_next_one_of_the_step_is_another)
 {
     ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
@@ -209,6 +247,7 @@ int main(void)
     tcase_add_test(tests, the_owner_leaves_the_blocks_to_the_readers);
     tcase_add_test(tests, what_was_tried_is_not_tried_again);
     tcase_add_test(tests, another_task_is_no_reason_for_a_mark);
+    tcase_add_test(tests, one_that_cannot_be_got_at_is_tried_twice);
     tcase_add_test(tests, the_next_one_of_the_step_is_another);
     tcase_add_test(tests, a_marked_one_never_pushes_out_a_good_one);
     tcase_add_test(tests, nothing_to_mark);
