@@ -2,7 +2,9 @@
  *
  * A thread of the least priority writes the master and removes old checkpoints, out of copies of
  * all that it needs: the controller shares its cores with workers, who would wait for the one of
- * them that it holds up. Its end is looked for at each tick, and told to the core. */
+ * them that it holds up. Its end is looked for at each tick, and told to the core. That thread may
+ * be held up for long; so the fence is asked again right before it puts the master in place, and
+ * before it removes anything. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +136,7 @@ struct commit {
     struct background_task task;
     bool is_behind; /* there is such a thread */
     const char *run;
+    struct fence fence; /* of the run directory, which stays open until the thread has ended */
     struct checkpoint_id id;
     struct checkpoint_metric metric;
     struct checkpoint_array arrays[ONWARD_MAX_ARRAYS];
@@ -157,7 +160,8 @@ static void write_master(void *argument)
     struct commit *commit = argument;
     commit->code = checkpoint_commit_with_metric(
         commit->run, &commit->id, &commit->metric, commit->arrays, commit->array_count,
-        commit->shards, commit->shard_count, commit->slabs, commit->slab_count, &commit->error);
+        commit->shards, commit->shard_count, commit->slabs, commit->slab_count, &commit->fence,
+        &commit->error);
     if (commit->code == ONWARD_OK)
         commit->keep_code =
             checkpoint_retain(commit->run, &commit->id, &commit->keep, &commit->keep_error);
@@ -180,7 +184,9 @@ static int fill_commit(const struct onward *ow, int64_t step, struct commit *com
     commit->run = ow->run;
     commit->id = state_checkpoint_id(ow, controller_epoch(control->core), step);
     commit->metric = best_metric(ow);
+    commit->fence = rundir_fence(control->rundir);
     commit->keep = what_to_keep(ow);
+    commit->keep.fence = &commit->fence;
     commit->array_count = control->array_count;
     memcpy(commit->arrays, control->arrays, sizeof commit->arrays);
     commit->shard_count = size < control->shard_count ? size : control->shard_count;
@@ -220,23 +226,29 @@ static void fail(struct onward *ow, int64_t step, const char *text)
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_FAILED, .step = step});
 }
 
+static void tell_commit(struct onward *ow, const struct commit *commit)
+{
+    int64_t step = commit->id.step;
+    if (commit->code != ONWARD_OK) {
+        fail(ow, step, commit->error.text);
+        return;
+    }
+    ow->control->checkpoint_incarnation = ow->incarnation;
+    control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
+    if (commit->keep_code != ONWARD_OK)
+        control_warn(ow, "old checkpoints: %s", commit->keep_error.text);
+    control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
+}
+
+/* Of what it came to, a side that is fenced has nothing to say: the log is another's. */
 static void end_commit(struct onward *ow)
 {
     struct commit *commit = ow->control->commit;
-    int64_t step = commit->id.step;
     if (commit->is_behind)
         background_end(&commit->task);
     ow->control->commit = NULL; /* feeding the core may come back here */
-    if (commit->code != ONWARD_OK) {
-        fail(ow, step, commit->error.text);
-    } else {
-        ow->control->checkpoint_incarnation = ow->incarnation;
-        control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
-        if (commit->keep_code != ONWARD_OK)
-            control_warn(ow, "old checkpoints: %s", commit->keep_error.text);
-        control_feed(ow,
-                     (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
-    }
+    if (!control_is_fenced(ow) && commit->code != ONWARD_ERR_FENCED)
+        tell_commit(ow, commit);
     free_commit(commit);
 }
 

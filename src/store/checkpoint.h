@@ -32,6 +32,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "fence.h"
 #include "onward.h"
 
 enum {
@@ -126,8 +127,7 @@ int checkpoint_save_staged(struct checkpoint_staged *staged, const char *run,
 void checkpoint_free_staged(struct checkpoint_staged *staged); /* NULL is allowed */
 
 /* Writes the master over `size` shards (in order of rank); the checkpoint is committed when this
- * returns ONWARD_OK. A master of the same step is replaced atomically. The fence is the caller's.
- */
+ * returns ONWARD_OK. A master of the same step is replaced atomically. */
 int checkpoint_commit(const char *run, const struct checkpoint_id *id,
                       const struct checkpoint_array *arrays, uint32_t array_count,
                       const struct checkpoint_shard *shards, uint32_t size, struct error *error);
@@ -141,13 +141,14 @@ int checkpoint_commit_slabs(const char *run, const struct checkpoint_id *id,
                             const struct checkpoint_slab *slabs, uint32_t slab_count,
                             struct error *error);
 
-/* The same, with a metric (NULL: none) that goes into the master. */
+/* The same, with a metric (NULL: none) that goes into the master, and a fence (NULL: none) that is
+ * asked once the master is written and synced, right before it is put in place. */
 int checkpoint_commit_with_metric(const char *run, const struct checkpoint_id *id,
                                   const struct checkpoint_metric *metric,
                                   const struct checkpoint_array *arrays, uint32_t array_count,
                                   const struct checkpoint_shard *shards, uint32_t size,
                                   const struct checkpoint_slab *slabs, uint32_t slab_count,
-                                  struct error *error);
+                                  const struct fence *fence, struct error *error);
 
 /* Whether a thread may call what is declared here while others use HDF5: how HDF5 was built. */
 bool checkpoint_may_thread(void);
@@ -246,6 +247,7 @@ struct checkpoint_keep {
     uint32_t newest; /* so many, at least 1 */
     int64_t every;   /* steps that are a multiple of it; 0: no such rule */
     struct checkpoint_best best;
+    const struct fence *fence; /* asked before each removal; NULL: none */
 };
 /* Removes the others, once `committed` was: of its task, and older than it. That one, and what is
  * newer, stays whatever it looks like; so does each that is of another task, or that could not be

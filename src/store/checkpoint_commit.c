@@ -348,7 +348,7 @@ int checkpoint_commit_with_metric(const char *run, const struct checkpoint_id *i
                                   const struct checkpoint_array *arrays, uint32_t array_count,
                                   const struct checkpoint_shard *shards, uint32_t size,
                                   const struct checkpoint_slab *slabs, uint32_t slab_count,
-                                  struct error *error)
+                                  const struct fence *fence, struct error *error)
 {
     H5_QUIET;
     char path[PATH_MAX];
@@ -367,6 +367,7 @@ int checkpoint_commit_with_metric(const char *run, const struct checkpoint_id *i
         code = image_open(&image, IMAGE_SEALED, error);
     if (code != ONWARD_OK)
         return code;
+    image.fence = fence;
     code = fill_master(&image, &contents, error);
     if (code == ONWARD_OK)
         code = put_metric(image.file, metric, error);
@@ -383,7 +384,7 @@ int checkpoint_commit_slabs(const char *run, const struct checkpoint_id *id,
                             struct error *error)
 {
     return checkpoint_commit_with_metric(run, id, NULL, arrays, array_count, shards, size, slabs,
-                                         slab_count, error);
+                                         slab_count, NULL, error);
 }
 
 int checkpoint_commit(const char *run, const struct checkpoint_id *id,

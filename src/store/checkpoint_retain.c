@@ -241,10 +241,15 @@ int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
         return code;
     const struct checkpoint_entry *best = find_best(entries, count, committed, &keep->best);
     for (size_t i = 0; i < count && code == ONWARD_OK; i++) {
-        if (!is_kept(&entries[i], keep, best, newer))
+        bool is_old = !is_kept(&entries[i], keep, best, newer);
+        if (is_old)
+            code = fence_check(keep->fence, error);
+        if (is_old && code == ONWARD_OK)
             code = checkpoint_remove(run, entries[i].id.step, error);
         newer += counts(&entries[i], committed);
     }
     free(entries);
+    if (code == ONWARD_OK)
+        code = fence_check(keep->fence, error);
     return code == ONWARD_OK ? sweep(run, committed, error) : code;
 }

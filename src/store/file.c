@@ -223,12 +223,15 @@ static int sync_and_close(int fd, const char *path, struct error *error)
     return ONWARD_OK;
 }
 
-int file_publish(int fd, const char *temporary, const char *path, struct error *error)
+int file_publish_fenced(int fd, const char *temporary, const char *path, const struct fence *fence,
+                        struct error *error)
 {
     char directory[PATH_MAX];
     int code = sync_and_close(fd, path, error);
     if (code == ONWARD_OK)
         code = file_parent(directory, sizeof directory, path, error);
+    if (code == ONWARD_OK)
+        code = fence_check(fence, error);
     if (code == ONWARD_OK && rename(temporary, path) != 0)
         code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot put it in place", path);
     if (code != ONWARD_OK) {
@@ -236,6 +239,11 @@ int file_publish(int fd, const char *temporary, const char *path, struct error *
         return code;
     }
     return file_sync_directory(directory, error);
+}
+
+int file_publish(int fd, const char *temporary, const char *path, struct error *error)
+{
+    return file_publish_fenced(fd, temporary, path, NULL, error);
 }
 
 int file_replace(const char *path, const void *bytes, size_t size, struct error *error)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "fence.h"
 
 /* path = directory/name. ONWARD_ERR_ARGUMENT when it does not fit. */
 int file_join(char *path, size_t path_bytes, const char *directory, const char *name,
@@ -54,6 +55,10 @@ int file_open_plain(const char *path, int *fd, uint64_t *size, struct error *err
 /* Syncs and closes fd (always), renames temporary to path, syncs the directory. When it fails
  * before the rename, temporary is removed and path is as it was. */
 int file_publish(int fd, const char *temporary, const char *path, struct error *error);
+/* The same, if the fence (NULL: none) allows it: between that and the rename nothing else is done.
+ */
+int file_publish_fenced(int fd, const char *temporary, const char *path, const struct fence *fence,
+                        struct error *error);
 
 /* The directory part of path, "." when it has none. */
 int file_parent(char *directory, size_t directory_bytes, const char *path, struct error *error);

@@ -336,7 +336,7 @@ int image_save(struct image *image, const char *path, uint64_t *bytes, char *sum
         unlink(temporary);
         return code;
     }
-    code = file_publish(fd, temporary, path, error);
+    code = file_publish_fenced(fd, temporary, path, image->fence, error);
     if (code == ONWARD_OK && bytes)
         *bytes = own_bytes;
     if (code == ONWARD_OK && sum)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "fence.h"
 
 enum { IMAGE_SEAL_BYTES = 512, IMAGE_SUM_BYTES = 33 };
 
@@ -44,6 +45,7 @@ struct image {
     enum image_guard guard;
     uint64_t taken_bytes;         /* all is in the memfd, which has so many; 0: not taken in */
     const atomic_bool *stop;      /* saving is given up soon after it became true; NULL: never */
+    const struct fence *fence;    /* asked before it is put in place; NULL: none */
     bool is_behind;               /* others work meanwhile: saving it makes pauses for them */
     struct image_region *regions; /* in order of offset once laid out */
     uint32_t region_count, region_capacity;

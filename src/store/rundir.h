@@ -108,8 +108,10 @@ void rundir_name_start(struct rundir *rundir, int64_t start);
  * 0: it has none; ONWARD_ERR_FENCED where the claim was for another. */
 int rundir_join(struct rundir *rundir, int64_t incarnation, int64_t start, struct error *error);
 /* ONWARD_ERR_FENCED when the directory has a newer incarnation than ours. Call before each commit.
- */
+ * Any thread may, while nobody claims, joins or closes. */
 int rundir_check_fence(const struct rundir *rundir, struct error *error);
+/* The same, for who writes; rundir is borrowed. */
+struct fence rundir_fence(const struct rundir *rundir);
 
 /* How a task stands: status.json. Strings are NUL-terminated. */
 struct run_metric {

@@ -197,3 +197,13 @@ int rundir_check_fence(const struct rundir *rundir, struct error *error)
         return error_set(error, ONWARD_ERR_ORDER, "%s: neither claimed nor joined", rundir->path);
     return check_newest(rundir, rundir->incarnation, newest, error);
 }
+
+static int check_fence(const void *rundir, struct error *error)
+{
+    return rundir_check_fence(rundir, error);
+}
+
+struct fence rundir_fence(const struct rundir *rundir)
+{
+    return (struct fence){check_fence, rundir};
+}

@@ -17,7 +17,7 @@ static void save_of(const char *task, int64_t step, const char *metric, double v
     snprintf(id.task, sizeof id.task, "%s", task);
     snprintf(with.name, sizeof with.name, "%s", metric);
     ck_ok(checkpoint_write_shard(scratch, &id, &array, 1, 0, 1, &shard, &failure));
-    ck_ok(checkpoint_commit_with_metric(scratch, &id, &with, &array, 1, &shard, 1, NULL, 0,
+    ck_ok(checkpoint_commit_with_metric(scratch, &id, &with, &array, 1, &shard, 1, NULL, 0, NULL,
                                         &failure));
 }
 

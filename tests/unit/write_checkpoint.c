@@ -41,7 +41,7 @@ static int write_step(const char *run, const char *task, uint32_t size, int64_t 
         code = checkpoint_write_shard(run, &id, arrays, ARRAYS, rank, size, &shards[rank], error);
     if (code == ONWARD_OK)
         code = checkpoint_commit_with_metric(run, &id, &metric, arrays, ARRAYS, shards, size, NULL,
-                                             0, error);
+                                             0, NULL, error);
     return code;
 }
 
