@@ -305,7 +305,7 @@ static void commit(struct onward *ow, struct pass *pass)
     forget_orders(ow);
     take_role(ow, pass);
     copies_opened(ow);
-    worker_checkpoint_opened(ow);
+    worker_checkpoint_give_up(ow);
     mark_place(ow, BEAT_INSIDE);
     ow->stall_s = !first        ? (double)(clock_ns() - ow->step_end_ns) / 1e9
                   : ow->spawned ? -1 /* it has no step before */

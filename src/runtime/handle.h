@@ -242,8 +242,10 @@ void worker_say_give_up(struct onward *ow);
 void worker_checkpoint(struct onward *ow);
 bool worker_holds(const struct onward *ow);
 struct run_flight worker_shared_flight(const struct onward *ow);
-void worker_checkpoint_opened(struct onward *ow);  /* an epoch: what is being saved is of no use */
-void worker_checkpoint_release(struct onward *ow); /* waits for the thread of such a save */
+/* What is being saved is of no use: an epoch opened, or another checkpoint was ordered. */
+void worker_checkpoint_give_up(struct onward *ow);
+/* Waits for the thread of such a save. At the end of all alone, where the watchdog bounds it. */
+void worker_checkpoint_release(struct onward *ow);
 
 /* service.c: a task whose work is given out in messages. */
 /* Takes a message of the program; false: it is none. */

@@ -2,8 +2,8 @@
  * one checkpoint, out of a copy, while the program works on.
  *
  * The thread calls neither MPI nor HDF5, and has the least priority, so that a step on the same
- * core hardly notices it. At most one saving is there at a time: whoever begins another one ends
- * the one before. */
+ * core hardly notices it. At most one saving is there at a time: whoever wants to begin another one
+ * waits until the one before is done, or does without. */
 #ifndef RUNTIME_SAVING_H
 #define RUNTIME_SAVING_H
 

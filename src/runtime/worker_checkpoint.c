@@ -4,7 +4,11 @@
  * directory, which is all that the step waits for; saving.h writes it to the run directory from
  * there. Its end is looked for between two steps, and told to the controller, which commits. Where
  * there is no room for the copy, and before the task stops, the step waits for the whole; and
- * before the task stops, no other step is begun. */
+ * before the task stops, no other step is begun.
+ *
+ * A save that is of no use any more is given up, but a write or a sync under way may still take any
+ * time, and no step waits for that: until it has ended, an order is answered with a failure, and
+ * the core orders another one later. Where there is no step to hold up, the order waits. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +19,8 @@
 
 /* One who began a step before the order came waits in it for those who hold. */
 enum { HOLD_NS = 1000000000 };
+/* Of a save that was given up: nobody is told how it ended. */
+enum { NO_EPOCH = -1 };
 
 static double seconds_since(int64_t begin_ns)
 {
@@ -68,11 +74,13 @@ struct run_flight worker_shared_flight(const struct onward *ow)
                       : (struct run_flight){0};
 }
 
-/* Does not wait: the epoch's change has no time for it. */
-void worker_checkpoint_opened(struct onward *ow)
+/* Does not wait: neither a change of the lineup nor a step has time for it. */
+void worker_checkpoint_give_up(struct onward *ow)
 {
-    if (ow->saving)
-        saving_give_up(ow->saving);
+    if (!ow->saving)
+        return;
+    saving_give_up(ow->saving);
+    ow->saving_message.epoch = NO_EPOCH;
 }
 
 static void look_at_saving(struct onward *ow)
@@ -110,7 +118,6 @@ static void take_checkpoint(struct onward *ow, struct message *message)
 {
     struct checkpoint_id id = state_checkpoint_id(ow, ow->role.epoch, ow->complete_step);
     int64_t begin_ns = clock_ns();
-    worker_checkpoint_release(ow);
     bool is_behind = !ow->checkpoint_waits && begin_saving(ow, &id);
     fault_at_phase(ow, INJECT_PHASE_CHECKPOINT);
     if (is_behind) {
@@ -129,26 +136,51 @@ static void take_checkpoint(struct onward *ow, struct message *message)
     ow->hold_until_ns = ow->checkpoint_waits ? clock_ns() + HOLD_NS : 0;
 }
 
+static bool is_due(const struct onward *ow)
+{
+    return ow->checkpoint_step >= 0 && ow->checkpoint_step == ow->complete_step;
+}
+
+/* The one before is still being written, and this one is the last for now: then no step is held up
+ * by waiting for that, and a failure would leave the task without. */
+static bool is_put_off(const struct onward *ow)
+{
+    bool is_last = ow->checkpoint_waits || ow->complete_step >= ow->options.step_count;
+    return is_due(ow) && ow->saving && is_last;
+}
+
+static void refuse(struct onward *ow, struct message *message)
+{
+    struct error error;
+    int code = error_set(&error, ONWARD_ERR_LIMIT, "the one of step %lld is still being written",
+                         (long long)ow->saving_message.step);
+    tell_end(ow, message, code, &error);
+}
+
 /* A step behind the last checkpoint would be lost with the end that comes once it is committed;
  * where that fails, another one is ordered, or nothing comes. */
 bool worker_holds(const struct onward *ow)
 {
+    if (is_put_off(ow) && ow->complete_step < ow->options.step_count)
+        return true;
     return ow->hold_until_ns > 0 && ow->checkpoint_step < 0 && clock_ns() < ow->hold_until_ns;
 }
 
 void worker_checkpoint(struct onward *ow)
 {
     look_at_saving(ow);
-    if (ow->checkpoint_step < 0 || ow->checkpoint_step > ow->complete_step)
+    if (ow->checkpoint_step < 0 || ow->checkpoint_step > ow->complete_step || is_put_off(ow))
         return;
     struct message message = {.kind = MESSAGE_MISSED, .step = ow->checkpoint_step};
-    bool is_now = ow->checkpoint_step == ow->complete_step;
+    bool is_now = is_due(ow);
     ow->checkpoint_step = -1;
     ow->hold_until_ns = 0;
     worker_add_metrics(ow, &message);
     worker_report(ow); /* the core is to know the step before its shard comes */
-    if (is_now)
-        take_checkpoint(ow, &message);
-    else
+    if (!is_now)
         worker_send(ow, &message);
+    else if (ow->saving)
+        refuse(ow, &message);
+    else
+        take_checkpoint(ow, &message);
 }
