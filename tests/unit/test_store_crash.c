@@ -6,8 +6,15 @@
  * left. What a crash of the whole machine needs besides is the order of calls: nothing is renamed
  * before it is synced, and no rename is left without a sync of its directory.
  *
+ * One story goes the way of a task that runs: each shard from a copy by a thread that can be given
+ * up (runtime/saving.c), the master with a metric and behind a fence, and the removal of old ones
+ * behind it, by a thread of the controller (runtime/control_commit.c).
+ *
  * Exit status 77 (skipped) where a child may not be traced. */
 #include "store_fixture.h"
+
+#include "background.h"
+#include "saving.h"
 
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -100,6 +107,60 @@ static int commit_again(void)
     return code == ONWARD_OK ? retain(20, 2, NULL) : code;
 }
 
+/* What a worker does. */
+static int save_behind(const struct checkpoint_id *id, uint32_t rank,
+                       struct checkpoint_shard *shard)
+{
+    struct checkpoint_staged *staged = NULL;
+    struct saving *saving = NULL;
+    struct error error;
+    int code = checkpoint_stage_shard(scratch, id, new_arrays, COUNT, rank, 2, &staged, &error);
+    if (code == ONWARD_OK)
+        code = saving_begin(scratch, staged, &saving, &error);
+    return code == ONWARD_OK ? saving_end(saving, shard, &error) : code;
+}
+
+static int allow(const void *context, struct error *error)
+{
+    (void)context, (void)error;
+    return access(in_scratch("ckpt"), F_OK) == 0 ? ONWARD_OK : ONWARD_ERR_FENCED;
+}
+
+struct commit {
+    struct checkpoint_id id;
+    struct checkpoint_shard shards[2];
+    int code;
+};
+
+/* What the controller does: write_master() of control_commit.c. */
+static void write_master(void *argument)
+{
+    static const struct fence fence = {allow, NULL};
+    const struct checkpoint_metric metric = {"loss", 0.5};
+    const struct checkpoint_keep keep = {.newest = 1, .best = {"loss", false}, .fence = &fence};
+    struct commit *commit = argument;
+    commit->code = checkpoint_commit_with_metric(scratch, &commit->id, &metric, new_arrays, COUNT,
+                                                 commit->shards, 2, NULL, 0, &fence, NULL);
+    if (commit->code == ONWARD_OK)
+        commit->code = checkpoint_retain(scratch, &keep, NULL);
+}
+
+static int commit_behind(void)
+{
+    struct commit commit = {.id = {"task-1", 3, 7, 20}};
+    struct background_task task;
+    struct error error;
+    int code = ONWARD_OK;
+    for (uint32_t rank = 0; rank < 2 && code == ONWARD_OK; rank++)
+        code = save_behind(&commit.id, rank, &commit.shards[rank]);
+    if (code == ONWARD_OK)
+        code = background_begin(&task, write_master, &commit, &error);
+    if (code != ONWARD_OK)
+        return code;
+    background_end(&task);
+    return commit.code;
+}
+
 static int remove_newest(void)
 {
     return checkpoint_remove(scratch, 20, NULL);
@@ -115,6 +176,7 @@ struct story {
 static const struct story stories[] = {
     {"a new step, beside the one before", commit_beside, false, false},
     {"a new step, instead of the one before", commit_instead, false, false},
+    {"a new step, behind the steps", commit_behind, false, false},
     {"the same step again", commit_again, true, true},
     {"a removal", remove_newest, true, false}};
 
@@ -125,6 +187,9 @@ static void begin_story(const struct story *story)
     if (story->has_20)
         ck_assert_int_eq(save(2, 20, new_arrays), ONWARD_OK);
 }
+
+static pid_t
+    stopped; /* the thread of the child that goes on with its next call; 0: none is known */
 
 static pid_t start_traced(const struct story *story)
 {
@@ -139,28 +204,57 @@ static pid_t start_traced(const struct story *story)
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFSTOPPED(status));
-    ck_assert_int_eq(
-        ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL), 0);
-    return child;
+    ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, child, NULL,
+                            PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE),
+                     0);
+    return stopped = child;
 }
 
-/* Runs on to where the child enters its next system call, and returns its number; -1 when the child
- * has ended instead, which must be well. */
+/* Waits for whatever thread of the child comes to something; false when all of it has ended, which
+ * must be well. */
+static bool wait_for_any(pid_t child, int *status)
+{
+    stopped = waitpid(-1, status, __WALL);
+    ck_assert_int_gt(stopped, 0);
+    if (WIFSTOPPED(*status))
+        return true;
+    ck_assert_msg(stopped != child || (WIFEXITED(*status) && WEXITSTATUS(*status) == 0),
+                  "status %x", *status);
+    bool is_over = stopped == child;
+    stopped = 0;
+    return !is_over;
+}
+
+/* Runs on to where a thread of the child enters its next system call, and returns its number; -1
+ * when the child has ended instead. */
 static long next_call(pid_t child)
 {
     struct __ptrace_syscall_info info = {0};
     int status = 0;
-    do {
-        ck_assert_int_eq(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
-        ck_assert_int_eq(waitpid(child, &status, 0), child);
-        if (!WIFSTOPPED(status)) {
-            ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+    for (;;) {
+        if (stopped != 0)
+            ck_assert_int_eq(ptrace(PTRACE_SYSCALL, stopped, NULL, NULL), 0);
+        if (!wait_for_any(child, &status))
             return -1;
-        }
-        ck_assert_int_eq(WSTOPSIG(status), SIGTRAP | 0x80);
-        ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info), 0);
-    } while (info.op != PTRACE_SYSCALL_INFO_ENTRY);
-    return (long)info.entry.nr;
+        if (stopped == 0 || WSTOPSIG(status) != (SIGTRAP | 0x80))
+            continue; /* a thread that begins, or has ended */
+        ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, stopped, sizeof info, &info), 0);
+        if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+            return (long)info.entry.nr;
+    }
+}
+
+/* The threads first, and what they had come to does not matter. */
+static void wait_for_death(pid_t child)
+{
+    pid_t ended = 0;
+    while (ended != child) {
+        int status = 0;
+        ended = waitpid(-1, &status, __WALL);
+        ck_assert_int_gt(ended, 0);
+        if (WIFSTOPPED(status))
+            ended = 0;
+    }
 }
 
 /* False when the story has fewer than k calls. */
@@ -171,7 +265,7 @@ static bool kill_at_call(const struct story *story, int k)
         if (next_call(child) < 0)
             return false;
     ck_assert_int_eq(kill(child, SIGKILL), 0);
-    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    wait_for_death(child);
     return true;
 }
 
@@ -262,7 +356,7 @@ static bool is_write(long call)
 
 START_TEST(synced_before_and_after_each_rename)
 {
-    const struct story *story = &stories[0];
+    const struct story *story = &stories[_i];
     bool is_synced = false, is_lasting = true;
     int renames = 0;
     begin_story(story);
@@ -302,7 +396,7 @@ int main(void)
     tcase_add_checked_fixture(tests, make_all, free_all);
     tcase_set_timeout(tests, 240);
     tcase_add_loop_test(tests, killed_at_every_call, 0, (int)(sizeof stories / sizeof *stories));
-    tcase_add_test(tests, synced_before_and_after_each_rename);
+    tcase_add_loop_test(tests, synced_before_and_after_each_rename, 0, 3);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
