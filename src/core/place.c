@@ -11,8 +11,15 @@ struct slots {
     uint32_t free;
 };
 
+static bool is_address(const char *name)
+{
+    return strchr(name, '.') && name[strspn(name, "0123456789.")] == '\0';
+}
+
 bool place_same_host(const char *a, const char *b)
 {
+    if (is_address(a) || is_address(b))
+        return strcmp(a, b) == 0;
     size_t length = strcspn(a, ".");
     return length == strcspn(b, ".") && memcmp(a, b, length) == 0;
 }

@@ -29,7 +29,7 @@ bool place_choose(const char *hosts, uint32_t wanted,
 bool place_merge(const char *hosts, const char *changes, bool grows, char *merged, uint32_t *added,
                  uint32_t *total);
 
-/* Whether two names mean one host: equal up to the first dot. */
+/* Whether two names mean one host: equal up to the first dot; addresses are compared whole. */
 bool place_same_host(const char *a, const char *b);
 
 #endif

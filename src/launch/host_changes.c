@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "launch_options.h"
-#include "place.h"
 #include "say.h"
 #include "supervise_internal.h"
 
@@ -192,7 +191,7 @@ static void drain(struct supervisor *s, const char *host, bool drains)
     places_drain(places, host, drains);
     for (uint32_t i = 0; s->settings->give_back && i < places->count; i++) {
         struct place *place = &places->list[i];
-        bool is_meant = place->drained == drains && place_same_host(place->host.name, host);
+        bool is_meant = place->drained == drains && places_is(place, host);
         if (is_meant && place->is_local && drains)
             supervise_warn(s, "the job's script runs on the host that is drained: it is not given "
                               "back before the job ends");

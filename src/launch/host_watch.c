@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place.h"
+
 static const double look_s = 2;
 
 static void look_at(const char *path, struct stat *status)
@@ -44,7 +46,7 @@ enum host_watch_result host_watch_look(struct host_watch *watch, double now_s, s
 static bool has(const struct hosts *hosts, const char *name)
 {
     for (uint32_t i = 0; i < hosts->count; i++)
-        if (!strcmp(hosts->list[i].name, name))
+        if (place_same_host(hosts->list[i].name, name))
             return true;
     return false;
 }

@@ -57,15 +57,19 @@ void places_close(struct places *places)
     places->count = 0;
 }
 
-/* The one of that very name, else one that is the same up to the first dot. */
-static struct place *find_place(const struct places *places, const char *host)
+bool places_is(const struct place *place, const char *name)
+{
+    return place_same_host(place->host.name, name);
+}
+
+struct place *places_find(const struct places *places, const char *host)
 {
     struct place *similar = NULL;
     for (uint32_t i = 0; i < places->count; i++) {
         struct place *place = &places->list[i];
         if (!strcmp(place->host.name, host))
             return place;
-        if (!similar && place_same_host(place->host.name, host))
+        if (!similar && places_is(place, host))
             similar = place;
     }
     return similar;
@@ -73,12 +77,12 @@ static struct place *find_place(const struct places *places, const char *host)
 
 bool places_have(const struct places *places, const char *host)
 {
-    return find_place(places, host) != NULL;
+    return places_find(places, host) != NULL;
 }
 
 int places_add(struct places *places, const struct place *place, struct error *error)
 {
-    struct place *there = find_place(places, place->host.name);
+    struct place *there = places_find(places, place->host.name);
     if (there) {
         *there = *place;
         return ONWARD_OK;
@@ -96,7 +100,7 @@ int places_add(struct places *places, const struct place *place, struct error *e
 
 void places_ask_for(struct places *places, const struct host *host)
 {
-    struct place *place = find_place(places, host->name);
+    struct place *place = places_find(places, host->name);
     if (!place)
         return;
     place->retired = place->drained = false;
@@ -107,7 +111,7 @@ void places_ask_for(struct places *places, const struct host *host)
 
 void places_retire(struct places *places, const char *host)
 {
-    struct place *place = find_place(places, host);
+    struct place *place = places_find(places, host);
     if (!place)
         return;
     place->retired = true;
@@ -116,7 +120,7 @@ void places_retire(struct places *places, const char *host)
 
 void places_remove(struct places *places, const char *host)
 {
-    struct place *place = find_place(places, host);
+    struct place *place = places_find(places, host);
     if (!place)
         return;
     uint32_t behind = places->count - (uint32_t)(place - places->list) - 1;
@@ -127,7 +131,7 @@ void places_remove(struct places *places, const char *host)
 void places_drain(struct places *places, const char *host, bool drained)
 {
     for (uint32_t i = 0; i < places->count; i++)
-        if (place_same_host(places->list[i].host.name, host))
+        if (places_is(&places->list[i], host))
             places->list[i].drained = drained;
 }
 
@@ -326,13 +330,13 @@ static bool kill_by(const struct places *places, const char *host, const char *o
                     const char *value)
 {
     const char *command[KILL_ARGUMENTS + 2] = {places->program};
+    const struct place *place = places_find(places, host);
     struct agent_call *call = calloc(1, sizeof *call);
     bool is_gone = false;
     kill_arguments(places, option, value, command + 1);
-    for (uint32_t i = 0; call && i < places->count && !call->host; i++)
-        if (!strcmp(places->list[i].host.name, host))
-            *call = (struct agent_call){.host = host, .is_local = places->list[i].is_local};
-    if (call && call->host &&
+    if (call && place)
+        *call = (struct agent_call){.host = place->host.name, .is_local = place->is_local};
+    if (call && place &&
         agent_run(places->agent, (char *const *)command, call, 1, places->limit_s, AGENT_PATIENT,
                   NULL) == ONWARD_OK) {
         json_t *answer = answer_of(call);

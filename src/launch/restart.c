@@ -260,12 +260,12 @@ static void expect_answers(struct supervisor *s)
 {
     struct places *places = &s->settings->allotment->places;
     for (uint32_t i = 0; i < places->count; i++) {
-        const char *name = places->list[i].host.name;
+        struct place *place = &places->list[i];
         bool was_lost =
-            !strcmp(name, s->output.lost_host) || !strcmp(name, s->error_output.lost_host);
-        bool was_good = places->list[i].usable || places->list[i].returned;
-        places->list[i].is_expected = !was_lost && ((s->is_planned && was_good) ||
-                                                    detector_heard(&s->detector, name, s->down_s));
+            places_is(place, s->output.lost_host) || places_is(place, s->error_output.lost_host);
+        bool was_good = place->usable || place->returned;
+        bool was_heard = detector_heard(&s->detector, place->host.name, s->down_s);
+        place->is_expected = !was_lost && ((s->is_planned && was_good) || was_heard);
     }
 }
 

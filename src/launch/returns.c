@@ -83,19 +83,11 @@ static void begin(struct supervisor *s)
     returns->deadline_s = clock_now_s() + s->settings->allotment->places.limit_s + grace_s;
 }
 
-static struct place *find_place(struct places *places, const char *name)
-{
-    for (uint32_t i = 0; i < places->count; i++)
-        if (!strcmp(places->list[i].host.name, name))
-            return &places->list[i];
-    return NULL;
-}
-
 /* Said once: it may answer later, and is taken in then. */
 static void take_reason(struct supervisor *s, char *line)
 {
     const char *name = strsep(&line, " ");
-    struct place *place = line ? find_place(&s->settings->allotment->places, name) : NULL;
+    struct place *place = line ? places_find(&s->settings->allotment->places, name) : NULL;
     if (!place || !place->is_asked_for)
         return;
     place->is_asked_for = false;
@@ -110,7 +102,7 @@ static void take_names(struct supervisor *s)
     bool is_asked = s->refill.is_asked, has_answer = false;
     returns->answer[returns->used_bytes] = '\0';
     for (char *line; (line = strsep(&rest, "\n")) && rest;) {
-        struct place *place = find_place(&s->settings->allotment->places, line);
+        struct place *place = places_find(&s->settings->allotment->places, line);
         if (!strncmp(line, "! ", 2))
             take_reason(s, line + 2);
         else if (place && !place->drained && !place->retired)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent.h"
+#include "place.h"
 #include "quick.h"
 #include "say.h"
 #include "slurm.h"
@@ -31,7 +32,7 @@ static int ask_hosts(struct hosts *hosts, struct error *error)
 static bool drop_host(struct hosts *hosts, const char *host)
 {
     for (uint32_t i = 0; i < hosts->count; i++)
-        if (!strcmp(hosts->list[i].name, host)) {
+        if (place_same_host(hosts->list[i].name, host)) {
             hosts->list[i] = hosts->list[--hosts->count];
             return true;
         }

@@ -6,6 +6,7 @@
 
 #include "answer.h"
 #include "hosts.h"
+#include "place.h"
 #include "say.h"
 #include "standing.h"
 #include "watch.h"
@@ -146,7 +147,7 @@ static int refuse_target(const struct lineup_input *input, const struct run_memb
 static bool is_host_of(const struct run_members *members, const char *host)
 {
     for (uint32_t i = 0; i < members->count; i++)
-        if (!strcmp(members->list[i].host, host))
+        if (place_same_host(members->list[i].host, host))
             return true;
     return false;
 }

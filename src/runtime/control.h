@@ -159,6 +159,10 @@ uint32_t control_slots_after_drain(const struct onward *ow, const struct control
 /* The core's number of a host: the same on any member that takes over. */
 uint32_t control_host_number(const char *host);
 
+/* control_names.c */
+/* What the members of a host that a person names call it; NULL: none of them is there. */
+const char *control_seat_host(const struct onward *ow, const char *name);
+
 /* control_request.c */
 /* The oldest request, if there is one, with its answer in the event log. */
 void control_take_request(struct onward *ow);

@@ -41,14 +41,6 @@ static void describe(const struct run_request *request, char *text, size_t text_
         snprintf(text, text_bytes, "%.15s %.40s", request->request, request->host);
 }
 
-static bool is_host(const struct onward *ow, const char *host)
-{
-    for (uint32_t i = 0; i < ow->seat_count; i++)
-        if (strcmp(ow->seats[i].host, host) == 0)
-            return true;
-    return false;
-}
-
 static void explain_below_minimum(const struct onward *ow, const struct run_request *request,
                                   char *reason, size_t reason_bytes)
 {
@@ -99,7 +91,7 @@ static enum request_verdict judge(const struct onward *ow, const struct run_requ
         snprintf(reason, reason_bytes, "MPI runs without fault tolerance");
         return REQUEST_UNKNOWN;
     }
-    if (by_host && !request->member && !is_host(ow, request->host))
+    if (by_host && !request->member && !control_seat_host(ow, request->host))
         verdict = REQUEST_NOBODY; /* the core knows hosts by a hash alone */
     if (verdict != REQUEST_FITS && verdict != REQUEST_ALREADY)
         explain(ow, request, verdict, reason, reason_bytes);
@@ -188,11 +180,12 @@ static void answer(struct onward *ow, struct run_request *request)
     char reason[160];
     if (!take_hosts(ow, request))
         return;
+    const char *host = control_seat_host(ow, request->host);
     struct controller_event event = {.type = EVENT_REQUEST,
                                      .request = type_of(request->request),
                                      .count = count_for_core(ow, request),
                                      .member = (uint32_t)request->member,
-                                     .host = control_host_number(request->host)};
+                                     .host = control_host_number(host ? host : request->host)};
     if (event.request == REQUEST_DRAIN)
         event.count = control_slots_after_drain(ow, &event);
     enum request_verdict verdict = judge(ow, request, &event, reason, sizeof reason);

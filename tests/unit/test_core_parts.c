@@ -225,6 +225,10 @@ START_TEST(hosts_are_one_up_to_the_dot)
     ck_assert(place_same_host("n1", "n1.cluster"));
     ck_assert(!place_same_host("n1", "n10.cluster"));
     ck_assert(!place_same_host("n1", "n2"));
+    ck_assert(place_same_host("10.0.0.1", "10.0.0.1"));
+    ck_assert(!place_same_host("10.0.0.1", "10.0.0.2"));
+    ck_assert(!place_same_host("10.0.0.1", "10"));
+    ck_assert(place_same_host("10", "10.cluster"));
 }
 END_TEST
 

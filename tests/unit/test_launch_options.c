@@ -356,6 +356,31 @@ START_TEST(finds_shared_networks)
 }
 END_TEST
 
+static void open_places(struct places *places, const char *list)
+{
+    struct hosts hosts = {.list = NULL};
+    *places = (struct places){.count = 0};
+    ck_assert_int_eq(hosts_parse_list(list, "--hosts", &hosts, NULL), ONWARD_OK);
+    ck_assert_int_eq(places_open(places, &hosts, NULL), ONWARD_OK);
+    hosts_clear(&hosts);
+}
+
+START_TEST(finds_a_place_by_another_name)
+{
+    struct places places;
+    open_places(&places, "n1.cluster:2,n2:2,10.0.0.1:2,10.0.0.2:2");
+    ck_assert_ptr_eq(places_find(&places, "n1"), &places.list[0]);
+    ck_assert_ptr_eq(places_find(&places, "n2.cluster"), &places.list[1]);
+    ck_assert_ptr_eq(places_find(&places, "10.0.0.2"), &places.list[3]);
+    ck_assert_ptr_null(places_find(&places, "10.0.0.3"));
+    places_drain(&places, "n1", true);
+    places_drain(&places, "10.0.0.2", true);
+    ck_assert(places.list[0].drained && !places.list[1].drained && !places.list[2].drained &&
+              places.list[3].drained);
+    places_close(&places);
+}
+END_TEST
+
 #define LOOP(tests, test, table)                                                                   \
     tcase_add_loop_test(tests, test, 0, (int)(sizeof table / sizeof *table))
 
@@ -376,6 +401,7 @@ int main(void)
     tcase_add_test(tests, builds_the_command_over_hosts);
     tcase_add_test(tests, the_command_outlives_the_subnets);
     LOOP(tests, finds_shared_networks, networks);
+    tcase_add_test(tests, finds_a_place_by_another_name);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
