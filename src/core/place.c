@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_BYTES = 256, NUMBER_BYTES = 12, MAX_SLOTS = 4096 };
+enum { NUMBER_BYTES = 12, MAX_SLOTS = 4096 };
 
 struct slots {
-    char name[NAME_BYTES];
+    char name[PLACE_NAME_BYTES];
     uint32_t free;
 };
 
@@ -24,17 +24,45 @@ bool place_same_host(const char *a, const char *b)
     return length == strcspn(b, ".") && memcmp(a, b, length) == 0;
 }
 
+/* What stands before one of these ends goes into name; false where that is nothing, or too much. */
+static bool take_name(const char **text, const char *ends, char *name)
+{
+    size_t length = strcspn(*text, ends);
+    if (length == 0 || length >= PLACE_NAME_BYTES)
+        return false;
+    memcpy(name, *text, length);
+    name[length] = '\0';
+    *text += length;
+    return true;
+}
+
+bool place_next_name(const char **names, char *name, char *own)
+{
+    const char *text = *names;
+    if (!take_name(&text, "=,", name) || *text++ != '=' || !take_name(&text, ",", own))
+        return false;
+    *names = *text ? text + 1 : text;
+    return true;
+}
+
+const char *place_own_name(const char *names, const char *name, char *own)
+{
+    char called[PLACE_NAME_BYTES];
+    while (place_next_name(&names, called, own))
+        if (strcmp(called, name) == 0)
+            return own;
+    return name;
+}
+
 /* NAME:SLOTS at *text, which then stands behind it and its comma. */
 static bool read_host(const char **text, struct slots *host)
 {
-    size_t length = strcspn(*text, ":,");
-    if (length == 0 || length >= sizeof host->name || (*text)[length] != ':')
-        return false;
-    memcpy(host->name, *text, length);
-    host->name[length] = '\0';
+    const char *at = *text;
     char *end;
-    unsigned long slots = strtoul(*text + length + 1, &end, 10);
-    if (end == *text + length + 1 || slots > MAX_SLOTS || (*end != '\0' && *end != ','))
+    if (!take_name(&at, ":,", host->name) || *at != ':')
+        return false;
+    unsigned long slots = strtoul(at + 1, &end, 10);
+    if (end == at + 1 || slots > MAX_SLOTS || (*end != '\0' && *end != ','))
         return false;
     host->free = (uint32_t)slots;
     *text = *end == ',' ? end + 1 : end;

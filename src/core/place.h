@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PLACE_TEXT_BYTES = 240 };
+enum { PLACE_TEXT_BYTES = 240, PLACE_NAME_BYTES = 256 };
 
 /* Where `count` members go; hosts is NAME:COUNT or "": anywhere. */
 struct placement {
@@ -31,5 +31,13 @@ bool place_merge(const char *hosts, const char *changes, bool grows, char *merge
 
 /* Whether two names mean one host: equal up to the first dot; addresses are compared whole. */
 bool place_same_host(const char *a, const char *b);
+
+/* Takes the first NAME=OWN off a list of them, NAME=OWN,...: what a host that a list of hosts calls
+ * NAME calls itself. Both have room for PLACE_NAME_BYTES. False at the end of the list, or where
+ * the rest cannot be read. */
+bool place_next_name(const char **names, char *name, char *own);
+/* What the host of that name calls itself, into own of PLACE_NAME_BYTES: by the list, else as it is
+ * called here. */
+const char *place_own_name(const char *names, const char *name, char *own);
 
 #endif

@@ -27,21 +27,29 @@ static bool is_crowded(const struct places *places, bool has_controller)
     return false;
 }
 
+/* Takes over the text. */
+static int set_text(const char *variable, char *text, struct error *error)
+{
+    int code = ONWARD_OK;
+    if (!text || setenv(variable, text, 1) != 0)
+        code = error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
+    free(text);
+    return code;
+}
+
 static int set_hosts(struct allotment *allotment, struct error *error)
 {
+    const struct places *places = &allotment->places;
     struct hosts hosts;
-    int code = places_usable(&allotment->places, &hosts, error);
+    int code = places_usable(places, &hosts, error);
     if (code != ONWARD_OK)
         return code;
     hosts_clear(&allotment->hosts);
     allotment->hosts = hosts;
     if (hosts.count == 0)
         return ONWARD_OK;
-    char *text = hosts_text(&hosts);
-    if (!text || setenv("ONWARD_HOSTS", text, 1) != 0)
-        code = error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
-    free(text);
-    return code;
+    code = set_text("ONWARD_HOSTS", hosts_text(&hosts), error);
+    return code == ONWARD_OK ? set_text("ONWARD_HOST_NAMES", places_names(places), error) : code;
 }
 
 /* With fewer members than were asked for, spares take the place of the workers that are missing. */

@@ -59,7 +59,8 @@ void places_close(struct places *places)
 
 bool places_is(const struct place *place, const char *name)
 {
-    return place_same_host(place->host.name, name);
+    return place_same_host(place->host.name, name) ||
+           (place->own_name[0] && place_same_host(place->own_name, name));
 }
 
 struct place *places_find(const struct places *places, const char *host)
@@ -67,7 +68,7 @@ struct place *places_find(const struct places *places, const char *host)
     struct place *similar = NULL;
     for (uint32_t i = 0; i < places->count; i++) {
         struct place *place = &places->list[i];
-        if (!strcmp(place->host.name, host))
+        if (!strcmp(place->host.name, host) || !strcmp(place->own_name, host))
             return place;
         if (!similar && places_is(place, host))
             similar = place;
@@ -225,9 +226,17 @@ static void judge_silence(struct place *place, const struct agent_call *call)
         refuse(place, "cannot be reached: %s", *line ? line : "the agent failed and said nothing");
 }
 
+static void take_own_name(struct place *place, const char *name)
+{
+    if (!name || strlen(name) >= sizeof place->own_name || !*name || strpbrk(name, "=,:"))
+        return;
+    strcpy(place->own_name, place_same_host(place->host.name, name) ? "" : name);
+}
+
 static void judge(const struct places *places, struct place *place, const struct agent_call *call)
 {
     json_t *answer = answer_of(call);
+    take_own_name(place, json_string_value(json_object_get(answer, "host")));
     place->is_blind = answer && !json_is_true(json_object_get(answer, "visible"));
     if (!answer || place->is_blind || !json_is_true(json_object_get(answer, "writable"))) {
         const char *where = places->base;
@@ -250,6 +259,28 @@ static void judge(const struct places *places, struct place *place, const struct
     json_decref(answer);
 }
 
+/* A name that several hosts would have is of no use. */
+static bool is_ambiguous(const struct places *places, const struct place *place)
+{
+    for (uint32_t i = 0; i < places->count; i++)
+        if (&places->list[i] != place && places_is(&places->list[i], place->own_name))
+            return true;
+    return false;
+}
+
+static void drop_ambiguous_names(struct places *places)
+{
+    for (uint32_t i = 0; i < places->count; i++) {
+        struct place *place = &places->list[i];
+        if (!place->own_name[0] || !is_ambiguous(places, place))
+            continue;
+        for (uint32_t k = i + 1; k < places->count; k++)
+            if (!strcmp(places->list[k].own_name, place->own_name))
+                places->list[k].own_name[0] = '\0';
+        place->own_name[0] = '\0';
+    }
+}
+
 uint32_t places_probe(struct places *places, int64_t incarnation, bool patient)
 {
     char before[NUMBER_BYTES];
@@ -265,6 +296,7 @@ uint32_t places_probe(struct places *places, int64_t incarnation, bool patient)
         judge(places, &places->list[i], &calls[i]);
         slots += places->list[i].usable ? places->list[i].host.slots : 0;
     }
+    drop_ambiguous_names(places);
     free(calls);
     return slots;
 }
@@ -379,6 +411,19 @@ static bool is_shared(const struct places *places, const struct place *first,
         if (places->list[i].usable && !is_in(&places->list[i], network, &places->list[i] == first))
             return false;
     return true;
+}
+
+char *places_names(const struct places *places)
+{
+    size_t bytes = 1, used = 0;
+    for (uint32_t i = 0; i < places->count; i++)
+        bytes += strlen(places->list[i].host.name) + strlen(places->list[i].own_name) + 2;
+    char *text = calloc(1, bytes);
+    for (uint32_t i = 0; text && i < places->count; i++)
+        if (places->list[i].own_name[0])
+            used += (size_t)snprintf(text + used, bytes - used, "%s%s=%s", used ? "," : "",
+                                     places->list[i].host.name, places->list[i].own_name);
+    return text;
 }
 
 void places_subnets(const struct places *places, char *text, size_t text_bytes)

@@ -21,6 +21,7 @@ struct place_address {
 
 struct place {
     struct host host;
+    char own_name[HOSTS_NAME_BYTES]; /* as it calls itself, where that is another; "": not known */
     bool is_local;
     bool usable;                /* at the last probe */
     bool is_blind;              /* it answered, and does not see the run directory */
@@ -94,6 +95,10 @@ bool places_kill(const struct places *places, const char *host, int32_t pid);
 /* Puts "ADDRESS/BITS ADDRESS/BITS ..." into the addresses of the place; what is no such pair, or
  * too much, is passed over. */
 void places_take_addresses(struct place *place, const char *text);
+
+/* NAME=OWN,... of those whose own name is another one; the caller's to free. NULL: out of memory.
+ */
+char *places_names(const struct places *places);
 
 /* The networks that all usable hosts share, as ADDRESS/BITS,...; "" where that is not known. */
 void places_subnets(const struct places *places, char *text, size_t text_bytes);

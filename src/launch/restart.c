@@ -264,7 +264,8 @@ static void expect_answers(struct supervisor *s)
         bool was_lost =
             places_is(place, s->output.lost_host) || places_is(place, s->error_output.lost_host);
         bool was_good = place->usable || place->returned;
-        bool was_heard = detector_heard(&s->detector, place->host.name, s->down_s);
+        bool was_heard = detector_heard(&s->detector, place->host.name, s->down_s) ||
+                         detector_heard(&s->detector, place->own_name, s->down_s);
         place->is_expected = !was_lost && ((s->is_planned && was_good) || was_heard);
     }
 }

@@ -50,5 +50,6 @@ void settings_export(const struct launch_options *options, const char *base,
     export_text("ONWARD_LOCAL_DIR", record->local_dir);
     export_real("ONWARD_DETECT_S", options->detect_s);
     export_text("ONWARD_HOSTS", NULL);
+    export_text("ONWARD_HOST_NAMES", NULL);
     export_text("ONWARD_JOINED", NULL);
 }

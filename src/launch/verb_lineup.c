@@ -146,8 +146,9 @@ static int refuse_target(const struct lineup_input *input, const struct run_memb
 
 static bool is_host_of(const struct run_members *members, const char *host)
 {
+    const char *own = json_string_value(json_object_get(members->host_names, host));
     for (uint32_t i = 0; i < members->count; i++)
-        if (place_same_host(members->list[i].host, host))
+        if (place_same_host(members->list[i].host, own ? own : host))
             return true;
     return false;
 }

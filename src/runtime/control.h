@@ -160,6 +160,14 @@ uint32_t control_slots_after_drain(const struct onward *ow, const struct control
 uint32_t control_host_number(const char *host);
 
 /* control_names.c */
+/* Is the host that its members call `host` meant by the name, of the list of hosts or a person's?
+ */
+bool control_is_host(const char *host, const char *name);
+/* The same for a name of the list: where it has no other, or is localhost and nothing more is known
+ * of it, it is the controller's own, whatever that calls itself. */
+bool control_is_on(const struct onward *ow, const char *host, const char *name);
+/* {NAME: OWN} of the hosts that the list calls otherwise than they do. */
+json_t *control_host_names(void);
 /* What the members of a host that a person names call it; NULL: none of them is there. */
 const char *control_seat_host(const struct onward *ow, const char *name);
 

@@ -43,6 +43,7 @@ void control_write_members(struct onward *ow)
     members.list = calloc(ow->seat_count, sizeof *members.list);
     if (!members.list)
         return;
+    members.host_names = control_host_names();
     for (uint32_t i = 0; i < ow->seat_count; i++) {
         const struct seat *seat = &ow->seats[i];
         struct run_member *one = &members.list[i];

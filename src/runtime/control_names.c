@@ -1,9 +1,32 @@
 /* control_names.c - names of hosts: a member calls its host as the kernel does, a person or the
- * list of hosts may call it otherwise. */
+ * list of hosts may call it otherwise. What the launcher found out about that is in
+ * ONWARD_HOST_NAMES. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "control.h"
 #include "place.h"
+
+static const char *names_of_hosts(void)
+{
+    const char *names = getenv("ONWARD_HOST_NAMES");
+    return names ? names : "";
+}
+
+bool control_is_host(const char *host, const char *name)
+{
+    char own[PLACE_NAME_BYTES];
+    return place_same_host(host, place_own_name(names_of_hosts(), name, own));
+}
+
+bool control_is_on(const struct onward *ow, const char *host, const char *name)
+{
+    char own[PLACE_NAME_BYTES];
+    const char *called = place_own_name(names_of_hosts(), name, own);
+    bool is_loopback = strcmp(called, "localhost") == 0 || strncmp(called, "127.", 4) == 0;
+    bool is_here = is_loopback || !strchr(ow->options.hosts, ',');
+    return place_same_host(host, called) || (is_here && place_same_host(host, ow->host));
+}
 
 /* That very name goes before one that is similar. */
 const char *control_seat_host(const struct onward *ow, const char *name)
@@ -13,8 +36,18 @@ const char *control_seat_host(const struct onward *ow, const char *name)
         const char *host = ow->seats[i].host;
         if (strcmp(host, name) == 0)
             return host;
-        if (!similar && place_same_host(host, name))
+        if (!similar && control_is_host(host, name))
             similar = host;
     }
     return similar;
+}
+
+json_t *control_host_names(void)
+{
+    char name[PLACE_NAME_BYTES], own[PLACE_NAME_BYTES];
+    const char *names = names_of_hosts();
+    json_t *root = json_object();
+    while (place_next_name(&names, name, own))
+        json_object_set_new(root, name, json_string(own));
+    return root;
 }

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "file.h"
 #include "handle.h"
-#include "place.h"
 #include "process.h"
 
 static bool is_due(const struct onward *ow, uint32_t i)
@@ -91,7 +91,7 @@ static bool hits_me(const struct onward *ow, const struct inject_fault *fault)
     case INJECT_NEWCOMER:
         return ow->spawned;
     default:
-        return place_same_host(fault->host, ow->host);
+        return control_is_host(ow->host, fault->host);
     }
 }
 

@@ -119,7 +119,7 @@ static uint32_t slots_used(const void *context, const char *name)
     const struct onward *ow = context;
     uint32_t used = 0;
     for (uint32_t i = ow->dedicated ? 1 : 0; i < ow->seat_count; i++) {
-        if (!place_same_host(ow->seats[i].host, name))
+        if (!control_is_on(ow, ow->seats[i].host, name))
             continue;
         if (is_draining(ow, ow->seats[i].member))
             return UINT32_MAX;
@@ -128,14 +128,10 @@ static uint32_t slots_used(const void *context, const char *name)
     return used;
 }
 
-static bool is_near(const struct onward *ow, const char *name)
-{
-    return place_same_host(ow->host, name) || !strchr(ow->options.hosts, ',');
-}
-
 static uint32_t slots_used_near(const void *context, const char *name)
 {
-    return is_near(context, name) ? slots_used(context, name) : UINT32_MAX;
+    const struct onward *ow = context;
+    return control_is_on(ow, ow->host, name) ? slots_used(ow, name) : UINT32_MAX;
 }
 
 struct drain {
@@ -152,7 +148,7 @@ static uint32_t slots_used_after(const void *context, const char *name)
         bool is_meant = drain->request->member
                             ? seat->member == drain->request->member
                             : control_host_number(seat->host) == drain->request->host;
-        if (is_meant && place_same_host(seat->host, name))
+        if (is_meant && control_is_on(ow, seat->host, name))
             return UINT32_MAX;
     }
     return slots_used_near(ow, name);

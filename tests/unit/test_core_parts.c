@@ -232,6 +232,19 @@ START_TEST(hosts_are_one_up_to_the_dot)
 }
 END_TEST
 
+START_TEST(hosts_have_names_of_their_own)
+{
+    static const char names[] = "10.0.0.1=n1,front=n2.cluster";
+    char own[PLACE_NAME_BYTES], name[PLACE_NAME_BYTES];
+    const char *rest = "n1=,n2=n3";
+    ck_assert_str_eq(place_own_name(names, "10.0.0.1", own), "n1");
+    ck_assert_str_eq(place_own_name(names, "front", own), "n2.cluster");
+    ck_assert_str_eq(place_own_name(names, "10.0.0", own), "10.0.0");
+    ck_assert_str_eq(place_own_name("", "n1", own), "n1");
+    ck_assert(!place_next_name(&rest, name, own));
+}
+END_TEST
+
 START_TEST(checkpoints_stay_in_order_and_bounded)
 {
     struct restore_checkpoints list = {0};
@@ -394,6 +407,7 @@ int main(void)
     tcase_add_loop_test(cases, changes_of_hosts_are_merged, 0, sizeof merges / sizeof *merges);
     tcase_add_test(cases, hosts_that_a_list_does_not_have_are_passed_over);
     tcase_add_test(cases, hosts_are_one_up_to_the_dot);
+    tcase_add_test(cases, hosts_have_names_of_their_own);
     tcase_add_test(cases, checkpoints_stay_in_order_and_bounded);
     tcase_add_loop_test(cases, newest_restorable_step_is_found, 0,
                         sizeof(restores) / sizeof(restores[0]));

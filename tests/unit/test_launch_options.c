@@ -373,6 +373,11 @@ START_TEST(finds_a_place_by_another_name)
     ck_assert_ptr_eq(places_find(&places, "n2.cluster"), &places.list[1]);
     ck_assert_ptr_eq(places_find(&places, "10.0.0.2"), &places.list[3]);
     ck_assert_ptr_null(places_find(&places, "10.0.0.3"));
+    strcpy(places.list[2].own_name, "n7");
+    ck_assert_ptr_eq(places_find(&places, "n7.cluster"), &places.list[2]);
+    char *names = places_names(&places);
+    ck_assert_str_eq(names, "10.0.0.1=n7");
+    free(names);
     places_drain(&places, "n1", true);
     places_drain(&places, "10.0.0.2", true);
     ck_assert(places.list[0].drained && !places.list[1].drained && !places.list[2].drained &&
