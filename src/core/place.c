@@ -69,6 +69,16 @@ static bool read_host(const char **text, struct slots *host)
     return true;
 }
 
+bool place_next_host(const char **hosts, char *name, uint32_t *slots)
+{
+    struct slots host;
+    if (!read_host(hosts, &host))
+        return false;
+    strcpy(name, host.name);
+    *slots = host.free;
+    return true;
+}
+
 static char *put_number(char *at, uint32_t number)
 {
     char digits[NUMBER_BYTES];

@@ -32,6 +32,8 @@ bool place_merge(const char *hosts, const char *changes, bool grows, char *merge
 /* Whether two names mean one host: equal up to the first dot; addresses are compared whole. */
 bool place_same_host(const char *a, const char *b);
 
+/* Takes the first NAME:SLOTS off a list of them, as place_next_name() does. */
+bool place_next_host(const char **hosts, char *name, uint32_t *slots);
 /* Takes the first NAME=OWN off a list of them, NAME=OWN,...: what a host that a list of hosts calls
  * NAME calls itself. Both have room for PLACE_NAME_BYTES. False at the end of the list, or where
  * the rest cannot be read. */

@@ -37,11 +37,22 @@ static int set_text(const char *variable, char *text, struct error *error)
     return code;
 }
 
+/* What members and verbs are to know of hosts besides: what they call themselves, and which are not
+ * used because they were drained, with the slots that would be filled there. */
+static int set_names(const struct allotment *allotment, struct error *error)
+{
+    uint32_t slots = hosts_slots(&allotment->hosts), wanted = allotment->member_count;
+    char *drained = places_drained(&allotment->places, slots < wanted ? wanted - slots : 0);
+    int code = set_text("ONWARD_DRAINED_HOSTS", drained, error);
+    if (code != ONWARD_OK)
+        return code;
+    return set_text("ONWARD_HOST_NAMES", places_names(&allotment->places), error);
+}
+
 static int set_hosts(struct allotment *allotment, struct error *error)
 {
-    const struct places *places = &allotment->places;
     struct hosts hosts;
-    int code = places_usable(places, &hosts, error);
+    int code = places_usable(&allotment->places, &hosts, error);
     if (code != ONWARD_OK)
         return code;
     hosts_clear(&allotment->hosts);
@@ -49,7 +60,7 @@ static int set_hosts(struct allotment *allotment, struct error *error)
     if (hosts.count == 0)
         return ONWARD_OK;
     code = set_text("ONWARD_HOSTS", hosts_text(&hosts), error);
-    return code == ONWARD_OK ? set_text("ONWARD_HOST_NAMES", places_names(places), error) : code;
+    return code == ONWARD_OK ? set_names(allotment, error) : code;
 }
 
 /* With fewer members than were asked for, spares take the place of the workers that are missing. */

@@ -26,8 +26,8 @@ struct allotment {
 /* Asks the hosts (places_probe). Returns how many workers and spares fit; without hosts, all. */
 uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool patient);
 
-/* Makes argv for the hosts that can be used now, and puts them into ONWARD_HOSTS, and what they
- * call themselves into ONWARD_HOST_NAMES. */
+/* Makes argv for the hosts that can be used now, and puts them into ONWARD_HOSTS, what they call
+ * themselves into ONWARD_HOST_NAMES, and those that are drained into ONWARD_DRAINED_HOSTS. */
 int allot_command(struct allotment *allotment, int64_t incarnation, struct error *error);
 
 /* Does the command name that host? */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "place.h"
 #include "words.h"
 
 void answer_start(struct answer *answer, const struct run_request *request)
@@ -41,7 +42,8 @@ static void take_epoch(struct answer *answer, const json_t *event)
 {
     if (number_of(event, "epoch") <= answer->asked_epoch)
         return;
-    answer->done = number_of(event, "workers") >= answer->expected;
+    bool is_started = answer->restarted && !strcmp(answer->request.request, "undrain");
+    answer->done = number_of(event, "workers") >= answer->expected || is_started;
     answer->epoch = number_of(event, "epoch");
     answer->step = number_of(event, "step");
     answer->workers = number_of(event, "workers");
@@ -52,6 +54,8 @@ static void take_epoch(struct answer *answer, const json_t *event)
 static bool names_host(const struct answer *answer, const char *host)
 {
     size_t length = strlen(host);
+    if (answer->request.host[0] && place_same_host(answer->request.host, host))
+        return true;
     for (const char *at = answer->request.hosts; *at; at += strcspn(at, ","), at += *at == ',')
         if (length > 0 && !strncmp(at, host, length) && at[length] == ':')
             return true;
@@ -167,9 +171,10 @@ static int add_change(struct words *words, const struct answer *answer)
         add_members(words, &answer->joined);
         words_add(words, " joined the lineup at step %lld, ", (long long)answer->step);
     }
-    if (is_quiet || (is_scale(answer) && answer->joined.count == 0))
+    bool is_undrain = !is_scale(answer) && !is_drain(answer);
+    if (is_quiet || (answer->joined.count == 0 && (is_scale(answer) || answer->restarted)))
         words_add(words, "from step %lld ", (long long)answer->step);
-    if (!is_scale(answer) && !is_drain(answer) && answer->joined.count == 0)
+    else if (is_undrain && answer->joined.count == 0)
         words_add(words, "nobody is needed in the lineup, ");
     add_workers(words, answer, answer->workers);
     return answer->obstacle[0] && answer->workers < answer->expected;
@@ -192,7 +197,9 @@ int answer_text(const struct answer *answer, const struct run_status *status, ch
     }
     if (answer->changes)
         return add_change(&words, answer);
-    if (!is_scale(answer))
+    if (!is_scale(answer) && answer->reason[0])
+        words_add(&words, "%s, ", answer->reason);
+    else if (!is_scale(answer))
         words_add(&words, is_drain(answer) ? "is drained already, " : "is not drained, ");
     add_workers(&words, answer, status->workers);
     return 0;

@@ -184,10 +184,25 @@ static void take_width(struct supervisor *s, const char *verb, const json_t *eve
         allotment->member_count++;
 }
 
+/* It was drained and is asked for again: one that mpirun was started without is asked, and comes by
+ * a start. */
+static void ask_for_drained(struct supervisor *s, const char *host)
+{
+    struct places *places = &s->settings->allotment->places;
+    const struct place *place = places_find(places, host);
+    if (!place || !place->drained || place->leaves || place->usable)
+        return;
+    places_ask_for(places, &place->host);
+    returns_hurry(&s->returns);
+    s->refill.is_asked = true;
+}
+
 /* A host that is drained is not needed any more, where --give-back says so. */
 static void drain(struct supervisor *s, const char *host, bool drains)
 {
     struct places *places = &s->settings->allotment->places;
+    if (!drains)
+        ask_for_drained(s, host);
     places_drain(places, host, drains);
     for (uint32_t i = 0; s->settings->give_back && i < places->count; i++) {
         struct place *place = &places->list[i];

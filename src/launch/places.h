@@ -96,6 +96,10 @@ bool places_kill(const struct places *places, const char *host, int32_t pid);
  * too much, is passed over. */
 void places_take_addresses(struct place *place, const char *text);
 
+/* NAME:SLOTS,... of those that an operator drained and may ask for again, with no more slots than
+ * that; the caller's to free. NULL: out of memory. */
+char *places_drained(const struct places *places, uint32_t most_slots);
+
 /* NAME=OWN,... of those whose own name is another one; the caller's to free. NULL: out of memory.
  */
 char *places_names(const struct places *places);

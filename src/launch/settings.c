@@ -51,5 +51,6 @@ void settings_export(const struct launch_options *options, const char *base,
     export_real("ONWARD_DETECT_S", options->detect_s);
     export_text("ONWARD_HOSTS", NULL);
     export_text("ONWARD_HOST_NAMES", NULL);
+    export_text("ONWARD_DRAINED_HOSTS", NULL);
     export_text("ONWARD_JOINED", NULL);
 }

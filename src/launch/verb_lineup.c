@@ -153,6 +153,21 @@ static bool is_host_of(const struct run_members *members, const char *host)
     return false;
 }
 
+/* They have nobody there, since mpirun was started without it. */
+static bool is_drained_of(const struct run_members *members, const char *host)
+{
+    size_t i;
+    json_t *each;
+    json_array_foreach(members->drained_hosts, i, each)
+    {
+        const char *name = json_string_value(each);
+        const char *own = json_string_value(json_object_get(members->host_names, name));
+        if (place_same_host(name, host) || (own && place_same_host(own, host)))
+            return true;
+    }
+    return false;
+}
+
 static bool is_member_of(const struct run_members *members, uint32_t member)
 {
     for (uint32_t i = 0; i < members->count; i++)
@@ -171,13 +186,13 @@ static int find_target(const struct lineup_input *input, struct rundir *rundir, 
     bool known = code == ONWARD_OK && members.incarnation == incarnation;
     if (code == ONWARD_ERR_NOT_FOUND)
         code = ONWARD_OK;
-    if (code == ONWARD_OK && is_number(input->target) && !is_host_of(&members, input->target))
+    bool is_host = is_host_of(&members, input->target) || is_drained_of(&members, input->target);
+    if (code == ONWARD_OK && is_number(input->target) && !is_host)
         request->member = atoll(input->target);
     else if (code == ONWARD_OK)
         snprintf(request->host, sizeof request->host, "%s", input->target);
     if (code == ONWARD_OK && known &&
-        !(request->member ? is_member_of(&members, (uint32_t)request->member)
-                          : is_host_of(&members, input->target)))
+        !(request->member ? is_member_of(&members, (uint32_t)request->member) : is_host))
         code = refuse_target(input, &members, error);
     run_members_clear(&members);
     return code;

@@ -166,6 +166,11 @@ bool control_is_host(const char *host, const char *name);
 /* The same for a name of the list: where it has no other, or is localhost and nothing more is known
  * of it, it is the controller's own, whatever that calls itself. */
 bool control_is_on(const struct onward *ow, const char *host, const char *name);
+/* Was mpirun started without that host, since it is drained? Then *slots is how many members more
+ * there would be with it. */
+bool control_is_drained(const char *name, uint32_t *slots);
+/* Their names. */
+json_t *control_drained_hosts(void);
 /* {NAME: OWN} of the hosts that the list calls otherwise than they do. */
 json_t *control_host_names(void);
 /* What the members of a host that a person names call it; NULL: none of them is there. */

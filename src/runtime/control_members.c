@@ -44,6 +44,7 @@ void control_write_members(struct onward *ow)
     if (!members.list)
         return;
     members.host_names = control_host_names();
+    members.drained_hosts = control_drained_hosts();
     for (uint32_t i = 0; i < ow->seat_count; i++) {
         const struct seat *seat = &ow->seats[i];
         struct run_member *one = &members.list[i];

@@ -1,6 +1,7 @@
 /* control_names.c - names of hosts: a member calls its host as the kernel does, a person or the
  * list of hosts may call it otherwise. What the launcher found out about that is in
- * ONWARD_HOST_NAMES. */
+ * ONWARD_HOST_NAMES; the hosts that it left out since they are drained are in ONWARD_DRAINED_HOSTS.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,34 @@ const char *control_seat_host(const struct onward *ow, const char *name)
             similar = host;
     }
     return similar;
+}
+
+static const char *drained_hosts(void)
+{
+    const char *hosts = getenv("ONWARD_DRAINED_HOSTS");
+    return hosts ? hosts : "";
+}
+
+bool control_is_drained(const char *name, uint32_t *slots)
+{
+    char listed[PLACE_NAME_BYTES], own[PLACE_NAME_BYTES];
+    const char *hosts = drained_hosts();
+    while (place_next_host(&hosts, listed, slots))
+        if (place_same_host(listed, name) ||
+            place_same_host(place_own_name(names_of_hosts(), listed, own), name))
+            return true;
+    return false;
+}
+
+json_t *control_drained_hosts(void)
+{
+    char name[PLACE_NAME_BYTES];
+    uint32_t slots;
+    const char *hosts = drained_hosts();
+    json_t *root = json_array();
+    while (place_next_host(&hosts, name, &slots))
+        json_array_append_new(root, json_string(name));
+    return root;
 }
 
 json_t *control_host_names(void)

@@ -113,17 +113,20 @@ static int64_t expected_workers(const struct onward *ow, const struct run_reques
     int64_t expected =
         request->count < policy->subtask_count ? request->count : policy->subtask_count;
     bool may_come = policy->can_spawn || *ow->options.hosts;
+    if (type_of(request->request) == REQUEST_UNDRAIN)
+        return expected; /* on a host that is not in the list */
     slots = may_come && slots > there ? slots : there;
     return expected < slots ? expected : slots;
 }
 
-/* Who is not there yet comes by a spawn, or by a start of mpirun where none is possible. */
+/* Who is not there yet comes by a spawn, or by a start of mpirun where none is possible; for whom
+ * no slot is free nobody waits, though a spawn was ordered. */
 static bool is_awaited(const struct onward *ow, const struct run_request *request)
 {
     const struct control *control = ow->control;
-    return control->spawn_wanted > 0 || control->newcomer_count > 0 ||
-           (type_of(request->request) == REQUEST_SCALE &&
-            expected_workers(ow, request) > present_count(ow));
+    if (type_of(request->request) == REQUEST_SCALE)
+        return expected_workers(ow, request) > present_count(ow);
+    return control->spawn_wanted > 0 || control->newcomer_count > 0;
 }
 
 /* What the core is to reach by itself: those who come on new hosts do so in the next start. */
@@ -150,9 +153,9 @@ static void tell(struct onward *ow, const struct run_request *request, bool acce
         json_object_set_new(extra, "hosts", json_string(request->hosts));
     if (accepted && changes_lineup(type))
         json_object_set_new(extra, "changes", json_boolean(changes));
-    if (accepted && changes && type == REQUEST_SCALE)
+    if (accepted && changes && request->count > 0)
         json_object_set_new(extra, "expected", json_integer(expected_workers(ow, request)));
-    if (!accepted)
+    if (!accepted || *reason)
         json_object_set_new(extra, "reason", json_string(reason));
     control_event(ow, "request", extra);
 }
@@ -173,12 +176,33 @@ static bool take_hosts(struct onward *ow, struct run_request *request)
     return false;
 }
 
+/* A host that mpirun was started without, since it is drained: the launcher asks it and brings it
+ * in by the next start, which it makes for that. */
+static bool answer_drained_host(struct onward *ow, struct run_request *request)
+{
+    uint32_t slots;
+    uint8_t type = type_of(request->request);
+    if ((type != REQUEST_DRAIN && type != REQUEST_UNDRAIN) || request->member ||
+        control_seat_host(ow, request->host) || !control_is_drained(request->host, &slots))
+        return false;
+    bool ends = controller_is_stopping(ow->control->core);
+    bool changes = type == REQUEST_UNDRAIN && slots > 0;
+    char reason[160] = "";
+    if (ends)
+        explain(ow, request, REQUEST_ENDING, reason, sizeof reason);
+    if (!ends && type == REQUEST_UNDRAIN && !changes)
+        snprintf(reason, sizeof reason, "nobody more is needed");
+    request->count = controller_worker_count(ow->control->core) + slots;
+    tell(ow, request, !ends, changes, reason);
+    return true;
+}
+
 /* The answer stands in the log before the epoch that it brings about, and a stop before its end. */
 static void answer(struct onward *ow, struct run_request *request)
 {
     struct control *control = ow->control;
     char reason[160];
-    if (!take_hosts(ow, request))
+    if (!take_hosts(ow, request) || answer_drained_host(ow, request))
         return;
     const char *host = control_seat_host(ow, request->host);
     struct controller_event event = {.type = EVENT_REQUEST,

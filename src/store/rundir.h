@@ -168,8 +168,10 @@ struct run_members {
     int64_t incarnation, epoch;
     uint32_t count;
     struct run_member *list; /* in the order of registration */
+    json_t
+        *drained_hosts; /* [NAME] of hosts that nobody is on since they are drained; NULL: none */
     json_t *host_names; /* {NAME: HOST} of hosts that the task's list calls otherwise than their
-                           members; NULL: of none */
+                        members; NULL: of none */
 };
 /* Not synced, as status.json; the incarnation is that of rundir. */
 int rundir_write_members(struct rundir *rundir, const struct run_members *members,

@@ -28,6 +28,8 @@ int rundir_write_members(struct rundir *rundir, const struct run_members *member
     json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:o}", "task", rundir->task, "time", time,
                              "incarnation", (json_int_t)rundir->incarnation, "epoch",
                              (json_int_t)members->epoch, "members", list);
+    if (json_array_size(members->drained_hosts) > 0)
+        json_object_set(root, "drained_hosts", members->drained_hosts);
     if (json_object_size(members->host_names) > 0)
         json_object_set(root, "host_names", members->host_names);
     return rundir_write_unsynced(rundir, "members.json", root, error);
@@ -84,6 +86,7 @@ int rundir_read_members(const struct rundir *rundir, struct run_members *members
         members->incarnation = incarnation;
         members->epoch = epoch;
         members->host_names = json_incref(json_object_get(root, "host_names"));
+        members->drained_hosts = json_incref(json_object_get(root, "drained_hosts"));
         failed = decode_list(list, members, &problem);
     }
     json_decref(root);
@@ -97,5 +100,6 @@ void run_members_clear(struct run_members *members)
 {
     free(members->list);
     json_decref(members->host_names);
+    json_decref(members->drained_hosts);
     *members = (struct run_members){.list = NULL};
 }

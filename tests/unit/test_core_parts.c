@@ -242,6 +242,12 @@ START_TEST(hosts_have_names_of_their_own)
     ck_assert_str_eq(place_own_name(names, "10.0.0", own), "10.0.0");
     ck_assert_str_eq(place_own_name("", "n1", own), "n1");
     ck_assert(!place_next_name(&rest, name, own));
+    uint32_t slots = 0;
+    rest = "n1:2,n2:0";
+    ck_assert(place_next_host(&rest, name, &slots) && slots == 2);
+    ck_assert(place_next_host(&rest, name, &slots) && slots == 0);
+    ck_assert_str_eq(name, "n2");
+    ck_assert(!place_next_host(&rest, name, &slots));
 }
 END_TEST
 

@@ -382,6 +382,13 @@ START_TEST(finds_a_place_by_another_name)
     places_drain(&places, "10.0.0.2", true);
     ck_assert(places.list[0].drained && !places.list[1].drained && !places.list[2].drained &&
               places.list[3].drained);
+    names = places_drained(&places, 1);
+    ck_assert_str_eq(names, "n1.cluster:1,10.0.0.2:1");
+    free(names);
+    places.list[0].leaves = true;
+    names = places_drained(&places, 0);
+    ck_assert_str_eq(names, "10.0.0.2:0");
+    free(names);
     places_close(&places);
 }
 END_TEST
