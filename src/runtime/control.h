@@ -163,9 +163,10 @@ uint32_t control_host_number(const char *host);
 /* Is the host that its members call `host` meant by the name, of the list of hosts or a person's?
  */
 bool control_is_host(const char *host, const char *name);
-/* The same for a name of the list: where it has no other, or is localhost and nothing more is known
- * of it, it is the controller's own, whatever that calls itself. */
-bool control_is_on(const struct onward *ow, const char *host, const char *name);
+/* What members call the host of that name in the list, into own of PLACE_NAME_BYTES at need. Where
+ * the list has no other, or it is localhost and nothing more is known of it, it is the controller's
+ * own, whatever that calls itself. */
+const char *control_listed_host(const struct onward *ow, const char *name, char *own);
 /* Was mpirun started without that host, since it is drained? Then *slots is how many members more
  * there would be with it. */
 bool control_is_drained(const char *name, uint32_t *slots);

@@ -20,13 +20,11 @@ bool control_is_host(const char *host, const char *name)
     return place_same_host(host, place_own_name(names_of_hosts(), name, own));
 }
 
-bool control_is_on(const struct onward *ow, const char *host, const char *name)
+const char *control_listed_host(const struct onward *ow, const char *name, char *own)
 {
-    char own[PLACE_NAME_BYTES];
     const char *called = place_own_name(names_of_hosts(), name, own);
     bool is_loopback = strcmp(called, "localhost") == 0 || strncmp(called, "127.", 4) == 0;
-    bool is_here = is_loopback || !strchr(ow->options.hosts, ',');
-    return place_same_host(host, called) || (is_here && place_same_host(host, ow->host));
+    return is_loopback || !strchr(ow->options.hosts, ',') ? ow->host : called;
 }
 
 /* That very name goes before one that is similar. */

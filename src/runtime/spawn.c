@@ -117,9 +117,11 @@ static bool is_draining(const struct onward *ow, uint32_t member)
 static uint32_t slots_used(const void *context, const char *name)
 {
     const struct onward *ow = context;
+    char own[PLACE_NAME_BYTES];
+    const char *host = control_listed_host(ow, name, own);
     uint32_t used = 0;
     for (uint32_t i = ow->dedicated ? 1 : 0; i < ow->seat_count; i++) {
-        if (!control_is_on(ow, ow->seats[i].host, name))
+        if (!place_same_host(ow->seats[i].host, host))
             continue;
         if (is_draining(ow, ow->seats[i].member))
             return UINT32_MAX;
@@ -131,7 +133,9 @@ static uint32_t slots_used(const void *context, const char *name)
 static uint32_t slots_used_near(const void *context, const char *name)
 {
     const struct onward *ow = context;
-    return control_is_on(ow, ow->host, name) ? slots_used(ow, name) : UINT32_MAX;
+    char own[PLACE_NAME_BYTES];
+    return place_same_host(ow->host, control_listed_host(ow, name, own)) ? slots_used(ow, name)
+                                                                         : UINT32_MAX;
 }
 
 struct drain {
@@ -143,12 +147,14 @@ static uint32_t slots_used_after(const void *context, const char *name)
 {
     const struct drain *drain = context;
     const struct onward *ow = drain->ow;
+    char own[PLACE_NAME_BYTES];
+    const char *host = control_listed_host(ow, name, own);
     for (uint32_t i = ow->dedicated ? 1 : 0; i < ow->seat_count; i++) {
         const struct seat *seat = &ow->seats[i];
         bool is_meant = drain->request->member
                             ? seat->member == drain->request->member
                             : control_host_number(seat->host) == drain->request->host;
-        if (is_meant && control_is_on(ow, seat->host, name))
+        if (is_meant && place_same_host(seat->host, host))
             return UINT32_MAX;
     }
     return slots_used_near(ow, name);
