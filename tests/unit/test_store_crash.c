@@ -142,7 +142,7 @@ static void write_master(void *argument)
     commit->code = checkpoint_commit_with_metric(scratch, &commit->id, &metric, new_arrays, COUNT,
                                                  commit->shards, 2, NULL, 0, &fence, NULL);
     if (commit->code == ONWARD_OK)
-        commit->code = checkpoint_retain(scratch, &keep, NULL);
+        commit->code = checkpoint_retain(scratch, &commit->id, &keep, NULL);
 }
 
 static int commit_behind(void)
