@@ -1,8 +1,8 @@
+# shellcheck shell=sh disable=SC2154,SC2034 # what lib.sh sets, and what it uses
 # copies.sh - what the scenarios with local copies share, behind lib.sh: the program stencil on hosts
 # that are made of names and of node-local directories of their own, two workers a host, behind the
 # controller. preload: what is to be loaded before the C library.
 unshare -u true 2>/dev/null || { echo "a host name of its own needs rights that are not here"; exit 77; }
-# shellcheck disable=SC2154 # of lib.sh
 local_dirs=$ONWARD_LOCAL_DIR
 past() { [ "$(steps_of "$1")" -ge "$2" ]; }
 cat >"$work/on_host" <<END
