@@ -249,6 +249,7 @@ END_TEST
 static TCase *opening_tests(void)
 {
     TCase *tests = tcase_create("opening");
+    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, make_base, remove_base);
     LOOP(tests, checks_task_ids, task_ids);
     tcase_add_test(tests, takes_the_base_from_argument_environment_or_default);
@@ -263,6 +264,7 @@ static TCase *opening_tests(void)
 static TCase *owner_tests(void)
 {
     TCase *tests = tcase_create("owner");
+    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, make_base, remove_base);
     tcase_add_test(tests, has_one_owner);
     tcase_add_test(tests, ends_ownership_with_the_process_and_not_with_its_children);

@@ -452,6 +452,7 @@ END_TEST
 static TCase *file_tests(void)
 {
     TCase *tests = tcase_create("files");
+    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, make_base, remove_base);
     tcase_add_test(tests, gives_back_the_status);
     tcase_add_test(tests, gives_back_the_members);

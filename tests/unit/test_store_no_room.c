@@ -131,6 +131,7 @@ int main(void)
 {
     Suite *suite = suite_create("store no room");
     TCase *tests = tcase_create("no room");
+    tcase_set_timeout(tests, 60);
     int count = (int)(sizeof writers / sizeof *writers);
     tcase_add_checked_fixture(tests, make_all, free_all);
     tcase_add_loop_test(tests, a_full_disk, 0, count);

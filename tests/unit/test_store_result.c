@@ -182,6 +182,7 @@ int main(void)
 {
     Suite *suite = suite_create("store result");
     TCase *tests = tcase_create("result");
+    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, make_scratch, remove_scratch);
     tcase_add_test(tests, result_is_read_back);
     tcase_add_test(tests, a_failed_save_leaves_the_old_file);

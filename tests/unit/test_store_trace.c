@@ -137,6 +137,7 @@ int main(void)
 {
     Suite *suite = suite_create("store trace");
     TCase *cases = tcase_create("trace");
+    tcase_set_timeout(cases, 60);
     tcase_add_checked_fixture(cases, make_scratch, remove_scratch);
     tcase_add_test(cases, outlives_its_process);
     tcase_add_test(cases, goes_with_the_next_incarnation);
