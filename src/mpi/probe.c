@@ -8,8 +8,8 @@
  *
  * Two more trials have an argument, each its own start, since what hangs hangs for good:
  *     start          the ranks meet once, and end:  start yes SIZE
- *     spawn          rank 0 spawns this program, and merges: spawn yes MILLISECONDS | spawn no
- * REASON
+ *     spawn          rank 0 spawns this program, and merges:
+ *                                                   spawn yes MILLISECONDS | spawn no REASON
  */
 #include <signal.h>
 #include <stdio.h>

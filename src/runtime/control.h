@@ -178,6 +178,8 @@ json_t *control_host_names(void);
 const char *control_seat_host(const struct onward *ow, const char *name);
 
 /* control_request.c */
+/* Workers and spares. */
+int64_t control_present_count(const struct onward *ow);
 /* The oldest request, if there is one, with its answer in the event log. */
 void control_take_request(struct onward *ow);
 /* Makes a change begin between two steps; at once when that takes too long. */

@@ -8,10 +8,20 @@
 #include "control.h"
 #include "place.h"
 
+static const char *said(const char *variable)
+{
+    const char *text = getenv(variable);
+    return text ? text : "";
+}
+
 static const char *names_of_hosts(void)
 {
-    const char *names = getenv("ONWARD_HOST_NAMES");
-    return names ? names : "";
+    return said("ONWARD_HOST_NAMES");
+}
+
+static const char *drained_hosts(void)
+{
+    return said("ONWARD_DRAINED_HOSTS");
 }
 
 bool control_is_host(const char *host, const char *name)
@@ -39,12 +49,6 @@ const char *control_seat_host(const struct onward *ow, const char *name)
             similar = host;
     }
     return similar;
-}
-
-static const char *drained_hosts(void)
-{
-    const char *hosts = getenv("ONWARD_DRAINED_HOSTS");
-    return hosts ? hosts : "";
 }
 
 bool control_is_drained(const char *name, uint32_t *slots)

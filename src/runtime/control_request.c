@@ -98,7 +98,7 @@ static enum request_verdict judge(const struct onward *ow, const struct run_requ
     return verdict;
 }
 
-static int64_t present_count(const struct onward *ow)
+int64_t control_present_count(const struct onward *ow)
 {
     const struct controller *core = ow->control->core;
     return (int64_t)controller_worker_count(core) + controller_spare_count(core);
@@ -109,7 +109,7 @@ static int64_t present_count(const struct onward *ow)
 static int64_t expected_workers(const struct onward *ow, const struct run_request *request)
 {
     const struct controller_policy *policy = controller_get_policy(ow->control->core);
-    int64_t there = present_count(ow), slots = control_slot_count(ow, request->hosts);
+    int64_t there = control_present_count(ow), slots = control_slot_count(ow, request->hosts);
     int64_t expected =
         request->count < policy->subtask_count ? request->count : policy->subtask_count;
     bool may_come = policy->can_spawn || *ow->options.hosts;
@@ -125,14 +125,14 @@ static bool is_awaited(const struct onward *ow, const struct run_request *reques
 {
     const struct control *control = ow->control;
     if (type_of(request->request) == REQUEST_SCALE)
-        return expected_workers(ow, request) > present_count(ow);
+        return expected_workers(ow, request) > control_present_count(ow);
     return control->spawn_wanted > 0 || control->newcomer_count > 0;
 }
 
 /* What the core is to reach by itself: those who come on new hosts do so in the next start. */
 static uint32_t count_for_core(const struct onward *ow, const struct run_request *request)
 {
-    int64_t there = present_count(ow), slots = control_slot_count(ow, "");
+    int64_t there = control_present_count(ow), slots = control_slot_count(ow, "");
     int64_t most = slots > there ? slots : there;
     return (uint32_t)(request->hosts[0] && request->count > most ? most : request->count);
 }

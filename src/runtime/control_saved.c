@@ -8,8 +8,6 @@
 /* A smaller state is there before anybody would ask for it. */
 #define TELL_STATE_BYTES ((uint64_t)32 << 20)
 
-enum { RETRY_NS = 1000000000 };
-
 /* One look at the run directory. */
 struct look {
     struct onward *ow;
@@ -26,7 +24,7 @@ static void wait_once(void *context)
 {
     struct look *look = context;
     if (!look->has_waited)
-        sleep_ns(RETRY_NS);
+        sleep_ns(READ_AGAIN_NS);
     look->has_waited = true;
 }
 

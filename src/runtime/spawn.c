@@ -188,21 +188,29 @@ static void count_refusals(struct onward *ow, bool is_refused)
         bar(ow, "MPI has refused to spawn several times in a row");
 }
 
-/* Beside the controller. */
-static int choose_place(struct onward *ow, uint32_t count, struct placement *place,
-                        struct error *error)
+/* Only slots of hosts that no spawn reaches are free. This is asked with each status: a lineup that
+ * has all slots is not counted host by host. */
+static bool is_far_alone(const struct onward *ow)
 {
     const char *hosts = ow->options.hosts;
-    struct placement other;
-    if (!place_choose(hosts, 1, slots_used_near, ow, place) ||
-        !place_choose(hosts, count, slots_used, ow, &other))
+    struct placement near, any;
+    return control_present_count(ow) < control_slot_count(ow, "") &&
+           place_choose(hosts, 1, slots_used_near, ow, &near) && near.count == 0 &&
+           place_choose(hosts, 1, slots_used, ow, &any) && any.count > 0;
+}
+
+/* Beside the controller. */
+static int choose_place(const struct onward *ow, struct placement *place, struct error *error)
+{
+    const char *hosts = ow->options.hosts;
+    if (!place_choose(hosts, 1, slots_used_near, ow, place))
         return error_set(error, ONWARD_ERR_INPUT, "hosts '%.200s': expected NAME:SLOTS,...", hosts);
     if (place->count > 0)
         return ONWARD_OK;
     return error_set(error, ONWARD_ERR_LIMIT, "%s",
-                     other.count > 0 ? "MPI cannot spawn onto other hosts than the controller's: "
-                                       "members come there when mpirun starts again"
-                                     : "no slot is free on any host");
+                     is_far_alone(ow) ? "MPI cannot spawn onto other hosts than the controller's: "
+                                        "members come there when mpirun starts again"
+                                      : "no slot is free on any host");
 }
 
 static int spawn_at(struct onward *ow, const struct placement *place, struct transport_spawn *spawn,
@@ -220,7 +228,7 @@ static int spawn_at(struct onward *ow, const struct placement *place, struct tra
     return code;
 }
 
-static int start_newcomers(struct onward *ow, uint32_t count, struct error *error)
+static int start_newcomers(struct onward *ow, struct error *error)
 {
     struct placement place;
     struct transport_spawn spawn = {0};
@@ -231,7 +239,7 @@ static int start_newcomers(struct onward *ow, uint32_t count, struct error *erro
     if (code == ONWARD_OK)
         code = write_environment(ow, environment, sizeof environment, error);
     if (code == ONWARD_OK)
-        code = choose_place(ow, count, &place, error);
+        code = choose_place(ow, &place, error);
     if (code == ONWARD_OK) {
         spawn.program = command->program;
         spawn.arguments = command->arguments;
@@ -268,7 +276,7 @@ static void start_ordered(struct onward *ow)
     control->spawn_wanted = 0;
     announce(ow, true);
     watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_KILL);
-    int code = start_newcomers(ow, count, &error);
+    int code = start_newcomers(ow, &error);
     watchdog_disarm(ow->watchdog);
     fault_at_phase(ow, INJECT_PHASE_SPAWN);
     announce(ow, false);
@@ -307,15 +315,6 @@ void control_inherit_spawn(struct onward *ow)
 {
     if (ow->controller_spawns && controller_get_policy(ow->control->core)->can_spawn)
         bar(ow, "the controller before this one did not return from a spawn");
-}
-
-/* Only slots of hosts that no spawn reaches are free. */
-static bool is_far_alone(const struct onward *ow)
-{
-    const char *hosts = ow->options.hosts;
-    struct placement near, any;
-    return place_choose(hosts, 1, slots_used_near, ow, &near) && near.count == 0 &&
-           place_choose(hosts, 1, slots_used, ow, &any) && any.count > 0;
 }
 
 bool control_is_barred(const struct onward *ow)
