@@ -53,11 +53,13 @@ static void take_epoch(struct answer *answer, const json_t *event)
 
 static bool names_host(const struct answer *answer, const char *host)
 {
-    size_t length = strlen(host);
+    char name[PLACE_NAME_BYTES];
+    uint32_t slots;
+    const char *hosts = answer->request.hosts;
     if (answer->request.host[0] && place_same_host(answer->request.host, host))
         return true;
-    for (const char *at = answer->request.hosts; *at; at += strcspn(at, ","), at += *at == ',')
-        if (length > 0 && !strncmp(at, host, length) && at[length] == ':')
+    while (place_next_host(&hosts, name, &slots))
+        if (!strcmp(name, host))
             return true;
     return false;
 }

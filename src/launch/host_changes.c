@@ -59,23 +59,28 @@ static void note_members(struct allotment *allotment)
         allotment->member_count = slots < allotment->most_members ? slots : allotment->most_members;
 }
 
-/* NAME:SLOTS,... of those that came goes into the request. They are asked beside the supervisor,
- * and are used once they answer. */
-static void add_hosts(struct supervisor *s, const struct hosts *added, struct words *words)
+/* It is asked beside the supervisor, and is used once it answers. */
+static void want_host(struct supervisor *s, const struct host *host)
 {
     struct places *places = &s->settings->allotment->places;
+    struct place place = {.host = *host, .is_local = places_is_local(host->name)};
+    struct error error = {.text = ""};
+    if (!places_find(places, host->name) && places_add(places, &place, &error) != ONWARD_OK)
+        supervise_warn(s, error.text);
+    places_ask_for(places, host);
+    returns_hurry(&s->returns);
+}
+
+/* NAME:SLOTS,... of those that came goes into the request. */
+static void add_hosts(struct supervisor *s, const struct hosts *added, struct words *words)
+{
     for (uint32_t i = 0; i < added->count; i++) {
         const struct host *host = &added->list[i];
-        struct place place = {.host = *host, .is_local = places_is_local(host->name)};
-        struct error error = {.text = ""};
-        if (places_have(places, host->name))
+        if (places_find(&s->settings->allotment->places, host->name))
             put(s, "undrain", host->name, "");
-        else if (places_add(places, &place, &error) != ONWARD_OK)
-            supervise_warn(s, error.text);
-        places_ask_for(places, host);
+        want_host(s, host);
         words_add(words, "%s%s:%u", words->used ? "," : "", host->name, host->slots);
     }
-    returns_hurry(&s->returns);
     note_members(s->settings->allotment);
 }
 
@@ -139,15 +144,10 @@ static void take_named(struct supervisor *s, const char *text)
     if (strstr(text, ":0") || hosts_parse_list(text, "hosts", &hosts, NULL) != ONWARD_OK)
         return;
     for (uint32_t i = 0; i < hosts.count; i++) {
-        struct place place = {.host = hosts.list[i],
-                              .is_local = places_is_local(hosts.list[i].name)};
-        if (!places_have(places, place.host.name))
-            places_add(places, &place, NULL);
-        places_drain(places, place.host.name, false);
-        places_ask_for(places, &place.host);
+        places_drain(places, hosts.list[i].name, false);
+        want_host(s, &hosts.list[i]);
     }
     hosts_clear(&hosts);
-    returns_hurry(&s->returns);
 }
 
 /* More than --max allowed, if an operator says so. */
@@ -192,8 +192,7 @@ static void ask_for_drained(struct supervisor *s, const char *host)
     const struct place *place = places_find(places, host);
     if (!place || !place->drained || place->leaves || place->usable)
         return;
-    places_ask_for(places, &place->host);
-    returns_hurry(&s->returns);
+    want_host(s, &place->host);
     s->refill.is_asked = true;
 }
 

@@ -108,7 +108,7 @@ static int take_places(struct supervisor *s, struct places *fresh, const char *j
 static int check_hosts(const struct places *places, struct hosts *hosts, struct error *error)
 {
     for (uint32_t i = 0; i < hosts->count; i++)
-        if (places_have(places, hosts->list[i].name))
+        if (places_find(places, hosts->list[i].name))
             return error_set(error, ONWARD_ERR_INPUT,
                              "host %.80s: expected one that the task does not use already "
                              "(sbatch --exclude)",

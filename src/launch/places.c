@@ -76,11 +76,6 @@ struct place *places_find(const struct places *places, const char *host)
     return similar;
 }
 
-bool places_have(const struct places *places, const char *host)
-{
-    return places_find(places, host) != NULL;
-}
-
 int places_add(struct places *places, const struct place *place, struct error *error)
 {
     struct place *there = places_find(places, place->host.name);

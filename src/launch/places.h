@@ -58,7 +58,6 @@ int places_add(struct places *places, const struct place *place, struct error *e
 /* The place that is meant by a name, that of the list or one that a person or a member gives the
  * host: the one of that very name, else one that it may mean; NULL: none. */
 struct place *places_find(const struct places *places, const char *host);
-bool places_have(const struct places *places, const char *host);
 /* Whether a name means that place. */
 bool places_is(const struct place *place, const char *name);
 /* An operator names it, with that many slots or as many as it had: it is in the list again, and is

@@ -83,32 +83,33 @@ static void begin(struct supervisor *s)
     returns->deadline_s = clock_now_s() + s->settings->allotment->places.limit_s + grace_s;
 }
 
-/* Said once: it may answer later, and is taken in then. */
-static void take_reason(struct supervisor *s, char *line)
+/* Said once: it may answer later, and is taken in then. False: it was said. */
+static bool take_reason(struct supervisor *s, char *line)
 {
     const char *name = strsep(&line, " ");
     struct place *place = line ? places_find(&s->settings->allotment->places, name) : NULL;
     if (!place || !place->is_asked_for)
-        return;
+        return false;
     place->is_asked_for = false;
     supervise_warn_of_host(s, name, line);
-    s->refill.is_asked = false; /* unless another one answered, see take_names */
+    return true;
 }
 
+/* An operator who hears that no host that was named can be used waits no more. */
 static void take_names(struct supervisor *s)
 {
     struct returns *returns = &s->returns;
     char *rest = returns->answer;
-    bool is_asked = s->refill.is_asked, has_answer = false;
+    bool has_reason = false, has_answer = false;
     returns->answer[returns->used_bytes] = '\0';
     for (char *line; (line = strsep(&rest, "\n")) && rest;) {
         struct place *place = places_find(&s->settings->allotment->places, line);
         if (!strncmp(line, "! ", 2))
-            take_reason(s, line + 2);
+            has_reason |= take_reason(s, line + 2);
         else if (place && !place->drained && !place->retired)
             has_answer = place->returned = true;
     }
-    s->refill.is_asked |= is_asked && has_answer;
+    s->refill.is_asked &= has_answer || !has_reason;
 }
 
 /* True at the end of the answer. */
