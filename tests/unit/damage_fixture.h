@@ -4,6 +4,7 @@
 #ifndef TESTS_DAMAGE_FIXTURE_H
 #define TESTS_DAMAGE_FIXTURE_H
 
+#include "run_suite.h"
 #include "store_fixture.h"
 #include "summed_file.h"
 
@@ -223,11 +224,7 @@ static int run_seeds(int argc, char **argv, const char *name, const TTest *test,
     tcase_set_timeout(tests, 300);
     tcase_add_loop_test(tests, test, 0, seed_given ? 1 : SEEDS);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
 
 #endif

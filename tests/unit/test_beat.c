@@ -1,9 +1,9 @@
 /* test_beat.c - the heartbeat's bytes and its target's text: what is read back, what is refused. */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "beat.h"
+#include "run_suite.h"
 
 static const struct beat sample = {.token = 0x0123456789abcdef,
                                    .incarnation = 3,
@@ -171,9 +171,5 @@ int main(void)
     tcase_add_loop_test(test, refuses_a_target, 0, sizeof bad_targets / sizeof *bad_targets);
     tcase_add_test(test, refuses_a_long_target);
     suite_add_tcase(suite, test);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller.h"
+#include "run_suite.h"
 
 static const struct controller_policy good = {.subtask_count = 8,
                                               .step_count = 100,
@@ -339,9 +340,5 @@ int main(void)
     tcase_add_loop_test(cases, a_damaged_state_is_refused_or_sound, 0, 8);
     tcase_add_loop_test(cases, random_events_keep_every_invariant, 0, 50);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

@@ -1,8 +1,8 @@
 /* test_core_copyset.c - which state is put together from copies of shards. */
 #include <check.h>
-#include <stdlib.h>
 
 #include "copyset.h"
+#include "run_suite.h"
 
 enum { MOST = 12 };
 
@@ -89,9 +89,5 @@ int main(void)
     TCase *tests = tcase_create("copyset");
     tcase_add_loop_test(tests, the_newest_whole_state, 0, (int)(sizeof stories / sizeof *stories));
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

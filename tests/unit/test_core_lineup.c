@@ -1,10 +1,10 @@
 /* test_core_lineup.c - the split of subtasks over workers, and the canonical summation tree. */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lineup.h"
+#include "run_suite.h"
 #include "sumtree.h"
 
 static const struct {
@@ -165,9 +165,5 @@ int main(void)
     tcase_add_test(cases, cover_has_no_gaps);
     tcase_add_loop_test(cases, sum_never_depends_on_the_split, 1, 41);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

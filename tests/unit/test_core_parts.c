@@ -8,6 +8,7 @@
 #include "policy.h"
 #include "restore.h"
 #include "roster.h"
+#include "run_suite.h"
 
 START_TEST(roster_never_uses_an_id_again)
 {
@@ -420,9 +421,5 @@ int main(void)
     tcase_add_test(cases, interval_is_the_first_order_optimum);
     tcase_add_test(cases, interval_bears_extremes);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 #include <check.h>
 
 #include "queue.h"
+#include "run_suite.h"
 
 static struct queue *create(uint32_t subtasks, uint32_t slots, uint32_t give, uint32_t tries,
                             uint32_t losses)
@@ -204,9 +205,5 @@ int main(void)
     tcase_add_loop_test(cases, random_life_keeps_every_invariant, 1, 21);
     tcase_add_test(cases, a_million_subtasks_are_quick);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

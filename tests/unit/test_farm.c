@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "farm.h"
+#include "run_suite.h"
 
 static char directory[] = "/tmp/onward-test-keeper.XXXXXX";
 
@@ -254,11 +255,8 @@ int main(void)
     tcase_add_test(cases, what_waits_can_be_dropped);
     tcase_add_test(cases, nothing_outlives_the_worker);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     char remove[64];
     snprintf(remove, sizeof remove, "rm -r %s", directory);
-    return failed > 0 || system(remove) != 0;
+    return failed || system(remove) != 0;
 }

@@ -1,9 +1,9 @@
 /* test_inject.c - the grammar of --inject: what is read, and what is refused with which words. */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "inject.h"
+#include "run_suite.h"
 
 static const struct {
     const char *text;
@@ -101,9 +101,5 @@ int main(void)
     tcase_add_loop_test(tests, refuses_and_says_why, 0, (int)(sizeof bad / sizeof *bad));
     tcase_add_test(tests, counts);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include "answer.h"
 #include "draw.h"
 #include "drill.h"
+#include "run_suite.h"
 
 #define REQUEST "{\"event\":\"request\",\"name\":\"r\",\"epoch\":1,\"step\":9,\"accepted\":"
 #define CHANGES REQUEST "true,\"changes\":true}"
@@ -253,9 +254,5 @@ int main(void)
     tcase_add_test(tests, keeps_the_minimum_of_workers);
     tcase_add_test(tests, chooses_hosts_that_can_be_spared);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,10 +2,10 @@
  * launcher is on host a; detect_s is 5. */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "beats.h"
+#include "run_suite.h"
 
 static struct beats *beats;
 static double now_s;
@@ -479,9 +479,5 @@ int main(void)
     tcase_add_test(test, knows_when_a_loss_must_have_been_noticed);
     tcase_add_test(test, is_bounded);
     suite_add_tcase(suite, test);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,9 +1,9 @@
 /* test_launch_budget.c - restarts against progress: what is used, given back, and when it is over.
  */
 #include <check.h>
-#include <stdlib.h>
 
 #include "budget.h"
+#include "run_suite.h"
 
 /* One incarnation: how far it came and how long it ran; then what is used, how many were stuck, and
  * the pause before the next. */
@@ -72,9 +72,5 @@ int main(void)
     tcase_add_test(tests, gives_back_by_progress);
     tcase_add_test(tests, counts_the_stuck);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

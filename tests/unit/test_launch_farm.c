@@ -8,6 +8,7 @@
 
 #include "farm_input.h"
 #include "farm_template.h"
+#include "run_suite.h"
 
 static char directory[] = "/tmp/onward-test-farm.XXXXXX";
 static char *const no_values[] = {NULL};
@@ -164,11 +165,8 @@ int main(void)
     tcase_add_test(cases, bad_input_names_file_and_line);
     tcase_add_test(cases, a_command_is_as_long_as_can_be_run);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     char remove[64];
     snprintf(remove, sizeof remove, "rm -r %s", directory);
-    return failed > 0 || system(remove) != 0;
+    return failed || system(remove) != 0;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "host_watch.h"
+#include "run_suite.h"
 
 static const struct {
     const char *text, *expected;
@@ -224,9 +225,5 @@ int main(void)
     tcase_add_test(tests, compares_lists);
     tcase_add_test(tests, shares_out_slots);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

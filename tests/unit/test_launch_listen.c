@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "listen.h"
+#include "run_suite.h"
 
 static void send_beat(int fd, const struct sockaddr_in *to, uint64_t token)
 {
@@ -55,9 +56,5 @@ int main(void)
     TCase *test = tcase_create("all");
     tcase_add_test(test, hears_its_own_token_alone);
     suite_add_tcase(suite, test);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

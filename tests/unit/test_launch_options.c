@@ -10,6 +10,7 @@
 #include "end_time.h"
 #include "launch_options.h"
 #include "places.h"
+#include "run_suite.h"
 #include "rundir.h"
 #include "start.h"
 #include "verb.h"
@@ -415,9 +416,5 @@ int main(void)
     LOOP(tests, finds_shared_networks, networks);
     tcase_add_test(tests, finds_a_place_by_another_name);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include "library_use.h"
 #include "ranks.h"
 #include "restart_file.h"
+#include "run_suite.h"
 
 static char directory[] = "/tmp/onward-test-plain.XXXXXX";
 
@@ -162,9 +163,5 @@ int main(void)
     tcase_add_test(tcase, a_directory_of_any_name_is_looked_into);
     tcase_add_test(tcase, programs_are_told_by_their_file);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run_suite.h"
 #include "slurm.h"
 #include "slurm_joined.h"
 
@@ -175,9 +176,5 @@ int main(void)
     tcase_add_test(tests, counts_cpus_where_asked);
     tcase_add_test(tests, knows_the_end_of_the_job);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "run_suite.h"
 #include "strike.h"
 
 /* Does on this machine what it would have done on the host. */
@@ -140,9 +141,5 @@ int main(void)
     LOOP(tests, kills_all_of_a_host, hosts);
     LOOP(tests, runs_the_operators_command, commands);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

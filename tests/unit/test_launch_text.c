@@ -2,11 +2,11 @@
  * shown. */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "noise.h"
 #include "progress.h"
+#include "run_suite.h"
 
 static const struct {
     double seconds;
@@ -270,9 +270,5 @@ int main(void)
     LOOP(tests, shows_what_is_the_programs, outputs);
     tcase_add_test(tests, shows_a_block_that_grows_too_long);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* test_rundir.c - opening and owning a run directory: what is there survives every failed call, and
  * there is one owner at a time. */
+#include "run_suite.h"
 #include "rundir_fixture.h"
 
 static const struct {
@@ -278,9 +279,5 @@ int main(void)
     Suite *suite = suite_create("rundir");
     suite_add_tcase(suite, opening_tests());
     suite_add_tcase(suite, owner_tests());
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

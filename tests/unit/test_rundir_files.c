@@ -2,6 +2,7 @@
  * refused by name instead of being believed, and a failed write leaves the old file. */
 #include <errno.h>
 
+#include "run_suite.h"
 #include "rundir_fixture.h"
 
 START_TEST(gives_back_the_status)
@@ -477,9 +478,5 @@ int main(void)
 {
     Suite *suite = suite_create("rundir files");
     suite_add_tcase(suite, file_tests());
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

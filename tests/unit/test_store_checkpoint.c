@@ -1,5 +1,6 @@
 /* test_store_checkpoint.c - what was written by any number of workers is what is read: all types
  * and shapes, by rows, as sums, through HDF5's virtual datasets; listing and retention. */
+#include "run_suite.h"
 #include "store_fixture.h"
 
 #include <hdf5.h>
@@ -405,9 +406,5 @@ int main(void)
     tcase_add_test(tests, retain_keeps_the_newest);
     tcase_add_test(tests, many_shards);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include "copy.h"
+#include "run_suite.h"
 
 static struct checkpoint_array state = {
     .name = "state", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {100000}};
@@ -189,9 +190,5 @@ int main(void)
     tcase_add_test(tests, a_full_disk_leaves_nothing_and_loses_nothing);
     tcase_add_test(tests, what_is_old_is_swept_with_its_temporary_files);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 #include "store_fixture.h"
 
 #include "background.h"
+#include "run_suite.h"
 #include "saving.h"
 
 #include <signal.h>
@@ -398,9 +399,5 @@ int main(void)
     tcase_add_loop_test(tests, killed_at_every_call, 0, (int)(sizeof stories / sizeof *stories));
     tcase_add_loop_test(tests, synced_before_and_after_each_rename, 0, 3);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* test_store_damage.c - damaged checkpoints are found, named and passed over, never read wrong; a
  * full disk is an error that leaves nothing behind. */
+#include "run_suite.h"
 #include "store_fixture.h"
 
 enum { COUNT = 3 };
@@ -303,9 +304,5 @@ int main(void)
     tcase_add_test(tests, full_disk_at_commit);
     tcase_add_test(tests, no_permission_is_an_error);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * has the name of a checkpoint's file and is none. */
 #include "store_fixture.h"
 
+#include "run_suite.h"
 #include "test_record.h"
 
 static struct checkpoint_array array = {
@@ -219,9 +220,5 @@ int main(void)
     tcase_add_test(tests, shards_that_are_no_directory);
     tcase_add_test(tests, checkpoints_that_are_no_directory);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  *
  * The fence is asked when all is written, right before it becomes visible, so that no stall before
  * that can let an incarnation write which another one has taken over from. */
+#include "run_suite.h"
 #include "store_fixture.h"
 
 #include <dirent.h>
@@ -147,9 +148,5 @@ int main(void)
     tcase_add_test(tests, a_commit_that_is_refused_replaces_nothing);
     tcase_add_loop_test(tests, nothing_is_removed_that_is_refused, 0, 4);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

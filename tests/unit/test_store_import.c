@@ -6,6 +6,7 @@
 
 #include "import.h"
 #include "reader.h"
+#include "run_suite.h"
 
 static struct import_options options;
 
@@ -393,9 +394,5 @@ int main(void)
     tcase_add_test(tests, full_disk_leaves_the_old_output);
     tcase_add_test(tests, output_in_no_directory);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "journal.h"
+#include "run_suite.h"
 
 static char directory[] = "/tmp/onward-test-journal.XXXXXX";
 static char path[128];
@@ -183,10 +184,7 @@ int main(void)
     tcase_add_test(cases, another_farms_journal_is_refused);
     tcase_add_test(cases, many_commands_are_found);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     unlink(path);
-    return failed > 0 || rmdir(directory) != 0;
+    return failed || rmdir(directory) != 0;
 }

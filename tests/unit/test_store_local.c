@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "local.h"
+#include "run_suite.h"
 
 enum { ARRAYS = 3, RUN = 77, KILLS = 300, CONTROL = 4096, RECORD_BYTES = 64, BEGUN = 128 };
 
@@ -435,9 +436,5 @@ int main(void)
     tcase_add_test(cases, a_directory_that_others_can_enter_is_refused);
     tcase_add_test(cases, a_full_directory_is_an_error_at_once);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* test_store_mark.c - a checkpoint that failed to be restored is passed over, without being read
  * again, until it is found whole or replaced. */
+#include "run_suite.h"
 #include "store_fixture.h"
 
 static struct checkpoint_array array = {
@@ -255,9 +256,5 @@ int main(void)
                         (int)(sizeof no_marks / sizeof *no_marks));
     tcase_add_test(tests, any_text_can_be_the_reason);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

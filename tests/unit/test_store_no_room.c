@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include "copy.h"
+#include "run_suite.h"
 
 static struct checkpoint_array array = {
     .name = "x", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {400000}, .data = NULL};
@@ -139,9 +140,5 @@ int main(void)
     tcase_add_test(tests, a_full_disk_for_the_copy);
     tcase_add_test(tests, the_bits_are_the_same);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <hdf5.h>
 
 #include "reader.h"
+#include "run_suite.h"
 
 enum { ROWS = 3000, FEATURES = 700 }; /* more than one piece of rows */
 
@@ -210,9 +211,5 @@ int main(void)
     tcase_add_loop_test(tests, wrong_shapes_are_refused, 0, 9);
     tcase_add_test(tests, wrong_files_are_refused);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 
 #include "file.h"
 #include "result.h"
+#include "run_suite.h"
 
 static void check_text(hid_t object, const char *name, const char *expected)
 {
@@ -191,9 +192,5 @@ int main(void)
     tcase_add_test(tests, directories_and_paths);
     tcase_add_test(tests, time_is_rfc_3339);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

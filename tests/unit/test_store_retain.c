@@ -1,5 +1,6 @@
 /* test_store_retain.c - which checkpoints stay: the newest, those of every so many steps, the best
  * by a metric; and what is no whole checkpoint of the task never pushes one out. */
+#include "run_suite.h"
 #include "store_fixture.h"
 
 #include <math.h>
@@ -298,9 +299,5 @@ int main(void)
     tcase_add_test(tests, the_list_has_the_metric);
     tcase_add_test(tests, rules_for_the_best);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

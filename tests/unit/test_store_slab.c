@@ -5,6 +5,7 @@
 #include <hdf5.h>
 #include <time.h>
 
+#include "run_suite.h"
 #include "slab.h"
 
 enum { MAX_WORKERS = 9, MAX_PARTS = 4 };
@@ -351,9 +352,5 @@ int main(void)
     tcase_add_test(tests, parts_that_do_not_cover_are_refused);
     tcase_add_test(tests, a_thousand_shards_open_in_a_second);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

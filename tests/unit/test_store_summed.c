@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include "image.h"
+#include "run_suite.h"
 #include "summed_file.h"
 
 enum { LAST_BYTES = 1000, FULL = 3, BYTES = FULL * SUMMED_BLOCK_BYTES + LAST_BYTES };
@@ -214,9 +215,5 @@ int main(void)
     tcase_add_test(tests, rows_of_a_damaged_checkpoint);
     tcase_add_test(tests, large_images_have_the_checksums_of_small_pieces);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "run_suite.h"
 #include "trace.h"
 
 enum { RUN = 77 };
@@ -146,9 +147,5 @@ int main(void)
     tcase_add_loop_test(cases, takes_nothing_else_for_one, 0, sizeof others / sizeof *others);
     tcase_add_test(cases, names_a_directory_that_is_missing);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

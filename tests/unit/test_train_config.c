@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run_suite.h"
 #include "train_config.h"
 
 #define GOOD_DATA "trainer: mlp\ndata: {file: a.h5}\n"
@@ -289,9 +290,5 @@ int main(void)
     tcase_add_test(cases, unreasonable_lengths_are_refused);
     tcase_add_test(cases, files_that_are_no_config);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "dataset.h"
+#include "run_suite.h"
 
 struct reader {
     const char *split;
@@ -182,9 +183,5 @@ int main(void)
     tcase_add_loop_test(cases, parts_are_a_balanced_partition, 0,
                         sizeof partitions / sizeof partitions[0]);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

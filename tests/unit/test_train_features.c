@@ -8,6 +8,7 @@
 #include "blocks.h"
 #include "feature_map.h"
 #include "random.h"
+#include "run_suite.h"
 
 enum { INPUTS = 6, WIDTH = 4096, ROWS = 300 };
 
@@ -140,9 +141,5 @@ int main(void)
     tcase_add_test(cases, normal_numbers_have_their_moments);
     tcase_add_test(cases, blocks_are_dealt_out_in_turn);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include "mlp.h"
 #include "random.h"
 #include "reader.h"
+#include "run_suite.h"
 
 enum { FEATURES = 12, CLASSES = 3, TRAIN_ROWS = 203, TEST_ROWS = 101 };
 
@@ -292,9 +293,5 @@ int main(void)
     tcase_add_test(cases, a_result_that_cannot_be_written_is_a_failure);
     tcase_add_test(cases, a_row_that_cannot_be_read_is_a_failure);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "network.h"
 #include "random.h"
+#include "run_suite.h"
 
 enum { ROWS = 7, MAX_WIDTH = 32 };
 
@@ -220,9 +221,5 @@ int main(void)
     tcase_add_test(cases, initial_weights_are_in_their_range);
     tcase_add_test(cases, too_many_layers_are_refused);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

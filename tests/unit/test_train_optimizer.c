@@ -1,10 +1,10 @@
 /* test_train_optimizer.c - updates and learning rates against values computed by hand. */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "optimizer.h"
+#include "run_suite.h"
 
 enum { MAX_COUNT = 37 };
 
@@ -141,9 +141,5 @@ int main(void)
     tcase_add_loop_test(cases, elements_do_not_depend_on_their_place, OPTIMIZER_SGD,
                         OPTIMIZER_ADAM + 1);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "random.h"
+#include "run_suite.h"
 
 /* The known-answer vectors of Random123 for philox4x32 with 10 rounds. */
 static const struct {
@@ -127,9 +128,5 @@ int main(void)
     tcase_add_test(cases, order_is_mixed);
     tcase_add_test(cases, order_of_a_huge_split_is_inside);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
