@@ -214,14 +214,6 @@ static void drain(struct supervisor *s, const char *host, bool drains)
     }
 }
 
-/* A stop that the launcher asked for is none of an operator's. */
-static void note_stop(struct supervisor *s, const json_t *event)
-{
-    const char *name = json_string_value(json_object_get(event, "name"));
-    if (!s->signal && (!name || strcmp(name, s->move.request) != 0))
-        s->result->was_asked_to_stop = true;
-}
-
 /* The members that hosts of the file make room for were noted when they were found. */
 static bool is_of_file(const struct supervisor *s, const json_t *event)
 {
@@ -259,7 +251,7 @@ void host_changes_event(struct supervisor *s, const json_t *event)
         !json_is_true(json_object_get(event, "accepted")))
         return;
     if (!strcmp(verb, "stop"))
-        note_stop(s, event);
+        s->result->was_asked_to_stop |= !s->signal; /* after one, the launcher asked for it */
     else if (!strcmp(verb, "checkpoint"))
         note_checkpoint(s, event);
     if (!is_of_file(s, event))

@@ -117,7 +117,7 @@ static void add_refill(struct supervisor *s, struct words *words)
 
 static void ask_to_stop(struct supervisor *s)
 {
-    struct run_request request = {.request = "stop"};
+    struct run_request request = {.request = "restart"};
     struct error error;
     if (rundir_put_request(s->settings->rundir, &request, &error) != ONWARD_OK) {
         supervise_warn(s, error.text);

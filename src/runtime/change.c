@@ -328,6 +328,7 @@ static int end(struct onward *ow, const struct pass *pass)
     ow->ended = true;
     ow->end_code = pass->opening.end_code;
     ow->saved = pass->opening.saved;
+    ow->restarts = pass->opening.restarts;
     error_set(&ow->error, ow->end_code, "%s", pass->opening.text);
     transport_adopt(ow->transport);
     return ONWARD_OK;

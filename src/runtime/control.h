@@ -51,6 +51,7 @@ struct opening {
     bool move_state;  /* some worker's memory is not the state of step */
     bool move_to_all; /* to every member but a dedicated controller, not just to the team */
     bool saved;       /* end: the newest step is in a committed checkpoint */
+    bool restarts;    /* end: the launcher starts again at once, from the copies on the hosts */
     uint8_t source;   /* enum state_source */
     int32_t end_code;
     int32_t source_seat; /* who has the state that moves */
@@ -98,6 +99,7 @@ struct control {
     int64_t tried_step;             /* no checkpoint from this step on is tried again */
     int64_t bad_step;               /* of one that a worker could not read; why is to come; or -1 */
     struct run_status before;       /* the last of the incarnation before; "" for its task: none */
+    bool restarts;                  /* the stop that was asked for is one before a start */
     bool unsaved; /* the final state could not be written: the task must not complete */
     bool give_up; /* the next opening is an end */
     int end_code;

@@ -16,9 +16,13 @@ struct request_name {
 
 static uint8_t type_of(const char *name)
 {
-    static const struct request_name names[] = {
-        {"checkpoint", REQUEST_CHECKPOINT}, {"stop", REQUEST_STOP},       {"scale", REQUEST_SCALE},
-        {"drain", REQUEST_DRAIN},           {"undrain", REQUEST_UNDRAIN}, {"hosts", REQUEST_SCALE}};
+    static const struct request_name names[] = {{"checkpoint", REQUEST_CHECKPOINT},
+                                                {"stop", REQUEST_STOP},
+                                                {"restart", REQUEST_STOP},
+                                                {"scale", REQUEST_SCALE},
+                                                {"drain", REQUEST_DRAIN},
+                                                {"undrain", REQUEST_UNDRAIN},
+                                                {"hosts", REQUEST_SCALE}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i].name, name) == 0)
             return names[i].type;
@@ -197,6 +201,16 @@ static bool answer_drained_host(struct onward *ow, struct run_request *request)
     return true;
 }
 
+/* A stop for good is the stronger one, whichever comes first. */
+static void note_restart(struct control *control, const struct run_request *request)
+{
+    bool restarts = strcmp(request->request, "restart") == 0;
+    if (restarts && !controller_is_stopping(control->core))
+        control->restarts = true;
+    else if (!restarts && type_of(request->request) == REQUEST_STOP)
+        control->restarts = false;
+}
+
 /* The answer stands in the log before the epoch that it brings about, and a stop before its end. */
 static void answer(struct onward *ow, struct run_request *request)
 {
@@ -214,6 +228,7 @@ static void answer(struct onward *ow, struct run_request *request)
         event.count = control_slots_after_drain(ow, &event);
     enum request_verdict verdict = judge(ow, request, &event, reason, sizeof reason);
     bool fits = verdict == REQUEST_FITS;
+    note_restart(control, request);
     if (!changes_lineup(event.request)) {
         tell(ow, request, fits, false, reason);
         if (event.request == REQUEST_CHECKPOINT && ow->options.service)

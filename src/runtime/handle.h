@@ -157,8 +157,9 @@ struct onward {
     int64_t seen_epoch;    /* newest that an opening named, agreed to or not */
     int64_t started_step;  /* newest step begun by this member; -1 none */
     bool ended;
-    bool saved;   /* ended, and the newest step is in a committed checkpoint */
-    int end_code; /* enum onward_error, when ended or complete_ordered */
+    bool saved;    /* ended, and the newest step is in a committed checkpoint */
+    bool restarts; /* ended, and the launcher starts again at once */
+    int end_code;  /* enum onward_error, when ended or complete_ordered */
 
     struct seat *seats; /* transport_size of them */
     uint32_t seat_count;

@@ -322,10 +322,13 @@ int onward_open(MPI_Comm base, const struct onward_options *options, struct onwa
     return ONWARD_OK;
 }
 
+/* A start that follows at once takes the state from where it is: the slots of the newest step. Its
+ * launcher clears the hosts that it leaves. */
 static void remove_copies(struct onward *ow)
 {
     copies_remove_all(ow);
-    slots_remove_all(ow);
+    if (!ow->restarts)
+        slots_remove_all(ow);
 }
 
 int onward_close(struct onward *ow)

@@ -206,7 +206,7 @@ int rundir_told_losses(const struct rundir *rundir, uint32_t **members, uint32_t
 /* Operator requests: requests/NAME.json, made by atomic rename. */
 struct run_request {
     char name[64];    /* file name without .json; given by rundir_put_request */
-    char request[24]; /* checkpoint stop scale drain undrain hosts */
+    char request[24]; /* checkpoint stop restart scale drain undrain hosts */
     int64_t count;    /* of workers; for hosts 0: as many more as slots are added */
     int64_t member;   /* 0: none */
     char host[RUNDIR_HOST_BYTES];

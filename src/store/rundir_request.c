@@ -20,7 +20,7 @@ enum { MAX_COUNT = 1 << 20 }; /* workers or members that anyone may ask for */
 
 static bool is_request(const char *request)
 {
-    static const char *const requests[] = {"checkpoint", "stop",    "scale",
+    static const char *const requests[] = {"checkpoint", "stop",    "restart", "scale",
                                            "drain",      "undrain", "hosts"};
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
         if (!strcmp(request, requests[i]))
@@ -56,7 +56,7 @@ int rundir_put_request(struct rundir *rundir, struct run_request *request, struc
     if (!is_request(request->request))
         return error_set(
             error, ONWARD_ERR_ARGUMENT,
-            "request \"%s\": expected checkpoint, stop, scale, drain, undrain or hosts",
+            "request \"%s\": expected checkpoint, stop, restart, scale, drain, undrain or hosts",
             request->request);
     int code = file_join(path, sizeof path, rundir->path, "requests", error);
     if (code == ONWARD_OK)
@@ -119,7 +119,7 @@ static const char *decode_request(json_t *root, const char *task, struct run_req
     if (strcmp(meant, task) != 0)
         return "\"task\" to be this task";
     if (!is_request(what))
-        return "\"request\" to be checkpoint, stop, scale, drain, undrain or hosts";
+        return "\"request\" to be checkpoint, stop, restart, scale, drain, undrain or hosts";
     if (count < 0 || count > MAX_COUNT || member < 0 || member > UINT32_MAX)
         return "\"count\" of 0 to 1048576 and \"member\" of at least 0";
     if (strlen(host) >= sizeof request->host || strlen(by) >= sizeof request->by)
