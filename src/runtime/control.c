@@ -6,7 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDLE_NS = 15000000, BUSY_NS = 1000000, STATUS_NS = 500000000, REQUEST_NS = 200000000 };
+enum {
+    IDLE_NS = 15000000,
+    BUSY_NS = 1000000,
+    REPORT_NS = 100000000,
+    STATUS_NS = 500000000,
+    REQUEST_NS = 200000000
+};
 
 /* FNV-1a */
 uint32_t control_host_number(const char *host)
@@ -439,6 +445,14 @@ void control_opened(struct onward *ow, const struct seat *before, uint32_t befor
     control_tell_members(ow, before, before_count);
     control_tell_service(ow);
     control_write_status(ow, "running");
+    control_stay_awake(ow, REPORT_NS); /* a spawn waits for the first report */
+}
+
+void control_stay_awake(struct onward *ow, int64_t for_ns)
+{
+    int64_t until_ns = clock_ns() + for_ns;
+    if (until_ns > ow->control->busy_ns)
+        ow->control->busy_ns = until_ns;
 }
 
 int onward_control(struct onward *ow)

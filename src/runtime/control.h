@@ -124,7 +124,8 @@ struct control {
     int64_t change_ns;              /* a planned change begins by then; 0: none is asked for */
     bool leads;                     /* the service was told that this member leads */
     int64_t served_step, told_step; /* that the service counted, and that the core was told */
-    int64_t tell_ns, busy_ns;       /* the workers are told next; the service is busy until then */
+    int64_t tell_ns;                /* the workers are told next */
+    int64_t busy_ns;                /* control_stay_awake() */
 };
 
 /* Opens the run directory and the core; member 0, before the first epoch. */
@@ -141,6 +142,9 @@ void control_take_warning(struct onward *ow, const char *text);
 void control_take_warnings(struct onward *ow, const struct change_report *reports, int count);
 /* Time: requests, deadlines, status. */
 void control_tick(struct onward *ow);
+/* Something is about to come: so long a dedicated controller looks every millisecond. It drives
+ * MPI's progress, and each message of a new connection needs several looks. */
+void control_stay_awake(struct onward *ow, int64_t for_ns);
 
 /* In an epoch change: reports of all members by rank of the candidate -> opening and seats. */
 void control_decide(struct onward *ow, const struct change_report *reports, int count,

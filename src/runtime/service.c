@@ -13,7 +13,7 @@
 
 #include "control.h"
 
-enum { TELL_NS = 100000000, BUSY_FOR_NS = 30000000 };
+enum { TELL_NS = 100000000, SERVE_NS = 30000000 };
 
 struct program_head {
     uint32_t kind, member; /* as of a struct message */
@@ -135,7 +135,7 @@ bool service_take(struct onward *ow, const void *bytes, size_t size)
     if (!ow->control) {
         service->answer(service->context, head + 1, size - sizeof *head);
     } else if (ow->control->leads) {
-        ow->control->busy_ns = clock_ns() + BUSY_FOR_NS;
+        control_stay_awake(ow, SERVE_NS);
         service->request(service->context, head->member, head + 1, size - sizeof *head);
     }
     return true;
@@ -185,7 +185,7 @@ int onward_send(struct onward *ow, uint32_t member, const void *bytes, size_t si
     if (transport_loss_seen(ow->transport))
         return ONWARD_ERR_LOST;
     if (member == 0 && ow->control) {
-        ow->control->busy_ns = clock_ns() + BUSY_FOR_NS;
+        control_stay_awake(ow, SERVE_NS);
         service->request(service->context, ow->member, bytes, size);
         return ONWARD_OK;
     }

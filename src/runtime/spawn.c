@@ -30,7 +30,8 @@ enum {
     IN_CHANGE_LIMIT_S = 20,
     MAX_REFUSALS = 3,
     LOOK_NS = 5000000,
-    SPAWN_AFTER_NS = 1000000000
+    SPAWN_AFTER_NS = 1000000000,
+    READY_NS = 1000000000 /* of a newcomer that does not load much */
 };
 enum { COMMAND_BYTES = 128 * 1024, MAX_ARGUMENTS = 1024, PROGRAM_BYTES = 4096 };
 
@@ -289,6 +290,7 @@ static void start_ordered(struct onward *ow)
         return;
     }
     control->newcomer_deadline_ns = clock_ns() + limit_s * 1000000000LL;
+    control_stay_awake(ow, READY_NS);
 }
 
 void control_look_at_newcomers(struct onward *ow)
