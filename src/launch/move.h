@@ -2,8 +2,8 @@
  * it does not have cannot be relied on (runtime/spawn.c); so where hosts come or go, the task stops
  * with a checkpoint, in order, and mpirun is started again on the hosts that are wanted then. The
  * state comes from the copies that stayed on the hosts, where it is replicated and outlives the
- * processes; else from that checkpoint. It costs no completed step. The same makes up for workers that
- * cannot be spawned, and brings in hosts that were lost and are back. */
+ * processes; else from that checkpoint. It costs no completed step. The same makes up for workers
+ * that cannot be spawned, and brings in hosts that were lost and are back. */
 #ifndef LAUNCH_MOVE_H
 #define LAUNCH_MOVE_H
 
