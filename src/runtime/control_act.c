@@ -66,9 +66,12 @@ void control_write_status(struct onward *ow, const char *state)
     mark_telling(ow, error.errno_value);
 }
 
+/* A side that is fenced says nothing: the log is another's. */
 void control_write_end(struct onward *ow, int code, const char *text)
 {
     struct run_status *status = &ow->control->status;
+    if (rundir_check_fence(ow->control->rundir, NULL) == ONWARD_ERR_FENCED)
+        return;
     const char *state = code == ONWARD_OK            ? "complete"
                         : code == ONWARD_ERR_STOPPED ? "stopped"
                                                      : "failed";

@@ -246,7 +246,8 @@ int file_publish(int fd, const char *temporary, const char *path, struct error *
     return file_publish_fenced(fd, temporary, path, NULL, error);
 }
 
-int file_replace(const char *path, const void *bytes, size_t size, struct error *error)
+int file_replace_fenced(const char *path, const void *bytes, size_t size, const struct fence *fence,
+                        struct error *error)
 {
     char temporary[PATH_MAX];
     int fd = -1;
@@ -255,10 +256,15 @@ int file_replace(const char *path, const void *bytes, size_t size, struct error 
         return code;
     code = file_write_at(fd, bytes, size, 0, path, error);
     if (code == ONWARD_OK)
-        return file_publish(fd, temporary, path, error);
+        return file_publish_fenced(fd, temporary, path, fence, error);
     close(fd);
     unlink(temporary);
     return code;
+}
+
+int file_replace(const char *path, const void *bytes, size_t size, struct error *error)
+{
+    return file_replace_fenced(path, bytes, size, NULL, error);
 }
 
 void time_text(char *text, size_t text_bytes)

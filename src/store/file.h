@@ -18,6 +18,9 @@ int file_join(char *path, size_t path_bytes, const char *directory, const char *
 
 /* Replaces (or makes) a whole file atomically, with sync of file and directory. */
 int file_replace(const char *path, const void *bytes, size_t size, struct error *error);
+/* The same, as file_publish_fenced. */
+int file_replace_fenced(const char *path, const void *bytes, size_t size, const struct fence *fence,
+                        struct error *error);
 
 /* Makes a rename or removal in this directory last. */
 int file_sync_directory(const char *path, struct error *error);

@@ -124,7 +124,8 @@ int rundir_read_json(const struct rundir *rundir, const char *name, json_t **roo
     return error_set(error, ONWARD_ERR_CORRUPT, "%s: expected a JSON object", path);
 }
 
-static int write_unsynced(const char *path, const char *text, struct error *error)
+static int write_unsynced(const char *path, const char *text, const struct fence *fence,
+                          struct error *error)
 {
     char temporary[PATH_MAX];
     int fd;
@@ -134,6 +135,8 @@ static int write_unsynced(const char *path, const char *text, struct error *erro
     code = file_write_at(fd, text, strlen(text), 0, path, error);
     if (close(fd) != 0 && code == ONWARD_OK)
         code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
+    if (code == ONWARD_OK)
+        code = fence_check(fence, error);
     if (code == ONWARD_OK && rename(temporary, path) != 0)
         code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
     if (code != ONWARD_OK)
@@ -142,7 +145,7 @@ static int write_unsynced(const char *path, const char *text, struct error *erro
 }
 
 static int write_root(const struct rundir *rundir, const char *name, json_t *root, bool synced,
-                      struct error *error)
+                      const struct fence *fence, struct error *error)
 {
     char path[PATH_MAX];
     char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
@@ -153,22 +156,22 @@ static int write_root(const struct rundir *rundir, const char *name, json_t *roo
                          rundir->path, name);
     int code = file_join(path, sizeof path, rundir->path, name, error);
     if (code == ONWARD_OK)
-        code = synced ? file_replace(path, text, strlen(text), error)
-                      : write_unsynced(path, text, error);
+        code = synced ? file_replace_fenced(path, text, strlen(text), fence, error)
+                      : write_unsynced(path, text, fence, error);
     free(text);
     return code;
 }
 
 int rundir_write_json(const struct rundir *rundir, const char *name, json_t *root,
-                      struct error *error)
+                      const struct fence *fence, struct error *error)
 {
-    return write_root(rundir, name, root, true, error);
+    return write_root(rundir, name, root, true, fence, error);
 }
 
 int rundir_write_unsynced(const struct rundir *rundir, const char *name, json_t *root,
-                          struct error *error)
+                          const struct fence *fence, struct error *error)
 {
-    return write_root(rundir, name, root, false, error);
+    return write_root(rundir, name, root, false, fence, error);
 }
 
 int rundir_judge_access(int code, struct error *error)
@@ -191,8 +194,8 @@ bool rundir_may_recover(const struct error *error)
 int rundir_try_write(const struct rundir *rundir, struct error *error)
 {
     char path[PATH_MAX];
-    int code =
-        rundir_write_unsynced(rundir, ".room", json_pack("{s:s}", "task", rundir->task), error);
+    json_t *root = json_pack("{s:s}", "task", rundir->task);
+    int code = rundir_write_unsynced(rundir, ".room", root, NULL, error);
     if (code == ONWARD_OK)
         code = file_join(path, sizeof path, rundir->path, ".room", error);
     if (code == ONWARD_OK)

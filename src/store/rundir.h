@@ -148,6 +148,7 @@ struct run_status {
     uint32_t metric_count;
     struct run_metric metrics[RUNDIR_METRICS];
 };
+/* Written only under the newest incarnation, as the members and the completion are. */
 int rundir_write_status(struct rundir *rundir, const struct run_status *status,
                         struct error *error);
 int rundir_read_status(const struct rundir *rundir, struct run_status *status, struct error *error);

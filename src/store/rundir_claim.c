@@ -132,7 +132,7 @@ int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *erro
     code = rundir_newest_incarnation(rundir, &newest, error);
     if (code == ONWARD_OK)
         code = rundir_write_json(rundir, "incarnation.json",
-                                 describe_owner(newest + 1, rundir->start), error);
+                                 describe_owner(newest + 1, rundir->start), NULL, error);
     if (code == ONWARD_OK) {
         sign_lock(rundir, newest + 1);
         rundir->incarnation = *incarnation = newest + 1;

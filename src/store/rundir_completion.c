@@ -7,9 +7,7 @@ int rundir_write_completion(struct rundir *rundir, const struct run_completion *
                             struct error *error)
 {
     char time[40];
-    int code = rundir_check_fence(rundir, error);
-    if (code != ONWARD_OK)
-        return code;
+    struct fence fence = rundir_fence(rundir);
     time_text(time, sizeof time);
     return rundir_write_json(rundir, "complete.json",
                              json_pack("{s:s, s:I, s:I, s:I, s:f, s:s}", "task", rundir->task,
@@ -17,7 +15,7 @@ int rundir_write_completion(struct rundir *rundir, const struct run_completion *
                                        (json_int_t)completion->epoch, "step",
                                        (json_int_t)completion->step, "seconds", completion->seconds,
                                        "time", time),
-                             error);
+                             &fence, error);
 }
 
 int rundir_read_completion(const struct rundir *rundir, struct run_completion *completion,

@@ -34,14 +34,15 @@ int rundir_read_bytes(const char *path, char **bytes, size_t *size, struct error
 int rundir_read_json(const struct rundir *rundir, const char *name, json_t **root,
                      struct error *error);
 
-/* Replaces a file of the run directory by root (stolen; NULL counts as out of memory). */
+/* Replaces a file of the run directory by root (stolen; NULL counts as out of memory), if the fence
+ * (NULL: none) allows it once all is written. */
 int rundir_write_json(const struct rundir *rundir, const char *name, json_t *root,
-                      struct error *error);
+                      const struct fence *fence, struct error *error);
 
 /* The same without sync, for what serves readers of the living task: the controller, which answers
  * failures within milliseconds, must not wait for a disk. */
 int rundir_write_unsynced(const struct rundir *rundir, const char *name, json_t *root,
-                          struct error *error);
+                          const struct fence *fence, struct error *error);
 /* task.yaml: reads it, or creates it. */
 int rundir_load_task(const char *path, struct task_record *record, struct error *error);
 int rundir_save_task(const char *path, const struct task_record *record, struct error *error);

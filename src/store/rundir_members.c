@@ -18,6 +18,7 @@ int rundir_write_members(struct rundir *rundir, const struct run_members *member
 {
     char time[40];
     json_t *list = json_array();
+    struct fence fence = rundir_fence(rundir);
     time_text(time, sizeof time);
     for (uint32_t i = 0; i < members->count; i++)
         if (json_array_append_new(list, encode_member(&members->list[i])) != 0) {
@@ -32,7 +33,7 @@ int rundir_write_members(struct rundir *rundir, const struct run_members *member
         json_object_set(root, "drained_hosts", members->drained_hosts);
     if (json_object_size(members->host_names) > 0)
         json_object_set(root, "host_names", members->host_names);
-    return rundir_write_unsynced(rundir, "members.json", root, error);
+    return rundir_write_unsynced(rundir, "members.json", root, &fence, error);
 }
 
 static int decode_member(json_t *root, struct run_member *member, json_error_t *problem)

@@ -72,7 +72,7 @@ int rundir_put_request(struct rundir *rundir, struct run_request *request, struc
                                        (json_int_t)request->count, "member",
                                        (json_int_t)request->member, "host", request->host, "hosts",
                                        request->hosts, "by", request->by),
-                             error);
+                             NULL, error);
     return rundir_judge_access(code, error);
 }
 

@@ -64,8 +64,10 @@ static json_t *encode_status(const struct run_status *status, const char *time)
 int rundir_write_status(struct rundir *rundir, const struct run_status *status, struct error *error)
 {
     char time[40];
+    struct fence fence = rundir_fence(rundir);
     time_text(time, sizeof time);
-    int code = rundir_write_unsynced(rundir, "status.json", encode_status(status, time), error);
+    int code =
+        rundir_write_unsynced(rundir, "status.json", encode_status(status, time), &fence, error);
     return code == ONWARD_OK ? rundir_write_kept(rundir, error) : code;
 }
 

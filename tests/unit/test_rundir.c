@@ -210,6 +210,8 @@ START_TEST(fences_the_older_incarnation)
 {
     struct rundir *owner = make("t"), *member = reopen("t");
     struct run_completion completion = {1, 1, 1, 1};
+    struct run_status status = {.task = "t"};
+    struct run_members members = {.epoch = 1};
     int64_t incarnation;
     bool complete = true;
     ck_assert_int_eq(rundir_check_fence(member, &error), ONWARD_ERR_ORDER);
@@ -222,6 +224,10 @@ START_TEST(fences_the_older_incarnation)
     ck_assert_int_eq(rundir_write_completion(member, &completion, &error), ONWARD_ERR_FENCED);
     ck_assert_int_eq(rundir_read_completion(owner, &completion, &complete, &error), ONWARD_OK);
     ck_assert(!complete);
+    ck_assert_int_eq(rundir_write_status(member, &status, &error), ONWARD_ERR_FENCED);
+    ck_assert_int_eq(rundir_read_status(owner, &status, &error), ONWARD_ERR_NOT_FOUND);
+    ck_assert_int_eq(rundir_write_members(member, &members, &error), ONWARD_ERR_FENCED);
+    ck_assert_int_eq(rundir_read_members(owner, &members, &error), ONWARD_ERR_NOT_FOUND);
     ck_assert_int_eq(rundir_join(member, 1, 0, &error), ONWARD_ERR_FENCED);
     rundir_close(owner);
     rundir_close(member);

@@ -30,7 +30,10 @@ START_TEST(gives_back_the_status)
                                       .text = "\"quoted\"",
                                       .metric_count = 2,
                                       .metrics = {{"loss", 0.25}, {"bad", 0.0 / 0.0}}};
+    int64_t incarnation;
     ck_assert_int_eq(rundir_read_status(rundir, &read, &error), ONWARD_ERR_NOT_FOUND);
+    ck_assert_int_eq(rundir_write_status(rundir, &status, &error), ONWARD_ERR_ORDER);
+    ck_assert_int_eq(rundir_claim(rundir, &incarnation, &error), ONWARD_OK);
     ck_assert_int_eq(rundir_write_status(rundir, &status, &error), ONWARD_OK);
     ck_assert_int_eq(rundir_read_status(rundir, &read, &error), ONWARD_OK);
     ck_assert_int_eq(read.step, status.step);
@@ -87,6 +90,8 @@ START_TEST(gives_back_many_members)
 {
     struct rundir *rundir = make("t");
     struct run_members read, members = {.epoch = 1, .count = 16384};
+    int64_t incarnation;
+    ck_assert_int_eq(rundir_claim(rundir, &incarnation, &error), ONWARD_OK);
     members.list = calloc(members.count, sizeof *members.list);
     ck_assert_ptr_nonnull(members.list);
     for (uint32_t i = 0; i < members.count; i++)
@@ -331,6 +336,8 @@ START_TEST(keeps_the_old_file_when_there_is_no_space)
 {
     struct rundir *rundir = make("t");
     struct run_status read, status = {.task = "t", .step = 1, .exit_code = -1};
+    int64_t incarnation;
+    ck_assert_int_eq(rundir_claim(rundir, &incarnation, &error), ONWARD_OK);
     ck_assert_int_eq(rundir_write_status(rundir, &status, &error), ONWARD_OK);
     limit_files(100);
     status.step = 2;

@@ -7,6 +7,8 @@
 
 #include <dirent.h>
 
+#include "file.h"
+
 static struct checkpoint_array array = {
     .name = "x", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {3}, .data = NULL};
 
@@ -137,6 +139,25 @@ START_TEST(nothing_is_removed_that_is_refused)
 }
 END_TEST
 
+START_TEST(a_file_that_is_refused_is_as_it_was)
+{
+    char text[8] = "", path[512];
+    snprintf(path, sizeof path, "%s/ckpt/note", scratch);
+    write_file(path, "theirs", 6);
+    seen.allowed = _i;
+    ck_assert_int_eq(file_replace_fenced(path, "ours", 4, &fence, &failure),
+                     _i ? ONWARD_OK : ONWARD_ERR_FENCED);
+    ck_assert_int_eq(seen.asked, 1);
+    ck_assert_int_eq(seen.temporary, 1); /* it was written by then */
+    ck_assert_int_eq(count_temporary(), 0);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_ptr_nonnull(fgets(text, sizeof text, file));
+    fclose(file);
+    ck_assert_str_eq(text, _i ? "ours" : "theirs");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store fence");
@@ -147,6 +168,7 @@ int main(void)
     tcase_add_test(tests, a_commit_that_is_allowed_is_in_place);
     tcase_add_test(tests, a_commit_that_is_refused_replaces_nothing);
     tcase_add_loop_test(tests, nothing_is_removed_that_is_refused, 0, 4);
+    tcase_add_loop_test(tests, a_file_that_is_refused_is_as_it_was, 0, 2);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
