@@ -30,6 +30,15 @@ struct step_list {
  * list->steps is the caller's to free. */
 int checkpoint_scan(const char *run, const char *ending, struct step_list *list,
                     struct error *error);
+/* As checkpoint_list, with what the master of each entry says of its shards. */
+struct checkpoint_listing {
+    struct checkpoint_entry *entries;
+    struct checkpoint_shard **shards; /* of each entry shard_count; NULL: it cannot be read */
+    size_t count;
+};
+int checkpoint_listing_make(const char *run, const char *task, struct checkpoint_listing *listing,
+                            struct error *error);
+void checkpoint_listing_clear(struct checkpoint_listing *listing);
 /* Whether name is "step-N" + ending, as it would be written here; ending NULL: any. */
 bool checkpoint_parse_name(const char *name, const char *ending, int64_t *step);
 

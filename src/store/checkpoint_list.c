@@ -108,7 +108,8 @@ static void take_master(struct checkpoint_entry *entry, const struct checkpoint_
         entry->bytes += master->shards[i].bytes;
 }
 
-static void look_at(const char *run, int64_t step, const char *task, struct checkpoint_entry *entry)
+static void look_at(const char *run, int64_t step, const char *task, struct checkpoint_entry *entry,
+                    struct checkpoint_shard **shards)
 {
     struct checkpoint_master master;
     struct error problem = {0};
@@ -131,28 +132,55 @@ static void look_at(const char *run, int64_t step, const char *task, struct chec
     if (entry->foreign)
         snprintf(entry->problem, sizeof entry->problem, "is of task %s", master.id.task);
     entry->usable = entry->complete && !entry->failed && !entry->foreign;
+    *shards = master.shards;
+    master.shards = NULL; /* they are the caller's */
     checkpoint_master_clear(&master);
+}
+
+int checkpoint_listing_make(const char *run, const char *task, struct checkpoint_listing *listing,
+                            struct error *error)
+{
+    H5_QUIET;
+    struct step_list list;
+    *listing = (struct checkpoint_listing){0};
+    int code = checkpoint_scan(run, ".h5", &list, error);
+    if (code != ONWARD_OK)
+        return code;
+    listing->entries = calloc(list.count + 1, sizeof *listing->entries);
+    listing->shards = calloc(list.count + 1, sizeof *listing->shards);
+    if (!listing->entries || !listing->shards)
+        code = error_set(error, ONWARD_ERR_MEMORY, "out of memory to list checkpoints");
+    else
+        listing->count = list.count;
+    for (size_t i = 0; i < listing->count; i++)
+        look_at(run, list.steps[i], task, &listing->entries[i], &listing->shards[i]);
+    free(list.steps);
+    if (code != ONWARD_OK)
+        checkpoint_listing_clear(listing);
+    return code;
+}
+
+void checkpoint_listing_clear(struct checkpoint_listing *listing)
+{
+    for (size_t i = 0; i < listing->count; i++)
+        free(listing->shards[i]);
+    free(listing->shards);
+    free(listing->entries);
+    *listing = (struct checkpoint_listing){0};
 }
 
 int checkpoint_list(const char *run, const char *task, struct checkpoint_entry **entries,
                     size_t *count, struct error *error)
 {
-    H5_QUIET;
-    struct step_list list;
-    int code = checkpoint_scan(run, ".h5", &list, error);
+    struct checkpoint_listing listing;
+    int code = checkpoint_listing_make(run, task, &listing, error);
     if (code != ONWARD_OK)
         return code;
-    struct checkpoint_entry *found = calloc(list.count ? list.count : 1, sizeof *found);
-    if (!found)
-        code = error_set(error, ONWARD_ERR_MEMORY, "out of memory to list checkpoints");
-    for (size_t i = 0; i < list.count && found; i++)
-        look_at(run, list.steps[i], task, &found[i]);
-    free(list.steps);
-    if (code == ONWARD_OK) {
-        *entries = found;
-        *count = list.count;
-    }
-    return code;
+    *entries = listing.entries;
+    *count = listing.count;
+    listing.entries = NULL; /* they are the caller's */
+    checkpoint_listing_clear(&listing);
+    return ONWARD_OK;
 }
 
 /* Shards without a master are what is left of a checkpoint that was not finished. */

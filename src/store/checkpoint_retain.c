@@ -13,12 +13,17 @@
 #include "checkpoint.h"
 #include "checkpoint_internal.h"
 #include "file.h"
-#include "h5.h"
 
-static bool is_needed(const struct checkpoint_master *master, const char *file)
+/* The shards that a master names; NULL: there is none. */
+struct named {
+    const struct checkpoint_shard *shards;
+    uint32_t count;
+};
+
+static bool is_needed(const struct named *named, const char *file)
 {
-    for (uint32_t i = 0; master && i < master->shard_count; i++)
-        if (strcmp(master->shards[i].file, file) == 0)
+    for (uint32_t i = 0; named && i < named->count; i++)
+        if (strcmp(named->shards[i].file, file) == 0)
             return true;
     return false;
 }
@@ -30,10 +35,10 @@ static int64_t written_by(const char *file)
     return sscanf(file, "r%*u-of-%*u.i%" SCNd64, &incarnation) == 1 ? incarnation : 0;
 }
 
-/* Removes the files of a directory of shards that `master` (NULL: none) does not need and that no
- * later incarnation wrote, and the directory itself once it is empty. */
-static int sweep_shards(const char *path, const struct checkpoint_master *master,
-                        int64_t incarnation, struct error *error)
+/* Removes the files of a directory of shards that no master needs and that no later incarnation
+ * wrote, and, where there is no master, the directory itself once it is empty. */
+static int sweep_shards(const char *path, const struct named *named, int64_t incarnation,
+                        struct error *error)
 {
     int code = ONWARD_OK;
     DIR *directory = opendir(path);
@@ -44,14 +49,14 @@ static int sweep_shards(const char *path, const struct checkpoint_master *master
     const struct dirent *entry = NULL;
     while (code == ONWARD_OK && (entry = readdir(directory)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            is_needed(master, entry->d_name) || written_by(entry->d_name) > incarnation)
+            is_needed(named, entry->d_name) || written_by(entry->d_name) > incarnation)
             continue;
         if (unlinkat(dirfd(directory), entry->d_name, 0) != 0 && errno != ENOENT)
             code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s/%s: cannot remove", path,
                                    entry->d_name);
     }
     closedir(directory);
-    if (code == ONWARD_OK && !master && rmdir(path) != 0 && errno != ENOENT && errno != ENOTEMPTY)
+    if (code == ONWARD_OK && !named && rmdir(path) != 0 && errno != ENOENT && errno != ENOTEMPTY)
         code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot remove", path);
     return code;
 }
@@ -100,19 +105,21 @@ int checkpoint_remove(const char *run, int64_t step, struct error *error)
 
 /* The shards of a step up to the one that was committed: all of them when it has no master, else
  * those that the master does not name. A master that cannot be read says nothing: all stay. */
-static int sweep_step(const char *run, int64_t step, int64_t incarnation, struct error *error)
+static int sweep_step(const char *run, int64_t step, const struct checkpoint_listing *listing,
+                      int64_t incarnation, struct error *error)
 {
     char path[PATH_MAX];
-    struct checkpoint_master master;
-    int found = checkpoint_master_load(run, step, &master, NULL);
-    if (found != ONWARD_OK && found != ONWARD_ERR_NOT_FOUND)
+    struct named named;
+    bool has_master = false;
+    for (size_t i = 0; i < listing->count && !has_master; i++) {
+        named = (struct named){listing->shards[i], listing->entries[i].shard_count};
+        has_master = listing->entries[i].id.step == step;
+    }
+    if (has_master && !named.shards)
         return ONWARD_OK;
     int code = checkpoint_shards_path(path, run, step, error);
-    if (code == ONWARD_OK)
-        code = sweep_shards(path, found == ONWARD_OK ? &master : NULL, incarnation, error);
-    if (found == ONWARD_OK)
-        checkpoint_master_clear(&master);
-    return code;
+    return code == ONWARD_OK ? sweep_shards(path, has_master ? &named : NULL, incarnation, error)
+                             : code;
 }
 
 /* Whether a file of RUN/ckpt serves nobody any more: a temporary file of a step below `newest`,
@@ -147,7 +154,8 @@ static int sweep_left_over(const char *run, int64_t newest, struct error *error)
     return code;
 }
 
-static int sweep(const char *run, const struct checkpoint_id *committed, struct error *error)
+static int sweep(const char *run, const struct checkpoint_id *committed,
+                 const struct checkpoint_listing *listing, struct error *error)
 {
     struct step_list list;
     int code = checkpoint_scan(run, ".shards", &list, error);
@@ -155,7 +163,7 @@ static int sweep(const char *run, const struct checkpoint_id *committed, struct 
         return code;
     for (size_t i = 0; i < list.count && code == ONWARD_OK; i++)
         if (list.steps[i] <= committed->step)
-            code = sweep_step(run, list.steps[i], committed->incarnation, error);
+            code = sweep_step(run, list.steps[i], listing, committed->incarnation, error);
     free(list.steps);
     return code == ONWARD_OK ? sweep_left_over(run, committed->step, error) : code;
 }
@@ -229,18 +237,16 @@ static bool is_kept(const struct checkpoint_entry *entry, const struct checkpoin
     return entry->usable && keep->every > 0 && entry->id.step % keep->every == 0;
 }
 
-int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
-                      const struct checkpoint_keep *keep, struct error *error)
+static int remove_old(const char *run, const struct checkpoint_id *committed,
+                      const struct checkpoint_keep *keep, const struct checkpoint_listing *listing,
+                      struct error *error)
 {
-    H5_QUIET;
-    struct checkpoint_entry *entries = NULL;
-    size_t count = 0;
+    const struct checkpoint_entry *entries = listing->entries;
+    const struct checkpoint_entry *best =
+        find_best(entries, listing->count, committed, &keep->best);
     uint32_t newer = 0;
-    int code = checkpoint_list(run, committed->task, &entries, &count, error);
-    if (code != ONWARD_OK)
-        return code;
-    const struct checkpoint_entry *best = find_best(entries, count, committed, &keep->best);
-    for (size_t i = 0; i < count && code == ONWARD_OK; i++) {
+    int code = ONWARD_OK;
+    for (size_t i = 0; i < listing->count && code == ONWARD_OK; i++) {
         bool is_old = !is_kept(&entries[i], keep, best, newer);
         if (is_old)
             code = fence_check(keep->fence, error);
@@ -248,8 +254,21 @@ int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
             code = checkpoint_remove(run, entries[i].id.step, error);
         newer += counts(&entries[i], committed);
     }
-    free(entries);
+    return code;
+}
+
+int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
+                      const struct checkpoint_keep *keep, struct error *error)
+{
+    struct checkpoint_listing listing;
+    int code = checkpoint_listing_make(run, committed->task, &listing, error);
+    if (code != ONWARD_OK)
+        return code;
+    code = remove_old(run, committed, keep, &listing, error);
     if (code == ONWARD_OK)
         code = fence_check(keep->fence, error);
-    return code == ONWARD_OK ? sweep(run, committed, error) : code;
+    if (code == ONWARD_OK)
+        code = sweep(run, committed, &listing, error);
+    checkpoint_listing_clear(&listing);
+    return code;
 }

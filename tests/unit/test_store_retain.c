@@ -4,6 +4,7 @@
 #include "store_fixture.h"
 
 #include <math.h>
+#include <sys/inotify.h>
 
 static struct checkpoint_array array = {
     .name = "x", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {3}, .data = NULL};
@@ -82,6 +83,35 @@ START_TEST(what_stays)
     ck_ok(checkpoint_retain(scratch, &committed, &cases[_i].keep, &failure));
     ck_assert_str_eq(left(), cases[_i].left);
     ck_ok(checkpoint_verify(scratch, 60, "task-1", &failure));
+}
+END_TEST
+
+static int count_opens(int watch)
+{
+    int count = 0;
+    char bytes[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+    const struct inotify_event *event;
+    for (ssize_t got; (got = read(watch, bytes, sizeof bytes)) > 0;)
+        for (char *at = bytes; at < bytes + got; at += sizeof *event + event->len) {
+            event = (const void *)at;
+            ck_assert_int_eq(event->mask & IN_Q_OVERFLOW, 0);
+            count += event->len > 3 && strstr(event->name, ".h5") != NULL;
+        }
+    return count;
+}
+
+/* As often as it takes to list them: a master of many shards takes its time. */
+START_TEST(a_master_is_read_once)
+{
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    ck_assert_int_ge(watch, 0);
+    ck_assert_int_ge(inotify_add_watch(watch, in_scratch("ckpt"), IN_OPEN), 0);
+    left();
+    int once = count_opens(watch);
+    ck_assert_int_ge(once, 6);
+    ck_ok(retain(60, 99, &failure));
+    ck_assert_int_eq(count_opens(watch), once);
+    close(watch);
 }
 END_TEST
 
@@ -286,6 +316,7 @@ int main(void)
     tcase_add_checked_fixture(tests, make_six, remove_six);
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, what_stays, 0, (int)(sizeof cases / sizeof *cases));
+    tcase_add_test(tests, a_master_is_read_once);
     tcase_add_test(tests, a_value_that_is_no_number_is_not_the_best);
     tcase_add_test(tests, the_best_that_is_not_whole_is_not_kept);
     tcase_add_test(tests, one_of_another_task_takes_no_slot_and_stays);
