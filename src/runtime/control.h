@@ -255,8 +255,6 @@ void control_fill_interval(const struct onward *ow, struct run_status *status);
 /* control_held.c: which local copies may be used. An incarnation, or 0: none may. */
 int64_t control_held_incarnation(const struct onward *ow, const struct change_report *reports,
                                  int count);
-/* The incarnation that committed the checkpoint of this step; 0: unknown. */
-int64_t control_checkpoint_incarnation(const struct onward *ow, int64_t step);
 const char *control_source_name(uint8_t source); /* enum state_source, for the event log */
 
 /* control_copies.c: the lists of all members, one behind the other, before control_decide. */

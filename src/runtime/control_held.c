@@ -1,7 +1,5 @@
 /* control_held.c - what the controller makes of local copies: which of those that workers report
  * the decision core may know of, and what the event log calls the source of a state. */
-#include <stdlib.h>
-
 #include "control.h"
 
 /* The newest incarnation that anyone holds, since an older copy is of a host that was cut off while
@@ -15,22 +13,6 @@ int64_t control_held_incarnation(const struct onward *ow, const struct change_re
         if (reports[i].held_step >= 0 && reports[i].held_incarnation > newest)
             newest = reports[i].held_incarnation;
     return newest >= ow->control->checkpoint_incarnation ? newest : 0;
-}
-
-int64_t control_checkpoint_incarnation(const struct onward *ow, int64_t step)
-{
-    struct checkpoint_entry *entries = NULL;
-    struct error error;
-    size_t count = 0;
-    int64_t incarnation = 0;
-    if (step < 0 ||
-        checkpoint_list(ow->run, ow->options.task, &entries, &count, &error) != ONWARD_OK)
-        return 0;
-    for (size_t i = 0; i < count; i++)
-        if (entries[i].readable && entries[i].id.step == step)
-            incarnation = entries[i].id.incarnation;
-    free(entries);
-    return incarnation;
 }
 
 const char *control_source_name(uint8_t source)

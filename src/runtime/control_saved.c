@@ -31,25 +31,25 @@ static void wait_once(void *context)
 void control_find_checkpoint(struct onward *ow)
 {
     struct error error = {0};
-    int64_t step = -1;
+    struct checkpoint_id newest = {.step = -1};
     struct control *control = ow->control;
     struct look look = {.ow = ow};
     struct checkpoint_wanted wanted = {ow->options.task, control->tried_step, warn_of, &look,
                                        wait_once};
-    int code = checkpoint_find(ow->run, &wanted, &step, &control->unusable_checkpoints, &error);
+    int code = checkpoint_find(ow->run, &wanted, &newest, &control->unusable_checkpoints, &error);
     if (code == ONWARD_ERR_IO) { /* the directory could not be read */
         wait_once(&look);
-        code = checkpoint_find(ow->run, &wanted, &step, &control->unusable_checkpoints, &error);
+        code = checkpoint_find(ow->run, &wanted, &newest, &control->unusable_checkpoints, &error);
     }
-    if (code == ONWARD_OK && step >= 0)
-        control_feed(ow,
-                     (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
+    if (code == ONWARD_OK && newest.step >= 0)
+        control_feed(
+            ow, (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = newest.step});
     else if (code != ONWARD_OK && code != ONWARD_ERR_NOT_FOUND) {
         control_warn(ow, "%s", error.text);
         control->unusable_checkpoints = 1; /* or more: nobody is to start over for that */
     }
-    control->status.checkpoint_step = step;
-    control->checkpoint_incarnation = control_checkpoint_incarnation(ow, step);
+    control->status.checkpoint_step = newest.step;
+    control->checkpoint_incarnation = newest.incarnation;
 }
 
 void control_checkpoint_bad(struct onward *ow, int64_t step)

@@ -162,10 +162,6 @@ int checkpoint_list(const char *run, const char *task, struct checkpoint_entry *
  * task NULL: of any task. */
 int checkpoint_verify(const char *run, int64_t step, const char *task, struct error *error);
 
-/* As checkpoint_verify, but for the blocks of the arrays: those are verified by who reads them. The
- * time it takes depends on the number of shards, not on their size. */
-int checkpoint_look(const char *run, int64_t step, const char *task, struct error *error);
-
 /* The newest step whose checkpoint verifies and is not marked; -1: none. For each newer one that
  * is passed over, `warn` (may be NULL) is called with the reason. */
 int checkpoint_newest(const char *run, const char *task, int64_t *step,
@@ -182,12 +178,12 @@ struct checkpoint_wanted {
                                     is passed over at once */
 };
 
-/* As checkpoint_newest, but it looks (checkpoint_look) where that reads, since the workers are to
- * read all of it anyway, and marks those that are found damaged, so that they are not tried at each
- * start. *passed_over: how many there are that cannot be used, all that are not below `below`
- * counted. For the owner of the task. */
-int checkpoint_find(const char *run, const struct checkpoint_wanted *wanted, int64_t *step,
-                    uint32_t *passed_over, struct error *error);
+/* As checkpoint_newest, but it does not read the blocks of the arrays, since the workers are to
+ * read all of them anyway, and marks those that are found damaged, so that they are not tried at
+ * each start. *passed_over: how many there are that cannot be used, all that are not below `below`
+ * counted. Where there is none newest->step is -1. For the owner of the task. */
+int checkpoint_find(const char *run, const struct checkpoint_wanted *wanted,
+                    struct checkpoint_id *newest, uint32_t *passed_over, struct error *error);
 
 /* Marks the checkpoint of this step as one that failed to be restored, with the reason. It holds
  * until another one is committed for the step, or the mark is cleared. */

@@ -48,6 +48,11 @@ int checkpoint_check_arrays(const struct checkpoint_array *arrays, uint32_t arra
                             struct error *error);
 int checkpoint_check_id(const struct checkpoint_id *id, struct error *error);
 
+/* As checkpoint_verify; *id: whose it is. Without every_block the blocks of the arrays are left to
+ * who reads them, and the time depends on the number of shards, not on their size. */
+int checkpoint_look(const char *run, int64_t step, const char *task, bool every_block,
+                    struct checkpoint_id *id, struct error *error);
+
 /* Puts this worker's parts into an image, with what they are. */
 struct image;
 int checkpoint_fill_shard(struct image *image, const struct checkpoint_id *id,

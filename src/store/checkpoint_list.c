@@ -205,7 +205,8 @@ static int warn_unfinished(const char *run, int64_t newest, const struct checkpo
 
 /* Whether the checkpoint can be used: OK, or why not. One that is marked is not even read. The
  * owner of the task, who marks, has workers that verify what they read. */
-static int judge(const char *run, int64_t step, const char *task, bool marks, struct error *problem)
+static int judge(const char *run, int64_t step, const char *task, bool marks,
+                 struct checkpoint_id *id, struct error *problem)
 {
     char path[PATH_MAX], why[ERROR_TEXT_BYTES];
     int code = checkpoint_master_path(path, run, step, problem);
@@ -214,8 +215,7 @@ static int judge(const char *run, int64_t step, const char *task, bool marks, st
                          "%.300s: %.500s; `onward ckpt verify' clears that if it is whole", path,
                          why);
     if (code == ONWARD_OK)
-        code = marks ? checkpoint_look(run, step, task, problem)
-                     : checkpoint_verify(run, step, task, problem);
+        code = checkpoint_look(run, step, task, !marks, id, problem);
     if (code == ONWARD_ERR_CORRUPT && marks) /* where it cannot be marked it is read again */
         checkpoint_mark_failed(run, step, problem->text, NULL);
     return code;
@@ -223,32 +223,32 @@ static int judge(const char *run, int64_t step, const char *task, bool marks, st
 
 /* A file server that stumbled gets a second chance: to go on to an older one costs steps. */
 static int judge_twice(const char *run, int64_t step, const struct checkpoint_wanted *wanted,
-                       bool marks, struct error *problem)
+                       bool marks, struct checkpoint_id *id, struct error *problem)
 {
-    int code = judge(run, step, wanted->task, marks, problem);
+    int code = judge(run, step, wanted->task, marks, id, problem);
     if (code != ONWARD_ERR_IO || !wanted->wait)
         return code;
     wanted->wait(wanted->context);
-    return judge(run, step, wanted->task, marks, problem);
+    return judge(run, step, wanted->task, marks, id, problem);
 }
 
-static int find(const char *run, const struct checkpoint_wanted *wanted, bool marks, int64_t *step,
-                uint32_t *passed_over, struct error *error)
+static int find(const char *run, const struct checkpoint_wanted *wanted, bool marks,
+                struct checkpoint_id *newest, uint32_t *passed_over, struct error *error)
 {
     struct step_list list;
-    int64_t newest = -1;
+    struct checkpoint_id best = {.step = -1}, id;
     int code = checkpoint_scan(run, ".h5", &list, error);
     if (code != ONWARD_OK)
         return code;
     *passed_over = 0;
-    for (size_t i = 0; i < list.count && newest < 0 && code == ONWARD_OK; i++) {
+    for (size_t i = 0; i < list.count && best.step < 0 && code == ONWARD_OK; i++) {
         struct error problem = {0};
         bool is_wanted = list.steps[i] < wanted->below;
-        int found = is_wanted ? judge_twice(run, list.steps[i], wanted, marks, &problem)
+        int found = is_wanted ? judge_twice(run, list.steps[i], wanted, marks, &id, &problem)
                               : ONWARD_ERR_NOT_FOUND;
         *passed_over += found != ONWARD_OK;
         if (found == ONWARD_OK)
-            newest = list.steps[i];
+            best = id;
         else if (found == ONWARD_ERR_MEMORY)
             code = error_set(error, found, "%s", problem.text);
         else if (is_wanted && wanted->warn)
@@ -256,9 +256,9 @@ static int find(const char *run, const struct checkpoint_wanted *wanted, bool ma
     }
     free(list.steps);
     if (code == ONWARD_OK && wanted->below == INT64_MAX)
-        code = warn_unfinished(run, newest, wanted, error);
+        code = warn_unfinished(run, best.step, wanted, error);
     if (code == ONWARD_OK)
-        *step = newest;
+        *newest = best;
     return code;
 }
 
@@ -267,12 +267,16 @@ int checkpoint_newest(const char *run, const char *task, int64_t *step,
                       struct error *error)
 {
     struct checkpoint_wanted wanted = {task, INT64_MAX, warn, context, NULL};
+    struct checkpoint_id newest;
     uint32_t passed_over;
-    return find(run, &wanted, false, step, &passed_over, error);
+    int code = find(run, &wanted, false, &newest, &passed_over, error);
+    if (code == ONWARD_OK)
+        *step = newest.step;
+    return code;
 }
 
-int checkpoint_find(const char *run, const struct checkpoint_wanted *wanted, int64_t *step,
-                    uint32_t *passed_over, struct error *error)
+int checkpoint_find(const char *run, const struct checkpoint_wanted *wanted,
+                    struct checkpoint_id *newest, uint32_t *passed_over, struct error *error)
 {
-    return find(run, wanted, true, step, passed_over, error);
+    return find(run, wanted, true, newest, passed_over, error);
 }

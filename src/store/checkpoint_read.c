@@ -85,8 +85,8 @@ static int verify(const char *run, const struct checkpoint_master *master, bool 
     return code;
 }
 
-static int load_and_verify(const char *run, int64_t step, const char *task, bool every_block,
-                           struct error *error)
+int checkpoint_look(const char *run, int64_t step, const char *task, bool every_block,
+                    struct checkpoint_id *id, struct error *error)
 {
     H5_QUIET;
     char path[PATH_MAX];
@@ -100,18 +100,15 @@ static int load_and_verify(const char *run, int64_t step, const char *task, bool
                          master.id.task, task);
     if (code == ONWARD_OK)
         code = verify(run, &master, every_block, error);
+    *id = master.id;
     checkpoint_master_clear(&master);
     return code;
 }
 
 int checkpoint_verify(const char *run, int64_t step, const char *task, struct error *error)
 {
-    return load_and_verify(run, step, task, true, error);
-}
-
-int checkpoint_look(const char *run, int64_t step, const char *task, struct error *error)
-{
-    return load_and_verify(run, step, task, false, error);
+    struct checkpoint_id id;
+    return checkpoint_look(run, step, task, true, &id, error);
 }
 
 int checkpoint_describe(const char *run, int64_t step, struct checkpoint_array **arrays,

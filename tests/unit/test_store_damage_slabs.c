@@ -168,11 +168,12 @@ static void read_some_rows(const struct damages *damages, int checkpoint, uint64
 /* What is passed over is marked, and nothing else is. */
 static void expect_found(const struct damages *damages, uint64_t seed, int round)
 {
-    int64_t found = 99;
+    struct checkpoint_id newest = {.step = 99};
     uint32_t passed_over = 99, expected = 0;
     char why[256];
     struct checkpoint_wanted wanted = {.task = "task-1", .below = INT64_MAX};
-    ck_ok(checkpoint_find(scratch, &wanted, &found, &passed_over, &failure));
+    ck_ok(checkpoint_find(scratch, &wanted, &newest, &passed_over, &failure));
+    int64_t found = newest.step;
     for (int k = 1; k >= 0; k--) {
         int64_t step = 10 * (k + 1);
         bool is_passed_over = found < step && damages->has_master[k];

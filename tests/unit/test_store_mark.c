@@ -87,13 +87,15 @@ static const struct checkpoint_wanted of_task_1 = {
 START_TEST(the_owner_marks_what_is_damaged)
 {
     uint32_t passed_over = 0;
-    int64_t step = 99;
+    struct checkpoint_id found = {.step = 99};
     char why[300];
     damage_20();
     ck_assert_int_eq(newest(), 10);
     ck_assert(!checkpoint_is_marked(scratch, 20, why, sizeof why)); /* who only looks does not */
-    ck_ok(checkpoint_find(scratch, &of_task_1, &step, &passed_over, &failure));
-    ck_assert_int_eq(step, 10);
+    ck_ok(checkpoint_find(scratch, &of_task_1, &found, &passed_over, &failure));
+    ck_assert_int_eq(found.step, 10);
+    ck_assert_int_eq(found.incarnation, 2);
+    ck_assert_str_eq(found.task, "task-1");
     ck_assert_uint_eq(passed_over, 1);
     ck_assert(checkpoint_is_marked(scratch, 20, why, sizeof why));
     ck_assert_msg(strstr(why, "is damaged"), "%s", why);
@@ -108,12 +110,12 @@ START_TEST(the_owner_leaves_the_blocks_to_the_readers)
         .name = "large", .type = ONWARD_INT32, .ndims = 1, .dims = {COUNT}};
     uint32_t passed_over = 0;
     uint64_t seed = 1;
-    int64_t step = 99;
+    struct checkpoint_id found = {.step = 99};
     fill_array(&array, &seed);
     save_checkpoint(scratch, 20, &array, 1, 2);
     damage_20();
-    ck_ok(checkpoint_find(scratch, &of_task_1, &step, &passed_over, &failure));
-    ck_assert_int_eq(step, 20);
+    ck_ok(checkpoint_find(scratch, &of_task_1, &found, &passed_over, &failure));
+    ck_assert_int_eq(found.step, 20);
     ck_assert_uint_eq(passed_over, 0);
     ck_assert_int_eq(checkpoint_read(scratch, 20, &array, 1, &failure), ONWARD_ERR_CORRUPT);
     ck_assert_ptr_nonnull(strstr(failure.text, "r001-of-002"));
@@ -126,16 +128,16 @@ START_TEST(what_was_tried_is_not_tried_again)
 {
     struct checkpoint_wanted wanted = of_task_1;
     uint32_t passed_over = 0;
-    int64_t step = 99;
+    struct checkpoint_id found = {.step = 99};
     wanted.below = 20;
     warning[0] = '\0';
-    ck_ok(checkpoint_find(scratch, &wanted, &step, &passed_over, &failure));
-    ck_assert_int_eq(step, 10);
+    ck_ok(checkpoint_find(scratch, &wanted, &found, &passed_over, &failure));
+    ck_assert_int_eq(found.step, 10);
     ck_assert_uint_eq(passed_over, 1);
     ck_assert_str_eq(warning, "");
     wanted.below = 10;
-    ck_ok(checkpoint_find(scratch, &wanted, &step, &passed_over, &failure));
-    ck_assert_int_eq(step, -1);
+    ck_ok(checkpoint_find(scratch, &wanted, &found, &passed_over, &failure));
+    ck_assert_int_eq(found.step, -1);
     ck_assert_uint_eq(passed_over, 2);
 }
 END_TEST
@@ -143,10 +145,10 @@ END_TEST
 START_TEST(another_task_is_no_reason_for_a_mark)
 {
     uint32_t passed_over = 0;
-    int64_t step = 99;
+    struct checkpoint_id found = {.step = 99};
     struct checkpoint_wanted of_task_2 = {.task = "task-2", .below = INT64_MAX};
-    ck_ok(checkpoint_find(scratch, &of_task_2, &step, &passed_over, &failure));
-    ck_assert_int_eq(step, -1);
+    ck_ok(checkpoint_find(scratch, &of_task_2, &found, &passed_over, &failure));
+    ck_assert_int_eq(found.step, -1);
     ck_assert_uint_eq(passed_over, 2);
     ck_assert_int_eq(count_entries(in_scratch("ckpt")), 4);
 }
@@ -177,15 +179,15 @@ static void wait_well(void *context)
 START_TEST(one_that_cannot_be_got_at_is_tried_twice)
 {
     uint32_t passed_over = 0;
-    int64_t step = 99;
+    struct checkpoint_id found = {.step = 99};
     struct checkpoint_wanted wanted = {"task-1", INT64_MAX, NULL, NULL, wait_in_vain};
     waits = 0;
     hide_newest();
-    ck_ok(checkpoint_find(scratch, &wanted, &step, &passed_over, &failure));
-    ck_assert(step == 10 && passed_over == 1 && waits == 1);
+    ck_ok(checkpoint_find(scratch, &wanted, &found, &passed_over, &failure));
+    ck_assert(found.step == 10 && passed_over == 1 && waits == 1);
     wanted.wait = wait_well;
-    ck_ok(checkpoint_find(scratch, &wanted, &step, &passed_over, &failure));
-    ck_assert(step == 20 && passed_over == 0 && waits == 2);
+    ck_ok(checkpoint_find(scratch, &wanted, &found, &passed_over, &failure));
+    ck_assert(found.step == 20 && passed_over == 0 && waits == 2);
     ck_assert_int_eq(access(in_scratch(MARK), F_OK), -1);
 }
 END_TEST
