@@ -113,6 +113,7 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
         break;
     case MESSAGE_FAILED:
         control_warn(ow, "checkpoint of step %lld: %s", (long long)message.step, message.text);
+        control_make_room(ow, message.code, message.step);
         event.member = 0;
         /* fall through */
     case MESSAGE_MISSED:

@@ -282,6 +282,10 @@ void control_take_shard(struct onward *ow, const struct message *message, size_t
 /* All shards of the step are there: begins to write the master; and looks whether it is there. */
 void control_commit(struct onward *ow, int64_t step);
 void control_look_at_commit(struct onward *ow);
+/* The checkpoint of this step failed, with this code. Where that is for want of room, those go that
+ * are older than what is to be kept: a kill between a commit and the removal of old ones left one
+ * too many, and on a disk that is full then no other commit would ever remove it. */
+void control_make_room(struct onward *ow, int code, int64_t step);
 void control_release_commit(struct control *control); /* waits for it */
 
 /* control_act.c */

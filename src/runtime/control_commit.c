@@ -1,4 +1,5 @@
-/* control_commit.c - the checkpoint in flight: the shards that came, and its commit.
+/* control_commit.c - the checkpoint in flight: the shards that came, its commit, and the removal of
+ * old ones.
  *
  * A thread of the least priority writes the master and removes old checkpoints, out of copies of
  * all that it needs: the controller shares its cores with workers, who would wait for the one of
@@ -135,6 +136,7 @@ static struct checkpoint_metric best_metric(const struct onward *ow)
 struct commit {
     struct background_task task;
     bool is_behind; /* there is such a thread */
+    bool is_there;  /* the checkpoint was committed before: it only removes the old ones */
     const char *run;
     struct fence fence; /* of the run directory, which stays open until the thread has ended */
     struct checkpoint_id id;
@@ -155,6 +157,13 @@ static void free_commit(struct commit *commit)
     free(commit);
 }
 
+static void remove_old(void *argument)
+{
+    struct commit *commit = argument;
+    commit->keep_code =
+        checkpoint_retain(commit->run, &commit->id, &commit->keep, &commit->keep_error);
+}
+
 static void write_master(void *argument)
 {
     struct commit *commit = argument;
@@ -163,8 +172,7 @@ static void write_master(void *argument)
         commit->shards, commit->shard_count, commit->slabs, commit->slab_count, &commit->fence,
         &commit->error);
     if (commit->code == ONWARD_OK)
-        commit->keep_code =
-            checkpoint_retain(commit->run, &commit->id, &commit->keep, &commit->keep_error);
+        remove_old(commit);
 }
 
 static struct checkpoint_keep what_to_keep(const struct onward *ow)
@@ -176,17 +184,25 @@ static struct checkpoint_keep what_to_keep(const struct onward *ow)
     return keep;
 }
 
-static int fill_commit(const struct onward *ow, int64_t step, struct commit *commit,
-                       struct error *error)
+/* NULL: memory is short. */
+static struct commit *make_commit(const struct onward *ow, int64_t step)
+{
+    struct commit *commit = calloc(1, sizeof *commit);
+    if (!commit)
+        return NULL;
+    commit->run = ow->run;
+    commit->id = state_checkpoint_id(ow, controller_epoch(ow->control->core), step);
+    commit->fence = rundir_fence(ow->control->rundir);
+    commit->keep = what_to_keep(ow);
+    commit->keep.fence = &commit->fence;
+    return commit;
+}
+
+static int fill_commit(const struct onward *ow, struct commit *commit, struct error *error)
 {
     const struct control *control = ow->control;
     uint32_t size = controller_worker_count(control->core);
-    commit->run = ow->run;
-    commit->id = state_checkpoint_id(ow, controller_epoch(control->core), step);
     commit->metric = best_metric(ow);
-    commit->fence = rundir_fence(control->rundir);
-    commit->keep = what_to_keep(ow);
-    commit->keep.fence = &commit->fence;
     commit->array_count = control->array_count;
     memcpy(commit->arrays, control->arrays, sizeof commit->arrays);
     commit->shard_count = size < control->shard_count ? size : control->shard_count;
@@ -197,26 +213,35 @@ static int fill_commit(const struct onward *ow, int64_t step, struct commit *com
     return join_slabs(control, &commit->slabs, &commit->slab_count, error);
 }
 
+/* With the last one before the end all wait for it, and so does this thread. */
+static void run_commit(struct onward *ow, struct commit *commit, void (*work)(void *argument),
+                       bool is_last)
+{
+    commit->is_behind = checkpoint_may_thread() && !is_last &&
+                        background_begin(&commit->task, work, commit, NULL) == ONWARD_OK;
+    if (!commit->is_behind)
+        work(commit);
+    ow->control->commit = commit;
+}
+
 static int begin_commit(struct onward *ow, int64_t step, struct error *error)
 {
-    if (ow->control->commit) /* it takes its time: this one is tried again later */
-        return error_set(error, ONWARD_ERR_LIMIT, "the one before is being committed still");
-    struct commit *commit = calloc(1, sizeof *commit);
+    const struct commit *before = ow->control->commit;
+    if (before) /* it takes its time: this one is tried again later */
+        return error_set(error, ONWARD_ERR_LIMIT,
+                         before->is_there ? "old ones are being removed still"
+                                          : "the one before is being committed still");
+    struct commit *commit = make_commit(ow, step);
     if (!commit)
         return error_set(error, ONWARD_ERR_MEMORY, "no memory to commit it");
     int code = rundir_check_fence(ow->control->rundir, error);
     if (code == ONWARD_OK)
-        code = fill_commit(ow, step, commit, error);
+        code = fill_commit(ow, commit, error);
     if (code != ONWARD_OK) {
         free_commit(commit);
         return code;
     }
-    /* With the last one before a stop all wait for its end, and so does this thread. */
-    commit->is_behind = checkpoint_may_thread() && !controller_is_stopping(ow->control->core) &&
-                        background_begin(&commit->task, write_master, commit, error) == ONWARD_OK;
-    if (!commit->is_behind)
-        write_master(commit);
-    ow->control->commit = commit;
+    run_commit(ow, commit, write_master, controller_is_stopping(ow->control->core));
     return ONWARD_OK;
 }
 
@@ -230,13 +255,12 @@ static void tell_commit(struct onward *ow, const struct commit *commit)
 {
     int64_t step = commit->id.step;
     if (commit->code != ONWARD_OK) {
+        control_make_room(ow, commit->code, step);
         fail(ow, step, commit->error.text);
         return;
     }
     ow->control->checkpoint_incarnation = ow->incarnation;
     control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
-    if (commit->keep_code != ONWARD_OK)
-        control_warn(ow, "old checkpoints: %s", commit->keep_error.text);
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
 }
 
@@ -247,8 +271,12 @@ static void end_commit(struct onward *ow)
     if (commit->is_behind)
         background_end(&commit->task);
     ow->control->commit = NULL; /* feeding the core may come back here */
-    if (!control_is_fenced(ow) && commit->code != ONWARD_ERR_FENCED)
-        tell_commit(ow, commit);
+    if (!control_is_fenced(ow) && commit->code != ONWARD_ERR_FENCED) {
+        if (commit->keep_code != ONWARD_OK)
+            control_warn(ow, "old checkpoints: %s", commit->keep_error.text);
+        if (!commit->is_there)
+            tell_commit(ow, commit);
+    }
     free_commit(commit);
 }
 
@@ -267,6 +295,21 @@ void control_release_commit(struct control *control)
         background_end(&control->commit->task);
     free_commit(control->commit);
     control->commit = NULL;
+}
+
+void control_make_room(struct onward *ow, int code, int64_t step)
+{
+    const struct controller *core = ow->control->core;
+    int64_t newest = controller_checkpoint_step(core);
+    if (code != ONWARD_ERR_NO_SPACE || newest < 0 || ow->control->commit || control_is_fenced(ow))
+        return;
+    struct commit *commit = make_commit(ow, newest);
+    if (!commit) /* the next one that fails tries it again */
+        return;
+    commit->is_there = true;
+    run_commit(ow, commit, remove_old,
+               controller_is_stopping(core) || step >= ow->options.step_count);
+    control_look_at_commit(ow);
 }
 
 void control_commit(struct onward *ow, int64_t step)
