@@ -120,7 +120,12 @@ static int load_held(struct onward *ow)
     if (code != ONWARD_ERR_IO)
         return code;
     sleep_ns(READ_AGAIN_NS);
-    return slots_load_held(ow);
+    code = slots_load_held(ow);
+    if (code == ONWARD_ERR_IO) {
+        copies_note_unread(ow, ow->error.text);
+        report_error(ow);
+    }
+    return code;
 }
 
 int change_bring_state(struct onward *ow, struct pass *pass)

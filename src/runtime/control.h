@@ -38,7 +38,9 @@ struct change_report {
     char host[HOST_BYTES];
     struct partner_address partner;
     char warning[WARNING_BYTES]; /* "": none */
-    int32_t restore_code;        /* why the state of the pass before could not be read */
+    char
+        unread[WARNING_BYTES]; /* why what may be the newest state could not be read; "": all was */
+    int32_t restore_code;      /* why the state of the pass before could not be read */
     uint64_t replicated_bytes, sharded_bytes; /* of the whole state */
 };
 
@@ -96,6 +98,7 @@ struct control {
     bool knows_checkpoints;        /* the core was told what the run directory holds */
     int64_t checkpoint_incarnation; /* of the newest one then; 0: none */
     uint32_t unusable_checkpoints;  /* that are there and failed to be read */
+    char unread[WARNING_BYTES];     /* the first that a member reported in this pass; "": none */
     int64_t tried_step;             /* no checkpoint from this step on is tried again */
     int64_t bad_step;               /* of one that a worker could not read; why is to come; or -1 */
     struct run_status before;       /* the last of the incarnation before; "" for its task: none */
@@ -242,8 +245,10 @@ uint64_t control_state_bytes(const struct change_report *reports, int count,
 void control_tell_restore(struct onward *ow, const struct opening *opening);
 /* Whether the newest step is in a committed checkpoint: then local copies are of no more use. */
 bool control_newest_is_saved(const struct onward *ow);
-/* After a decision: gives up where the initial values would be taken although there are
- * checkpoints, none of them whole. */
+/* Whether the initial values are not to be taken: there are checkpoints, none of them whole, or
+ * local copies that could not be read. */
+bool control_must_not_start_over(const struct onward *ow);
+/* After a decision: gives up where they would be. */
 void control_refuse_to_start_over(struct onward *ow);
 
 /* control_interval.c */

@@ -175,7 +175,7 @@ static void note(struct onward *ow, const struct controller_action *action)
     char text[160];
     switch (action->note) {
     case NOTE_STEPS_LOST:
-        if (action->step == 0 && ow->control->unusable_checkpoints > 0)
+        if (action->step == 0 && control_must_not_start_over(ow))
             return; /* it does not start over: control_refuse_to_start_over() */
         snprintf(text, sizeof text,
                  "%u complete steps are done again, from step %lld: no copy of a "

@@ -1,7 +1,8 @@
 /* control_saved.c - what the controller makes of the checkpoints that it finds in the run
  * directory: the newest that can be used, what becomes of those that cannot, and when there is
- * none. */
+ * none, nor a local copy that can be read. */
 #include <stdio.h>
+#include <string.h>
 
 #include "change_pass.h"
 
@@ -88,9 +89,14 @@ static void pass_over(struct onward *ow, const struct change_report *reports, in
 void control_take_warnings(struct onward *ow, const struct change_report *reports, int count)
 {
     bool tells = ow->control->bad_step < 0;
-    for (int i = 0; i < count; i++)
+    char *unread = ow->control->unread;
+    unread[0] = '\0';
+    for (int i = 0; i < count; i++) {
         if (tells || reports[i].restore_code == ONWARD_OK)
             control_take_warning(ow, reports[i].warning);
+        if (unread[0] == '\0')
+            memcpy(unread, reports[i].unread, WARNING_BYTES);
+    }
     const struct change_report *short_of = find_failure(reports, count, ONWARD_ERR_MEMORY);
     if (short_of && !ow->control->give_up)
         control_end(ow, ONWARD_ERR_MEMORY, short_of->warning);
@@ -116,14 +122,34 @@ bool control_newest_is_saved(const struct onward *ow)
     return step >= 0 && step >= best && is_witnessed(core, best);
 }
 
+bool control_must_not_start_over(const struct onward *ow)
+{
+    return ow->control->unusable_checkpoints > 0 || ow->control->unread[0];
+}
+
+/* The next start may be able to read it. */
+static void stop_for_unread(struct onward *ow)
+{
+    char text[REPORT_TEXT_BYTES];
+    snprintf(text, sizeof text,
+             "%.160s; nothing was removed: resume when it can be read, or remove its directory to "
+             "begin anew",
+             ow->control->unread);
+    control_end(ow, ONWARD_ERR_STOPPED, text);
+}
+
 /* To begin at the initial values, and in time overwrite what may still be mended, is for the user
  * to decide. */
 void control_refuse_to_start_over(struct onward *ow)
 {
     struct control *control = ow->control;
     if (control->give_up || control->opened.type != ACTION_OPEN_EPOCH ||
-        control->opened.source != SOURCE_FRESH || control->unusable_checkpoints == 0)
+        control->opened.source != SOURCE_FRESH || !control_must_not_start_over(ow))
         return;
+    if (control->unusable_checkpoints == 0) {
+        stop_for_unread(ow);
+        return;
+    }
     char text[REPORT_TEXT_BYTES];
     snprintf(text, sizeof text,
              "none of the %u checkpoints of task %.63s can be read whole (`onward ckpt verify' "

@@ -231,13 +231,20 @@ struct run_flight copies_flight(const struct onward *ow)
     return sends ? (struct run_flight){copies->flight_step, copies->bytes} : (struct run_flight){0};
 }
 
-int copies_leave_unread(struct onward *ow, const struct copy_id *id)
+void copies_note_unread(struct onward *ow, const char *text)
+{
+    if (ow->unread_text[0] == '\0')
+        snprintf(ow->unread_text, sizeof ow->unread_text, "%.255s", text);
+}
+
+int copies_leave_unread(struct onward *ow, const struct copy_id *id, const char *text)
 {
     struct copy_id *grown = realloc(ow->unread, (ow->unread_count + 1) * sizeof *grown);
     if (!grown)
         return ONWARD_ERR_MEMORY;
     ow->unread = grown;
     ow->unread[ow->unread_count++] = *id;
+    copies_note_unread(ow, text);
     return ONWARD_OK;
 }
 
@@ -246,6 +253,7 @@ void copies_forget_unread(struct onward *ow)
     free(ow->unread);
     ow->unread = NULL;
     ow->unread_count = 0;
+    ow->unread_text[0] = '\0';
 }
 
 static bool is_unread(const struct onward *ow, const struct copy_id *id)
@@ -262,11 +270,13 @@ static bool is_unread(const struct onward *ow, const struct copy_id *id)
 void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count)
 {
     struct copy_place place = copies_place(ow);
-    struct error error;
+    struct error error = {0};
     *list = NULL;
     *count = 0;
     if (!ow->dedicated && shards_any(ow) && copy_list(&place, list, count, &error) != ONWARD_OK)
         snprintf(ow->warning, sizeof ow->warning, "%.255s", error.text);
+    if (error.code == ONWARD_ERR_IO)
+        copies_note_unread(ow, error.text);
     for (uint32_t i = 0; i < *count; i++)
         (*list)[i].is_unread = is_unread(ow, &(*list)[i]);
 }

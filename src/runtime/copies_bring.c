@@ -49,7 +49,7 @@ static void fail_copy(struct bringing *bringing, const struct error *error)
     bringing->is_given_up = true; /* nothing more of it is read */
     if (error->code == ONWARD_ERR_CORRUPT)
         copy_remove(&place, &bringing->id);
-    else if (is_news && copies_leave_unread(bringing->ow, &bringing->id) != ONWARD_OK)
+    else if (is_news && copies_leave_unread(bringing->ow, &bringing->id, error->text) != ONWARD_OK)
         bringing->error.code = ONWARD_ERR_MEMORY; /* or it would be tried for ever */
 }
 

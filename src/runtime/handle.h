@@ -138,6 +138,7 @@ struct onward {
     int restore_code; /* of a state that could not be read in the pass before; warning says why */
     struct copy_id *unread; /* copies that this member could not get at in the change under way */
     uint32_t unread_count;
+    char unread_text[WARNING_BYTES]; /* why the first of them, or the local copy; "": none */
 
     uint32_t member; /* 0 until registered */
     struct onward_role role;

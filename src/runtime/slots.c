@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "copies.h"
 #include "local.h"
 #include "shards.h"
 
@@ -37,10 +38,17 @@ static struct local_id local_id_of(const struct onward *ow, uint64_t *bytes)
                              .bytes = bytes};
 }
 
-static void note(void *context, const char *text)
+static void note(struct onward *ow, const char *text)
 {
-    struct onward *ow = context;
     snprintf(ow->warning, sizeof ow->warning, "%.255s", text);
+}
+
+static void note_problem(void *context, const struct error *problem)
+{
+    if (problem->code == ONWARD_ERR_IO)
+        copies_note_unread(context, problem->text);
+    else
+        note(context, problem->text);
 }
 
 /* What is the program's memory was given its initial values there, the rest in `initial`. */
@@ -114,17 +122,31 @@ void slots_discard(struct onward *ow)
             memcpy(ow->arrays[i].data, local_current(ow->local, i), ow->protected[i].bytes);
 }
 
-void slots_find_held(struct onward *ow)
+static void find_held(struct onward *ow)
 {
     uint64_t bytes[ONWARD_MAX_ARRAYS];
     struct local_id id = local_id_of(ow, bytes);
     struct error error;
+    if (local_find(&id, note_problem, ow, &ow->held, &error) != ONWARD_OK)
+        note(ow, error.text);
+}
+
+void slots_find_held(struct onward *ow)
+{
     if (ow->held_sought)
         return;
     ow->held_sought = true;
-    if (ow->array_count > 0 && slots_have_all(ow) &&
-        local_find(&id, note, ow, &ow->held, &error) != ONWARD_OK)
-        note(ow, error.text);
+    if (ow->array_count == 0 || !slots_have_all(ow))
+        return;
+    find_held(ow);
+    if (ow->unread_text[0]) { /* a disk that stumbled gets a second chance */
+        sleep_ns(READ_AGAIN_NS);
+        slots_forget_held(ow);
+        copies_forget_unread(ow);
+        find_held(ow);
+    }
+    if (ow->unread_text[0])
+        note(ow, ow->unread_text);
 }
 
 int slots_load_held(struct onward *ow)

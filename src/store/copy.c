@@ -104,20 +104,23 @@ int copy_write(const struct copy_place *place, const struct copy_id *id,
     return code;
 }
 
-/* Calls visit for each name in the directory; there may be none. */
-static void walk(const struct copy_place *place,
-                 void (*visit)(void *context, int directory, const char *name), void *context)
+/* Calls visit for each name in the directory; there may be none. What the system says of it; 0: it
+ * could be read. */
+static int walk(const struct copy_place *place,
+                void (*visit)(void *context, int directory, const char *name), void *context)
 {
     char path[COPY_PATH_BYTES];
     struct local_id local = local_of(place);
     if (local_directory(&local, false, path, sizeof path, NULL) != ONWARD_OK)
-        return;
+        return ENAMETOOLONG;
     DIR *list = opendir(path);
+    int failed = list ? 0 : errno;
     const struct dirent *entry;
     for (int i = 0; list && i < MAX_COPIES && (entry = readdir(list)) != NULL; i++)
         visit(context, dirfd(list), entry->d_name);
     if (list)
         closedir(list);
+    return failed;
 }
 
 struct listing {
@@ -150,9 +153,15 @@ int copy_list(const struct copy_place *place, struct copy_id **list, uint32_t *c
               struct error *error)
 {
     struct listing listing = {0};
-    walk(place, add, &listing);
+    struct local_id local = local_of(place);
+    char path[COPY_PATH_BYTES] = "";
+    int failed = walk(place, add, &listing);
     *list = listing.list;
     *count = listing.count;
+    if (failed == EIO) {
+        local_directory(&local, false, path, sizeof path, NULL);
+        return error_set_errno(error, ONWARD_ERR_IO, failed, "%s: cannot read", path);
+    }
     if (!listing.failed)
         return ONWARD_OK;
     free(listing.list);

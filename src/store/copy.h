@@ -46,7 +46,8 @@ int copy_write(const struct copy_place *place, const struct copy_id *id,
                const struct checkpoint_array *arrays, uint32_t array_count, uint64_t *bytes,
                struct error *error);
 
-/* All copies of the task on this host, whoever wrote them; *list is the caller's to free. */
+/* All copies of the task on this host, whoever wrote them; *list is the caller's to free.
+ * ONWARD_ERR_IO where the directory cannot be read. */
 int copy_list(const struct copy_place *place, struct copy_id **list, uint32_t *count,
               struct error *error);
 /* Do all checksums of a file fit? */

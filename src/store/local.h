@@ -61,8 +61,9 @@ void local_discard(struct local *local);
 
 /* The newest whole state of an earlier incarnation of this task on this host: the one of the newest
  * incarnation and then step; *copy is NULL where there is none. Files that are damaged or hold
- * other arrays are skipped, with a text to `warn` (may be NULL). */
-int local_find(const struct local_id *id, void (*warn)(void *context, const char *text),
+ * other arrays are skipped, with what is wrong to `warn` (may be NULL). So are those that cannot be
+ * read (ONWARD_ERR_IO), which says nothing of what they hold. */
+int local_find(const struct local_id *id, void (*warn)(void *context, const struct error *problem),
                void *context, struct local_copy **copy, struct error *error);
 int64_t local_copy_incarnation(const struct local_copy *copy);
 int64_t local_copy_step(const struct local_copy *copy);

@@ -42,14 +42,16 @@ const struct local_record *local_newest(const struct local_control *control, boo
     return newest;
 }
 
-/* Calls visit for every such file of the task on this host, until it returns false. */
-static void walk(const struct local_id *id, const char *suffix,
-                 bool (*visit)(void *context, const char *path), void *context)
+/* Calls visit for every such file of the task on this host, until it returns false. What the system
+ * says of the directory; 0: it could be read. */
+static int walk(const struct local_id *id, const char *suffix,
+                bool (*visit)(void *context, const char *path), void *context)
 {
     char directory[PATH_MAX], path[PATH_MAX];
     if (local_directory(id, false, directory, sizeof directory, NULL) != ONWARD_OK)
-        return;
+        return ENAMETOOLONG;
     DIR *list = opendir(directory);
+    int failed = list ? 0 : errno;
     const struct dirent *entry;
     for (int i = 0; list && i < MAX_FILES && (entry = readdir(list)) != NULL; i++) {
         size_t length = strlen(entry->d_name), end = strlen(suffix);
@@ -61,9 +63,10 @@ static void walk(const struct local_id *id, const char *suffix,
     }
     if (list)
         closedir(list);
+    return failed;
 }
 
-/* A plain file of this user; -1 for anything else. */
+/* A plain file of this user; -1 for anything else, with errno. */
 static int open_own(const char *path, struct stat *status)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -72,58 +75,60 @@ static int open_own(const char *path, struct stat *status)
     if (fstat(fd, status) == 0 && S_ISREG(status->st_mode) && status->st_uid == geteuid())
         return fd;
     close(fd);
+    errno = EINVAL;
     return -1;
 }
 
 struct search {
     const struct local_id *id;
-    void (*warn)(void *context, const char *text);
+    void (*warn)(void *context, const struct error *problem);
     void *context;
     struct local_copy *best;
 };
 
-static void skip(const struct search *search, const char *path, const char *why)
+static int skip(const struct local_copy *copy, const char *why, struct error *problem)
 {
-    char text[PATH_MAX + 128];
-    snprintf(text, sizeof text, "%s: %s; this local copy is not used", path, why);
-    if (search->warn)
-        search->warn(search->context, text);
+    return error_set(problem, ONWARD_ERR_CORRUPT, "%s: %s", copy->path, why);
 }
 
 static int read_control(const struct local_copy *copy, struct local_record *record,
-                        const char **why)
+                        struct error *problem)
 {
     struct local_control control;
     bool damaged;
-    int code = file_read_at(copy->fd, &control, sizeof control, LOCAL_PAGE_BYTES, copy->path, NULL);
-    const struct local_record *newest = code == ONWARD_OK ? local_newest(&control, &damaged) : NULL;
-    *why = code != ONWARD_OK ? "cannot be read" : damaged ? "its records are damaged" : NULL;
+    int code =
+        file_read_at(copy->fd, &control, sizeof control, LOCAL_PAGE_BYTES, copy->path, problem);
+    if (code != ONWARD_OK)
+        return code;
+    const struct local_record *newest = local_newest(&control, &damaged);
+    if (damaged)
+        return skip(copy, "its records are damaged", problem);
     if (!newest)
-        return ONWARD_ERR_CORRUPT;
+        return ONWARD_ERR_NOT_FOUND;
     *record = *newest;
     return ONWARD_OK;
 }
 
-/* Whether the file holds a state that could be taken; *why is set where that is worth a warning. */
+/* Whether the file holds a state that could be taken; *problem is set where that is worth a
+ * warning. */
 static bool examine(const struct search *search, struct local_copy *copy, const struct stat *status,
-                    const char **why)
+                    struct error *problem)
 {
     struct local_header *found = &copy->header, expected;
-    *why = "cannot be read";
-    if (file_read_at(copy->fd, found, sizeof *found, 0, copy->path, NULL) != ONWARD_OK ||
-        local_expect(search->id, found->incarnation, &expected, NULL) != ONWARD_OK)
+    if (file_read_at(copy->fd, found, sizeof *found, 0, copy->path, problem) != ONWARD_OK ||
+        local_expect(search->id, found->incarnation, &expected, problem) != ONWARD_OK)
         return false;
-    *why = NULL;
     bool is_ours = memcmp(found->magic, expected.magic, sizeof found->magic) == 0;
     if (is_ours && memcmp(found->boot, expected.boot, sizeof found->boot) != 0)
         return false; /* of an earlier boot */
     if (is_ours && found->incarnation >= search->id->incarnation)
         return false;
-    *why = "is damaged, or holds other arrays than the program protects";
     if (memcmp(found, &expected, sizeof expected) != 0 || found->incarnation < 1 ||
-        (uint64_t)status->st_size != expected.file_bytes)
+        (uint64_t)status->st_size != expected.file_bytes) {
+        skip(copy, "is damaged, or holds other arrays than the program protects", problem);
         return false;
-    return read_control(copy, &copy->record, why) == ONWARD_OK;
+    }
+    return read_control(copy, &copy->record, problem) == ONWARD_OK;
 }
 
 static bool is_newer(const struct local_copy *a, const struct local_copy *b)
@@ -133,29 +138,42 @@ static bool is_newer(const struct local_copy *a, const struct local_copy *b)
     return a->record.step > b->record.step;
 }
 
+static void warn_of(const struct search *search, struct error *problem)
+{
+    size_t used = strlen(problem->text);
+    if (problem->code != ONWARD_ERR_IO)
+        snprintf(problem->text + used, sizeof problem->text - used,
+                 "; this local copy is not used");
+    if (search->warn)
+        search->warn(search->context, problem);
+}
+
 static bool consider(void *context, const char *path)
 {
     struct search *search = context;
     struct stat status;
-    const char *why = NULL;
+    struct error problem = {0};
     struct local_copy *copy = calloc(1, sizeof *copy);
     if (!copy)
         return false;
     copy->fd = open_own(path, &status);
+    int open_errno = copy->fd < 0 ? errno : 0;
     snprintf(copy->path, sizeof copy->path, "%s", path);
-    if (copy->fd >= 0 && examine(search, copy, &status, &why) &&
+    if (copy->fd >= 0 && examine(search, copy, &status, &problem) &&
         (!search->best || is_newer(copy, search->best))) {
         local_forget(search->best);
         search->best = copy;
         return true;
     }
-    if (why)
-        skip(search, path, why);
+    if (copy->fd < 0 && open_errno == EIO)
+        error_set_errno(&problem, ONWARD_ERR_IO, open_errno, "%s: cannot read", path);
+    if (problem.code != ONWARD_OK)
+        warn_of(search, &problem);
     local_forget(copy);
     return true;
 }
 
-int local_find(const struct local_id *id, void (*warn)(void *context, const char *text),
+int local_find(const struct local_id *id, void (*warn)(void *context, const struct error *problem),
                void *context, struct local_copy **copy, struct error *error)
 {
     struct search search = {.id = id, .warn = warn, .context = context};
@@ -164,8 +182,15 @@ int local_find(const struct local_id *id, void (*warn)(void *context, const char
     int code = local_expect(id, id->incarnation, &header, error);
     if (code != ONWARD_OK)
         return code;
-    walk(id, LOCAL_SUFFIX, consider, &search);
+    int failed = walk(id, LOCAL_SUFFIX, consider, &search);
     *copy = search.best;
+    if (failed == EIO) {
+        char directory[PATH_MAX];
+        struct error problem;
+        local_directory(id, false, directory, sizeof directory, NULL);
+        error_set_errno(&problem, ONWARD_ERR_IO, failed, "%s: cannot read", directory);
+        warn_of(&search, &problem);
+    }
     return ONWARD_OK;
 }
 
@@ -183,7 +208,6 @@ int local_load(const struct local_copy *copy, void *const *data, struct error *e
 {
     const struct local_header *header = &copy->header;
     struct local_record record;
-    const char *why;
     int code = ONWARD_OK;
     for (uint32_t i = 0; i < header->array_count && code == ONWARD_OK; i++) {
         bool second = local_bit(copy->record.second, i);
@@ -192,9 +216,10 @@ int local_load(const struct local_copy *copy, void *const *data, struct error *e
     }
     if (code != ONWARD_OK)
         return code;
-    if (read_control(copy, &record, &why) == ONWARD_OK &&
-        memcmp(&record, &copy->record, sizeof record) == 0)
-        return ONWARD_OK;
+    code = read_control(copy, &record, error);
+    if (code == ONWARD_ERR_IO ||
+        (code == ONWARD_OK && memcmp(&record, &copy->record, sizeof record) == 0))
+        return code;
     return error_set(error, ONWARD_ERR_CORRUPT, "%s: was changed while it was read", copy->path);
 }
 

@@ -2,8 +2,8 @@
  * (LD_PRELOAD).
  *
  * While there is a file $FAILING_READ, a pread fails that is of a file whose path contains the text
- * in it, behind its first letter: of 1 that file is removed at once, so that the next pread works.
- */
+ * in it, behind its first letter: of 1 that file is removed at once, so that the next pread works;
+ * of 3 only a pread of more than a page fails. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* RTLD_NEXT */
 #endif
@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { PAGE_BYTES = 4096 };
 
 #define SEEN __attribute__((visibility("default")))
 
@@ -32,7 +34,7 @@ static bool read_wish(const char *path, char *text, size_t text_bytes)
     return got > 1;
 }
 
-static bool is_to_fail(int fd)
+static bool is_to_fail(int fd, size_t size)
 {
     const char *path = getenv("FAILING_READ");
     char wish[256], link[64], file[4096];
@@ -41,14 +43,16 @@ static bool is_to_fail(int fd)
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, file, sizeof file - 1);
     file[length > 0 ? length : 0] = '\0';
-    return strstr(file, wish + 1) && (wish[0] != '1' || unlink(path) == 0);
+    if (!strstr(file, wish + 1) || (wish[0] == '3' && size <= PAGE_BYTES))
+        return false;
+    return wish[0] != '1' || unlink(path) == 0;
 }
 
 ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
 {
     ssize_t (*real)(int, void *, size_t, off_t) = NULL;
     *(void **)&real = dlsym(RTLD_NEXT, "pread");
-    if (real && !is_to_fail(fd))
+    if (real && !is_to_fail(fd, size))
         return real(fd, buffer, size, offset);
     errno = EIO;
     return -1;

@@ -26,10 +26,11 @@ static const char *task_directory(void)
     return path;
 }
 
-static void count_warning(void *context, const char *text)
+static void count_warning(void *context, const struct error *problem)
 {
     (void)context;
-    ck_assert_ptr_nonnull(strstr(text, "this local copy is not used"));
+    ck_assert_int_ne(problem->code, ONWARD_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(problem->text, "this local copy is not used"));
     warnings++;
 }
 
