@@ -57,6 +57,8 @@ static int set_hosts(struct allotment *allotment, struct error *error)
         return code;
     hosts_clear(&allotment->hosts);
     allotment->hosts = hosts;
+    for (uint32_t i = 0; i < allotment->places.count; i++)
+        allotment->places.list[i].has_copies |= allotment->places.list[i].usable;
     if (hosts.count == 0)
         return ONWARD_OK;
     code = set_text("ONWARD_HOSTS", hosts_text(&hosts), error);

@@ -203,14 +203,29 @@ void move_begin(struct supervisor *s)
     s->move = (struct move){.due_s = 0};
 }
 
+/* A planned start leaves the copies where they are (requests/NAME.json, restart), and that it has
+ * the state from others by now. A host that was lost is asked for nothing: it may be back. */
+static void clear_left(struct supervisor *s, struct place *place)
+{
+    bool is_left = place->has_copies && (place->leaves || place->drained || place->retired) &&
+                   !allot_uses(s->settings->allotment, place->host.name);
+    if (!is_left || s->watch.status.epoch == 0)
+        return;
+    place->has_copies = false;
+    if (!places_clear(&s->settings->allotment->places, place->host.name, s->incarnation))
+        supervise_warn_of_host(s, place->host.name, "copies of the state may be left there");
+}
+
 void move_settle(struct supervisor *s)
 {
     struct places *places = &s->settings->allotment->places;
+    for (uint32_t i = 0; s->watch.seen && i < places->count; i++)
+        clear_left(s, &places->list[i]);
     for (uint32_t i = 0; s->watch.seen && i < places->count;) {
         struct place place = places->list[i++];
-        if (!place.leaves || allot_uses(s->settings->allotment, place.host.name))
+        if (!place.leaves || place.has_copies ||
+            allot_uses(s->settings->allotment, place.host.name))
             continue;
-        places_clear(places, place.host.name);
         if (!place.job[0])
             give_back(s, place.host.name);
         places_remove(places, place.host.name);

@@ -14,7 +14,7 @@
 #include "find.h"
 #include "place.h"
 
-enum { NUMBER_BYTES = 24, MAX_BITS = 32, NOT_EXECUTED = 127, KILL_ARGUMENTS = 6 };
+enum { NUMBER_BYTES = 24, MAX_BITS = 32, NOT_EXECUTED = 127, KILL_ARGUMENTS = 8 };
 
 bool places_is_local(const char *host)
 {
@@ -310,16 +310,14 @@ int places_usable(const struct places *places, struct hosts *hosts, struct error
     return ONWARD_OK;
 }
 
-/* The arguments of a kill: with an option and its value, or NULL. Returns how many. */
-static uint32_t kill_arguments(const struct places *places, const char *option, const char *value,
+/* The arguments of a kill; options: two at most with their values, then NULL. Returns how many. */
+static uint32_t kill_arguments(const struct places *places, const char *const *options,
                                const char *arguments[KILL_ARGUMENTS])
 {
     uint32_t n = 0;
     arguments[n++] = "kill";
-    if (option) {
-        arguments[n++] = option;
-        arguments[n++] = value;
-    }
+    while (*options)
+        arguments[n++] = *options++;
     arguments[n++] = "--";
     arguments[n++] = places->task;
     arguments[n++] = places->base;
@@ -331,8 +329,8 @@ uint32_t places_sweep(struct places *places, bool clean, char *text, size_t text
     uint32_t count, silent = 0;
     size_t used = 0;
     const char *arguments[KILL_ARGUMENTS];
-    uint32_t n =
-        kill_arguments(places, clean ? "--clean" : NULL, places->local_directory, arguments);
+    const char *options[] = {clean ? "--clean" : NULL, places->local_directory, NULL};
+    uint32_t n = kill_arguments(places, options, arguments);
     text[0] = '\0';
     if (places->count == 0)
         return 0;
@@ -353,14 +351,13 @@ uint32_t places_sweep(struct places *places, bool clean, char *text, size_t text
 }
 
 /* A kill on one host, after which nothing that it was meant for is left there. */
-static bool kill_by(const struct places *places, const char *host, const char *option,
-                    const char *value)
+static bool kill_by(const struct places *places, const char *host, const char *const *options)
 {
     const char *command[KILL_ARGUMENTS + 2] = {places->program};
     const struct place *place = places_find(places, host);
     struct agent_call *call = calloc(1, sizeof *call);
     bool is_gone = false;
-    kill_arguments(places, option, value, command + 1);
+    kill_arguments(places, options, command + 1);
     if (call && place)
         *call = (struct agent_call){.host = place->host.name, .is_local = place->is_local};
     if (call && place &&
@@ -378,12 +375,15 @@ bool places_kill(const struct places *places, const char *host, int32_t pid)
 {
     char number[NUMBER_BYTES];
     snprintf(number, sizeof number, "%ld", (long)pid);
-    return kill_by(places, host, "--pid", number);
+    return kill_by(places, host, (const char *[]){"--pid", number, NULL});
 }
 
-bool places_clear(const struct places *places, const char *host)
+bool places_clear(const struct places *places, const char *host, int64_t incarnation)
 {
-    return kill_by(places, host, "--clean", places->local_directory);
+    char number[NUMBER_BYTES];
+    snprintf(number, sizeof number, "%lld", (long long)incarnation);
+    const char *options[] = {"--before", number, "--clean", places->local_directory, NULL};
+    return kill_by(places, host, options);
 }
 
 /* Has the place an address in that network? A network in which two hosts have the same address is

@@ -30,6 +30,7 @@ struct place {
     bool drained;               /* by the operator: as well, until it is asked for again */
     bool returned;              /* it was not usable, and could be by now */
     bool is_asked_for;          /* an operator named it, and is to hear if it cannot be used */
+    bool has_copies;            /* of the state, from a start that used it */
     bool leaves;                /* the next start is to be without it; then it is let go */
     char job[PLACES_JOB_BYTES]; /* of Slurm that it came with; "": with the task's own, if any */
     char reason[PLACES_REASON_BYTES]; /* why not: "h1 does not answer ..." */
@@ -83,9 +84,10 @@ int places_usable(const struct places *places, struct hosts *hosts, struct error
  * them in text. */
 uint32_t places_sweep(struct places *places, bool clean, char *text, size_t text_bytes);
 
-/* Kills every process of the task on one host, and removes its copies of the state there, at most
- * limit_s. False when the host is not known or did not say so. */
-bool places_clear(const struct places *places, const char *host);
+/* Kills what incarnations before `incarnation` left on a host that this one does not use, and
+ * removes the task's copies of its state there, at most limit_s. mpirun itself may run there. False
+ * when the host is not known or did not say so. */
+bool places_clear(const struct places *places, const char *host, int64_t incarnation);
 
 /* Kills one process of the task on a host, at most limit_s. False when the host is not known or did
  * not say that the process is gone. */

@@ -184,7 +184,7 @@ static void take_requests(struct supervisor *s)
     struct run_request request;
     bool found = true;
     while (rundir_take_request(s->settings->rundir, &request, &found, NULL) == ONWARD_OK && found) {
-        bool accepted = !strcmp(request.request, "stop");
+        bool accepted = !strcmp(request.request, "stop") || !strcmp(request.request, "restart");
         json_t *extra = json_pack("{s:s, s:s, s:s, s:b}", "request", request.request, "name",
                                   request.name, "by", request.by, "accepted", accepted);
         if (!accepted)

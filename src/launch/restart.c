@@ -52,6 +52,8 @@ static void record_end(struct supervisor *s)
         status.step = s->best_step;
         status.checkpoint_step = s->best_checkpoint;
     }
+    if (rundir_check_fence(s->settings->rundir, NULL) == ONWARD_ERR_FENCED)
+        return; /* both are another's */
     json_t *extra = json_pack("{s:s}", "text", result->text);
     rundir_write_status(s->settings->rundir, &status, NULL);
     rundir_event(s->settings->rundir, result->state, status.epoch, status.step, extra, NULL);

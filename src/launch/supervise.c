@@ -357,14 +357,24 @@ static int supervise_all(struct supervisor *s, struct error *error)
     return code;
 }
 
+/* It stopped for a start that does not come, since somebody wants it to stop for good by now: the
+ * copies that wait for it are of no more use. */
+static bool has_saved_all(const struct supervisor *s)
+{
+    const struct run_status *status = &s->watch.status;
+    return s->move.request[0] && status->exit_code == EXIT_RESUMABLE &&
+           status->checkpoint_step >= status->step;
+}
+
 /* However the task ended, no process of it stays anywhere, and of one that is complete no copy of
  * its state either. */
 static void sweep(struct supervisor *s)
 {
     char names[256];
+    bool cleans = s->watch.complete || has_saved_all(s);
     if (s->settings->allotment->places.count == 0)
         segments_remove();
-    if (places_sweep(&s->settings->allotment->places, s->watch.complete, names, sizeof names) > 0)
+    if (places_sweep(&s->settings->allotment->places, cleans, names, sizeof names) > 0)
         say("no answer from %s: what may be left of the task there was not ended", names);
 }
 
