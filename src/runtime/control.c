@@ -96,14 +96,27 @@ void control_take_warning(struct onward *ow, const char *text)
     control_warn(ow, "%.255s", newest);
 }
 
+static void take_failure(struct onward *ow, const struct message *message)
+{
+    bool is_late = message->kind == MESSAGE_MISSED;
+    if (!is_late)
+        control_warn(ow, "checkpoint of step %lld: %s", (long long)message->step, message->text);
+    if (!control_is_of_attempt(ow, message))
+        return;
+    if (!is_late)
+        control_make_room(ow, message->code, message->step);
+    control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_FAILED,
+                                               .member = is_late ? message->member : 0,
+                                               .step = message->step,
+                                               .epoch = message->epoch});
+}
+
 void control_take(struct onward *ow, const void *bytes, size_t size)
 {
     const struct message *whole = bytes;
     if (size < sizeof *whole)
         return;
     struct message message = *whole; /* feeding the core may come back here */
-    struct controller_event event = {
-        .member = message.member, .step = message.step, .epoch = message.epoch};
     switch (message.kind) {
     case MESSAGE_REPORT:
         take_report(ow, &message);
@@ -112,18 +125,15 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
         control_take_shard(ow, whole, size);
         break;
     case MESSAGE_FAILED:
-        control_warn(ow, "checkpoint of step %lld: %s", (long long)message.step, message.text);
-        control_make_room(ow, message.code, message.step);
-        event.member = 0;
-        /* fall through */
     case MESSAGE_MISSED:
-        event.type = EVENT_CHECKPOINT_FAILED;
-        control_feed(ow, event);
+        take_failure(ow, &message);
         break;
     case MESSAGE_FINAL_DONE:
         remember_metrics(&ow->control->status, &message);
-        event.type = EVENT_FINAL_WORK_DONE;
-        control_feed(ow, event);
+        control_feed(ow, (struct controller_event){.type = EVENT_FINAL_WORK_DONE,
+                                                   .member = message.member,
+                                                   .step = message.step,
+                                                   .epoch = message.epoch});
         break;
     case MESSAGE_ARRAYS:
         take_arrays(ow, whole, size);

@@ -91,6 +91,7 @@ struct control {
     uint32_t shard_metric_count;
     int64_t shard_epoch;
     int64_t ordered_step;          /* of the newest checkpoint that was ordered; -1: none was */
+    int64_t attempt;               /* its number; the same step may be ordered again */
     struct commit *commit;         /* of control_commit.c, while it runs; NULL: none does */
     struct copyset_entry *copyset; /* of all copies; once chosen the newest whole state, by shard */
     uint32_t copyset_size;         /* 0: there is none */
@@ -282,6 +283,9 @@ void control_free_shards(struct control *control);
  * the status. */
 void control_take_flights(struct onward *ow, const struct message *message);
 void control_fill_flights(const struct onward *ow, struct run_status *status);
+/* What a worker says of a checkpoint is an answer to the newest order, and not to one before of the
+ * same step, which another worker's failure ended. */
+bool control_is_of_attempt(const struct onward *ow, const struct message *message);
 /* A worker's shard is written; what it holds of sharded arrays is behind the message. */
 void control_take_shard(struct onward *ow, const struct message *message, size_t size);
 /* All shards of the step are there: begins to write the master; and looks whether it is there. */

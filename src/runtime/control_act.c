@@ -239,6 +239,18 @@ static void sweep_attempts(struct onward *ow, int64_t step)
         control_warn(ow, "what is left of checkpoints that failed: %s", error.text);
 }
 
+static void order_checkpoint(struct onward *ow, int64_t step)
+{
+    sweep_attempts(ow, step);
+    ow->control->attempt++;
+    control_order(ow,
+                  (struct message){.kind = ORDER_CHECKPOINT,
+                                   .step = step,
+                                   .attempt = ow->control->attempt,
+                                   .code = controller_is_stopping(ow->control->core)},
+                  true);
+}
+
 static void act(struct onward *ow, const struct controller_action *action)
 {
     switch (action->type) {
@@ -253,12 +265,7 @@ static void act(struct onward *ow, const struct controller_action *action)
         control_order_spawn(ow, action->count);
         break;
     case ACTION_TAKE_CHECKPOINT:
-        sweep_attempts(ow, action->step);
-        control_order(ow,
-                      (struct message){.kind = ORDER_CHECKPOINT,
-                                       .step = action->step,
-                                       .code = controller_is_stopping(ow->control->core)},
-                      true);
+        order_checkpoint(ow, action->step);
         break;
     case ACTION_COMMIT_CHECKPOINT:
         control_commit(ow, action->step);

@@ -66,6 +66,12 @@ void control_take_flights(struct onward *ow, const struct message *message)
             (struct control_flights){message->partner, message->shared};
 }
 
+bool control_is_of_attempt(const struct onward *ow, const struct message *message)
+{
+    return message->attempt == ow->control->attempt &&
+           message->epoch == controller_epoch(ow->control->core);
+}
+
 void control_take_shard(struct onward *ow, const struct message *received, size_t size)
 {
     struct control *control = ow->control;
@@ -73,8 +79,8 @@ void control_take_shard(struct onward *ow, const struct message *received, size_
     const struct core_member *member = controller_find(control->core, message.member);
     size_t tail = message.slab_count * sizeof(struct checkpoint_slab);
     if (!member || member->rank < 0 || (uint32_t)member->rank >= control->shard_count ||
-        message.epoch != control->shard_epoch || message.slab_count > SHARDS_MAX_ENTRIES ||
-        size != sizeof message + tail)
+        message.epoch != control->shard_epoch || !control_is_of_attempt(ow, &message) ||
+        message.slab_count > SHARDS_MAX_ENTRIES || size != sizeof message + tail)
         return;
     struct control_slabs *slabs = &control->slabs[member->rank];
     struct checkpoint_slab *list = realloc(slabs->list, tail + 1);

@@ -49,8 +49,9 @@ enum message_kind {
 struct message {
     uint32_t kind, member;
     int64_t epoch, step;
-    double cost_s; /* for so long the step was held up */
-    double took_s; /* from then to when the shard was written */
+    int64_t attempt; /* with a checkpoint: the order's number; no other answer counts */
+    double cost_s;   /* for so long the step was held up */
+    double took_s;   /* from then to when the shard was written */
     double stall_s;
     struct run_flight partner, shared; /* in a report: what is on its way from here */
     struct checkpoint_shard shard;
@@ -171,9 +172,10 @@ struct onward {
     int64_t incarnation;
 
     int64_t checkpoint_step; /* ordered; -1 none */
-    bool checkpoint_waits;   /* the task stops with it: no step is begun behind it */
-    int64_t hold_until_ns;   /* it is written, and the end of the task is waited for; 0: not */
-    struct saving *saving;   /* of a shard, behind the steps; NULL: none. See worker_checkpoint.c */
+    int64_t checkpoint_attempt;
+    bool checkpoint_waits; /* the task stops with it: no step is begun behind it */
+    int64_t hold_until_ns; /* it is written, and the end of the task is waited for; 0: not */
+    struct saving *saving; /* of a shard, behind the steps; NULL: none. See worker_checkpoint.c */
     struct message saving_message; /* what is told when it has ended */
     int64_t saving_begin_ns;
     uint64_t saving_bytes; /* of its copy */

@@ -87,6 +87,7 @@ void worker_take_order(struct onward *ow, const struct message *message)
     case ORDER_CHECKPOINT:
         worker_checkpoint_give_up(ow); /* there is never more than one that the core waits for */
         ow->checkpoint_step = message->step;
+        ow->checkpoint_attempt = message->attempt;
         ow->checkpoint_waits = message->code != 0;
         break;
     case ORDER_FINISH:

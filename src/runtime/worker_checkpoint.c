@@ -171,7 +171,8 @@ void worker_checkpoint(struct onward *ow)
     look_at_saving(ow);
     if (ow->checkpoint_step < 0 || ow->checkpoint_step > ow->complete_step || is_put_off(ow))
         return;
-    struct message message = {.kind = MESSAGE_MISSED, .step = ow->checkpoint_step};
+    struct message message = {
+        .kind = MESSAGE_MISSED, .step = ow->checkpoint_step, .attempt = ow->checkpoint_attempt};
     bool is_now = is_due(ow);
     ow->checkpoint_step = -1;
     ow->hold_until_ns = 0;
