@@ -92,6 +92,8 @@ struct control {
     int64_t shard_epoch;
     int64_t ordered_step;          /* of the newest checkpoint that was ordered; -1: none was */
     int64_t attempt;               /* its number; the same step may be ordered again */
+    int64_t room_attempt;          /* the newest that room was made for */
+    bool order_waits;              /* the workers are told once `commit` has ended */
     struct commit *commit;         /* of control_commit.c, while it runs; NULL: none does */
     struct copyset_entry *copyset; /* of all copies; once chosen the newest whole state, by shard */
     uint32_t copyset_size;         /* 0: there is none */
@@ -288,12 +290,16 @@ void control_fill_flights(const struct onward *ow, struct run_status *status);
 bool control_is_of_attempt(const struct onward *ow, const struct message *message);
 /* A worker's shard is written; what it holds of sharded arrays is behind the message. */
 void control_take_shard(struct onward *ow, const struct message *message, size_t size);
+/* Removes what attempts before left, and tells the workers; the last checkpoint waits until nothing
+ * is under way any more. */
+void control_order_checkpoint(struct onward *ow, int64_t step);
 /* All shards of the step are there: begins to write the master; and looks whether it is there. */
 void control_commit(struct onward *ow, int64_t step);
 void control_look_at_commit(struct onward *ow);
 /* The checkpoint of this step failed, with this code. Where that is for want of room, those go that
  * are older than what is to be kept: a kill between a commit and the removal of old ones left one
- * too many, and on a disk that is full then no other commit would ever remove it. */
+ * too many, and on a disk that is full then no other commit would ever remove it. Once an attempt,
+ * in which all workers may meet the full disk. */
 void control_make_room(struct onward *ow, int code, int64_t step);
 void control_release_commit(struct control *control); /* waits for it */
 

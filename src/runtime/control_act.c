@@ -223,34 +223,6 @@ static void note(struct onward *ow, const struct controller_action *action)
     control_warn(ow, "%s", text);
 }
 
-/* The attempt before may have failed, or the incarnation before been cut in one; what that left
- * could be in the way of all that come. Workers give up what they still write when they take the
- * next. */
-static void sweep_attempts(struct onward *ow, int64_t step)
-{
-    struct control *control = ow->control;
-    struct error error = {0};
-    int64_t before = control->ordered_step;
-    control->ordered_step = step;
-    if ((before >= 0 && before == controller_checkpoint_step(control->core)) || control->commit ||
-        control_is_fenced(ow))
-        return;
-    if (checkpoint_sweep(ow->run, ow->incarnation, &error) != ONWARD_OK)
-        control_warn(ow, "what is left of checkpoints that failed: %s", error.text);
-}
-
-static void order_checkpoint(struct onward *ow, int64_t step)
-{
-    sweep_attempts(ow, step);
-    ow->control->attempt++;
-    control_order(ow,
-                  (struct message){.kind = ORDER_CHECKPOINT,
-                                   .step = step,
-                                   .attempt = ow->control->attempt,
-                                   .code = controller_is_stopping(ow->control->core)},
-                  true);
-}
-
 static void act(struct onward *ow, const struct controller_action *action)
 {
     switch (action->type) {
@@ -265,7 +237,7 @@ static void act(struct onward *ow, const struct controller_action *action)
         control_order_spawn(ow, action->count);
         break;
     case ACTION_TAKE_CHECKPOINT:
-        order_checkpoint(ow, action->step);
+        control_order_checkpoint(ow, action->step);
         break;
     case ACTION_COMMIT_CHECKPOINT:
         control_commit(ow, action->step);
@@ -282,7 +254,10 @@ static void act(struct onward *ow, const struct controller_action *action)
     case ACTION_NOTE:
         note(ow, action);
         break;
-    default: /* a checkpoint that is abandoned leaves shards: sweep_attempts() */
+    case ACTION_ABANDON_CHECKPOINT: /* its shards go before the next one */
+        ow->control->order_waits = false;
+        break;
+    default:
         break;
     }
 }

@@ -1,5 +1,5 @@
-/* control_commit.c - the checkpoint in flight: the shards that came, its commit, and the removal of
- * old ones.
+/* control_commit.c - the checkpoint in flight: its order, the shards that came, its commit, and the
+ * removal of old ones and of what failed.
  *
  * A thread of the least priority writes the master and removes old checkpoints, out of copies of
  * all that it needs: the controller shares its cores with workers, who would wait for the one of
@@ -144,6 +144,7 @@ struct commit {
     bool is_behind; /* there is such a thread */
     bool is_there;  /* the checkpoint was committed before: it only removes the old ones */
     const char *run;
+    int64_t attempt;
     struct fence fence; /* of the run directory, which stays open until the thread has ended */
     struct checkpoint_id id;
     struct checkpoint_metric metric;
@@ -197,6 +198,7 @@ static struct commit *make_commit(const struct onward *ow, int64_t step)
     if (!commit)
         return NULL;
     commit->run = ow->run;
+    commit->attempt = ow->control->attempt;
     commit->id = state_checkpoint_id(ow, controller_epoch(ow->control->core), step);
     commit->fence = rundir_fence(ow->control->rundir);
     commit->keep = what_to_keep(ow);
@@ -260,6 +262,10 @@ static void fail(struct onward *ow, int64_t step, const char *text)
 static void tell_commit(struct onward *ow, const struct commit *commit)
 {
     int64_t step = commit->id.step;
+    if (commit->code != ONWARD_OK && commit->attempt != ow->control->attempt) {
+        control_warn(ow, "checkpoint of step %lld: %s", (long long)step, commit->error.text);
+        return; /* the core gave it up before */
+    }
     if (commit->code != ONWARD_OK) {
         control_make_room(ow, commit->code, step);
         fail(ow, step, commit->error.text);
@@ -286,11 +292,59 @@ static void end_commit(struct onward *ow)
     free_commit(commit);
 }
 
+/* What an attempt that failed left, or the incarnation before that was cut in one, could be in the
+ * way of all that come. Workers give up what they still write when they take the next. What is
+ * under way beside this may be committing any step, or removes those below the newest one. */
+static void sweep_attempts(struct onward *ow, int64_t newest)
+{
+    const struct commit *beside = ow->control->commit;
+    struct error error = {0};
+    if ((beside && !beside->is_there) || control_is_fenced(ow))
+        return;
+    if (checkpoint_sweep(ow->run, ow->incarnation, beside ? newest : -1, &error) != ONWARD_OK)
+        control_warn(ow, "what is left of checkpoints that failed: %s", error.text);
+}
+
+static bool is_last(const struct onward *ow, int64_t step)
+{
+    return controller_is_stopping(ow->control->core) || step >= ow->options.step_count;
+}
+
+/* An attempt at the last one would find no room, or be refused, while others are being removed, and
+ * it has few; the core's deadline bounds the wait. */
+static void give_order(struct onward *ow, bool may_have_failed)
+{
+    struct control *control = ow->control;
+    int64_t step = control->ordered_step;
+    control->order_waits = control->commit && is_last(ow, step);
+    if (control->order_waits)
+        return;
+    if (may_have_failed)
+        sweep_attempts(ow, controller_checkpoint_step(control->core));
+    control_order(ow,
+                  (struct message){.kind = ORDER_CHECKPOINT,
+                                   .step = step,
+                                   .attempt = control->attempt,
+                                   .code = controller_is_stopping(control->core)},
+                  true);
+}
+
+void control_order_checkpoint(struct onward *ow, int64_t step)
+{
+    struct control *control = ow->control;
+    int64_t before = control->ordered_step;
+    control->ordered_step = step;
+    control->attempt++;
+    give_order(ow, before < 0 || before != controller_checkpoint_step(control->core));
+}
+
 void control_look_at_commit(struct onward *ow)
 {
     const struct commit *commit = ow->control->commit;
     if (commit && (!commit->is_behind || background_is_done(&commit->task)))
         end_commit(ow);
+    if (ow->control->order_waits)
+        give_order(ow, true);
 }
 
 void control_release_commit(struct control *control)
@@ -307,14 +361,16 @@ void control_make_room(struct onward *ow, int code, int64_t step)
 {
     const struct controller *core = ow->control->core;
     int64_t newest = controller_checkpoint_step(core);
-    if (code != ONWARD_ERR_NO_SPACE || newest < 0 || ow->control->commit || control_is_fenced(ow))
+    struct control *control = ow->control;
+    if (code != ONWARD_ERR_NO_SPACE || newest < 0 || control->commit ||
+        control->room_attempt == control->attempt || control_is_fenced(ow))
         return;
     struct commit *commit = make_commit(ow, newest);
     if (!commit) /* the next one that fails tries it again */
         return;
     commit->is_there = true;
-    run_commit(ow, commit, remove_old,
-               controller_is_stopping(core) || step >= ow->options.step_count);
+    control->room_attempt = control->attempt;
+    run_commit(ow, commit, remove_old, is_last(ow, step));
     control_look_at_commit(ow);
 }
 

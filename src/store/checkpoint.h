@@ -253,8 +253,9 @@ struct checkpoint_keep {
 int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
                       const struct checkpoint_keep *keep, struct error *error);
 
-/* Removes what attempts of this incarnation and those before left: shards, of any step, without a
- * master. For the owner of the task, while no checkpoint is under way. */
-int checkpoint_sweep(const char *run, int64_t incarnation, struct error *error);
+/* Removes what attempts of this incarnation and those before left: shards without a master, of any
+ * step above `above`. For the owner of the task, while no checkpoint is under way; beside a removal
+ * of old ones, above what was committed. */
+int checkpoint_sweep(const char *run, int64_t incarnation, int64_t above, struct error *error);
 
 #endif

@@ -181,14 +181,15 @@ static int sweep_unfinished(const char *run, int64_t step, int64_t incarnation, 
     return code == ONWARD_OK ? sweep_shards(path, NULL, incarnation, error) : code;
 }
 
-int checkpoint_sweep(const char *run, int64_t incarnation, struct error *error)
+int checkpoint_sweep(const char *run, int64_t incarnation, int64_t above, struct error *error)
 {
     struct step_list list;
     int code = checkpoint_scan(run, ".shards", &list, error);
     if (code != ONWARD_OK)
         return code;
     for (size_t i = 0; i < list.count && code == ONWARD_OK; i++)
-        code = sweep_unfinished(run, list.steps[i], incarnation, error);
+        if (list.steps[i] > above)
+            code = sweep_unfinished(run, list.steps[i], incarnation, error);
     free(list.steps);
     return code;
 }

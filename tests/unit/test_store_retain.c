@@ -229,8 +229,10 @@ START_TEST(what_attempts_left_is_swept)
     write_one_shard(3, 80);
     write_one_shard(2, 80);
     write_file(in_scratch(temporary), "x", 1);
-    ck_ok(checkpoint_sweep(scratch, 2, &failure));
-    ck_assert(!is_there("ckpt/step-00000025.shards") && !is_there("ckpt/step-00000070.shards"));
+    ck_ok(checkpoint_sweep(scratch, 2, 60, &failure));
+    ck_assert(is_there("ckpt/step-00000025.shards") && !is_there("ckpt/step-00000070.shards"));
+    ck_ok(checkpoint_sweep(scratch, 2, -1, &failure));
+    ck_assert(!is_there("ckpt/step-00000025.shards"));
     /* a later one goes on while this one does not know yet that it is cut off */
     ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000080.shards")), 1);
     ck_assert_str_eq(left(), "60 50 40 30 20 10 ");
@@ -244,7 +246,7 @@ START_TEST(what_attempts_left_in_the_committed_step_is_swept)
 {
     write_one_shard(1, 60);
     write_one_shard(3, 60);
-    ck_ok(checkpoint_sweep(scratch, 2, &failure));
+    ck_ok(checkpoint_sweep(scratch, 2, -1, &failure));
     ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000060.shards")), 3);
     ck_ok(checkpoint_retain(scratch, &committed, &(struct checkpoint_keep){.newest = 1}, &failure));
     ck_assert_int_eq(count_entries(in_scratch("ckpt/step-00000060.shards")), 2);
@@ -258,7 +260,7 @@ START_TEST(shards_of_a_damaged_master_stay)
     write_file(in_scratch("ckpt/step-00000050.h5"), "x", 1);
     make_unreachable(in_scratch("ckpt/step-00000040.h5"));
     for (int i = 0; i < 2; i++) {
-        ck_ok(i == 0 ? checkpoint_sweep(scratch, 2, &failure) : retain(60, 99, &failure));
+        ck_ok(i == 0 ? checkpoint_sweep(scratch, 2, -1, &failure) : retain(60, 99, &failure));
         ck_assert(is_there("ckpt/step-00000050.shards/r000-of-001.i0002.e0007.h5"));
         ck_assert(is_there("ckpt/step-00000040.shards/r000-of-001.i0002.e0007.h5"));
     }
