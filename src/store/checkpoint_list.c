@@ -67,11 +67,13 @@ int checkpoint_scan(const char *run, const char *ending, struct step_list *list,
     if (!directory)
         return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
     const struct dirent *entry = NULL;
-    while (code == ONWARD_OK && (entry = readdir(directory)) != NULL) {
+    while (code == ONWARD_OK && (entry = file_next_entry(directory)) != NULL) {
         int64_t step = 0;
         if (checkpoint_parse_name(entry->d_name, ending, &step))
             code = add_step(list, step, error);
     }
+    if (code == ONWARD_OK && errno != 0)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
     closedir(directory);
     if (code != ONWARD_OK)
         free(list->steps);

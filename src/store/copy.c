@@ -114,12 +114,13 @@ static int walk(const struct copy_place *place,
     if (local_directory(&local, false, path, sizeof path, NULL) != ONWARD_OK)
         return ENAMETOOLONG;
     DIR *list = opendir(path);
-    int failed = list ? 0 : errno;
-    const struct dirent *entry;
-    for (int i = 0; list && i < MAX_COPIES && (entry = readdir(list)) != NULL; i++)
+    if (!list)
+        return errno;
+    const struct dirent *entry = NULL;
+    for (int i = 0; i < MAX_COPIES && (entry = file_next_entry(list)) != NULL; i++)
         visit(context, dirfd(list), entry->d_name);
-    if (list)
-        closedir(list);
+    int failed = entry ? 0 : errno;
+    closedir(list);
     return failed;
 }
 

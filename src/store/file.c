@@ -108,6 +108,12 @@ void file_remove_tree(const char *path)
     nftw(path, remove_entry, MAX_OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS);
 }
 
+const struct dirent *file_next_entry(DIR *directory)
+{
+    errno = 0;
+    return readdir(directory);
+}
+
 int file_temporary(const char *path, char *temporary, size_t temporary_bytes, int *fd,
                    struct error *error)
 {

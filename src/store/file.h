@@ -6,6 +6,7 @@
 #ifndef STORE_FILE_H
 #define STORE_FILE_H
 
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,9 @@ int file_sync_directory(const char *path, struct error *error);
 int file_make_directories(const char *path, struct error *error);
 /* A directory with all that is in it; what cannot be removed stays. */
 void file_remove_tree(const char *path);
+
+/* readdir, with errno: NULL and 0 where no entry is left, else NULL is a failure. */
+const struct dirent *file_next_entry(DIR *directory);
 
 /* Opens a new file beside `path` for writing, under a name that no other process uses:
  * PATH.tmp-PID-RANDOM, which goes into `temporary`. The caller closes fd, then calls file_publish

@@ -51,9 +51,10 @@ static int walk(const struct local_id *id, const char *suffix,
     if (local_directory(id, false, directory, sizeof directory, NULL) != ONWARD_OK)
         return ENAMETOOLONG;
     DIR *list = opendir(directory);
-    int failed = list ? 0 : errno;
-    const struct dirent *entry;
-    for (int i = 0; list && i < MAX_FILES && (entry = readdir(list)) != NULL; i++) {
+    if (!list)
+        return errno;
+    const struct dirent *entry = NULL;
+    for (int i = 0; i < MAX_FILES && (entry = file_next_entry(list)) != NULL; i++) {
         size_t length = strlen(entry->d_name), end = strlen(suffix);
         if (length <= end || strcmp(entry->d_name + length - end, suffix) != 0)
             continue;
@@ -61,8 +62,8 @@ static int walk(const struct local_id *id, const char *suffix,
             !visit(context, path))
             break;
     }
-    if (list)
-        closedir(list);
+    int failed = entry ? 0 : errno;
+    closedir(list);
     return failed;
 }
 
@@ -72,10 +73,11 @@ static int open_own(const char *path, struct stat *status)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return -1;
-    if (fstat(fd, status) == 0 && S_ISREG(status->st_mode) && status->st_uid == geteuid())
+    int failed = fstat(fd, status) != 0 ? errno : 0;
+    if (!failed && S_ISREG(status->st_mode) && status->st_uid == geteuid())
         return fd;
     close(fd);
-    errno = EINVAL;
+    errno = failed ? failed : EINVAL;
     return -1;
 }
 

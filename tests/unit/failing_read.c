@@ -1,12 +1,14 @@
 /* failing_read.c - reads that fail with EIO, for a program that loads this before the C library
  * (LD_PRELOAD).
  *
- * While there is a file $FAILING_READ, a pread fails that is of a file whose path contains the text
- * in it, behind its first letter: of 1 that file is removed at once, so that the next pread works;
- * of 3 only a pread of more than a page fails. */
+ * While there is a file $FAILING_READ, calls fail that are of a file or directory whose path
+ * contains the text in it, behind its first letter, which says what fails:
+ * 1: pread, and the file $FAILING_READ is removed at once, so that the next one works;
+ * 2: pread; 3: pread of more than a page; 4: opendir; 5: readdir; 6: fstat. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* RTLD_NEXT */
 #endif
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PAGE_BYTES = 4096 };
@@ -21,6 +24,9 @@ enum { PAGE_BYTES = 4096 };
 #define SEEN __attribute__((visibility("default")))
 
 SEEN ssize_t pread(int fd, void *buffer, size_t size, off_t offset);
+SEEN DIR *opendir(const char *path);
+SEEN struct dirent *readdir(DIR *directory);
+SEEN int fstat(int fd, struct stat *status);
 
 /* The text of a small file, a line. */
 static bool read_wish(const char *path, char *text, size_t text_bytes)
@@ -34,26 +40,61 @@ static bool read_wish(const char *path, char *text, size_t text_bytes)
     return got > 1;
 }
 
-static bool is_to_fail(int fd, size_t size)
+/* letters: those by which the call would fail. */
+static bool is_to_fail(const char *letters, const char *file)
 {
     const char *path = getenv("FAILING_READ");
-    char wish[256], link[64], file[4096];
-    if (!read_wish(path, wish, sizeof wish))
+    char wish[256];
+    if (!read_wish(path, wish, sizeof wish) || !strchr(letters, wish[0]) || !strstr(file, wish + 1))
         return false;
+    return wish[0] != '1' || unlink(path) == 0;
+}
+
+static bool is_open_to_fail(const char *letters, int fd)
+{
+    char link[64], file[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, file, sizeof file - 1);
     file[length > 0 ? length : 0] = '\0';
-    if (!strstr(file, wish + 1) || (wish[0] == '3' && size <= PAGE_BYTES))
-        return false;
-    return wish[0] != '1' || unlink(path) == 0;
+    return is_to_fail(letters, file);
 }
 
 ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
 {
     ssize_t (*real)(int, void *, size_t, off_t) = NULL;
     *(void **)&real = dlsym(RTLD_NEXT, "pread");
-    if (real && !is_to_fail(fd, size))
+    if (real && !is_open_to_fail(size > PAGE_BYTES ? "123" : "12", fd))
         return real(fd, buffer, size, offset);
+    errno = EIO;
+    return -1;
+}
+
+DIR *opendir(const char *path)
+{
+    DIR *(*real)(const char *) = NULL;
+    *(void **)&real = dlsym(RTLD_NEXT, "opendir");
+    if (real && !is_to_fail("4", path))
+        return real(path);
+    errno = EIO;
+    return NULL;
+}
+
+struct dirent *readdir(DIR *directory)
+{
+    struct dirent *(*real)(DIR *) = NULL;
+    int before = errno; /* the end of a directory is told by an errno that is as it was */
+    *(void **)&real = dlsym(RTLD_NEXT, "readdir");
+    bool fails = !real || is_open_to_fail("5", dirfd(directory));
+    errno = fails ? EIO : before;
+    return fails ? NULL : real(directory);
+}
+
+int fstat(int fd, struct stat *status)
+{
+    int (*real)(int, struct stat *) = NULL;
+    *(void **)&real = dlsym(RTLD_NEXT, "fstat");
+    if (real && !is_open_to_fail("6", fd))
+        return real(fd, status);
     errno = EIO;
     return -1;
 }
