@@ -99,15 +99,15 @@ struct control {
     uint32_t copyset_size;         /* 0: there is none */
     bool started;                  /* the core has had EVENT_START */
     bool knows_checkpoints;        /* the core was told what the run directory holds */
-    int64_t checkpoint_incarnation; /* of the newest one then; 0: none */
-    uint32_t unusable_checkpoints;  /* that are there and failed to be read */
-    char unread[WARNING_BYTES];     /* the first that a member reported in this pass; "": none */
-    int64_t tried_step;             /* no checkpoint from this step on is tried again */
-    int64_t bad_step;               /* of one that a worker could not read; why is to come; or -1 */
-    struct run_status before;       /* the last of the incarnation before; "" for its task: none */
-    bool restarts;                  /* the stop that was asked for is one before a start */
-    bool unsaved; /* the final state could not be written: the task must not complete */
-    bool give_up; /* the next opening is an end */
+    int64_t checkpoint_incarnation;          /* of the newest one then; 0: none */
+    uint32_t unusable_checkpoints;           /* that are there and failed to be read */
+    char unread[HOST_BYTES + WARNING_BYTES]; /* host and text of the first in this pass; "": none */
+    int64_t tried_step;                      /* no checkpoint from this step on is tried again */
+    int64_t bad_step;         /* of one that a worker could not read; why is to come; or -1 */
+    struct run_status before; /* the last of the incarnation before; "" for its task: none */
+    bool restarts;            /* the stop that was asked for is one before a start */
+    bool unsaved;             /* the final state could not be written: the task must not complete */
+    bool give_up;             /* the next opening is an end */
     int end_code;
     char end_text[REPORT_TEXT_BYTES];
     struct controller_action opened; /* the newest ACTION_OPEN_EPOCH */

@@ -86,16 +86,24 @@ static void pass_over(struct onward *ow, const struct change_report *reports, in
     control->bad_step = -1;
 }
 
+/* What could not be read may be a copy of this run: in its first incarnation none is, before there
+ * is an epoch. */
+static bool may_be_held(const struct onward *ow)
+{
+    return ow->incarnation > 1 || controller_epoch(ow->control->core) > 0;
+}
+
 void control_take_warnings(struct onward *ow, const struct change_report *reports, int count)
 {
     bool tells = ow->control->bad_step < 0;
     char *unread = ow->control->unread;
+    size_t unread_bytes = sizeof ow->control->unread;
     unread[0] = '\0';
     for (int i = 0; i < count; i++) {
         if (tells || reports[i].restore_code == ONWARD_OK)
             control_take_warning(ow, reports[i].warning);
-        if (unread[0] == '\0')
-            memcpy(unread, reports[i].unread, WARNING_BYTES);
+        if (unread[0] == '\0' && reports[i].unread[0] && may_be_held(ow))
+            snprintf(unread, unread_bytes, "%s: %s", reports[i].host, reports[i].unread);
     }
     const struct change_report *short_of = find_failure(reports, count, ONWARD_ERR_MEMORY);
     if (short_of && !ow->control->give_up)
@@ -127,14 +135,17 @@ bool control_must_not_start_over(const struct onward *ow)
     return ow->control->unusable_checkpoints > 0 || ow->control->unread[0];
 }
 
-/* The next start may be able to read it. */
+/* The next start may be able to read it. What could not be read, and why, is said in full. */
 static void stop_for_unread(struct onward *ow)
 {
+    static const char in_short[] = "; resume without that host, or with another --local-dir";
+    static const char in_full[] = "; nothing was removed: resume once it can be read, or without "
+                                  "that host, or with another --local-dir to begin anew";
     char text[REPORT_TEXT_BYTES];
-    snprintf(text, sizeof text,
-             "%.160s; nothing was removed: resume when it can be read, or remove its directory to "
-             "begin anew",
-             ow->control->unread);
+    size_t length = strlen(ow->control->unread);
+    bool fits = length + sizeof in_full <= sizeof text;
+    snprintf(text, sizeof text, "%.*s%s", (int)length, ow->control->unread,
+             fits ? in_full : in_short);
     control_end(ow, ONWARD_ERR_STOPPED, text);
 }
 
