@@ -370,7 +370,7 @@ static void fill_end(struct onward *ow, struct opening *opening)
 {
     opening->end = true;
     opening->saved = control_newest_is_saved(ow);
-    opening->restarts = ow->control->restarts;
+    opening->restarts = ow->control->restarts && ow->control->end_code == ONWARD_ERR_STOPPED;
     opening->end_code = ow->control->end_code;
     memcpy(opening->text, ow->control->end_text, sizeof opening->text);
 }

@@ -38,9 +38,9 @@ struct change_report {
     char host[HOST_BYTES];
     struct partner_address partner;
     char warning[WARNING_BYTES]; /* "": none */
-    char
-        unread[WARNING_BYTES]; /* why what may be the newest state could not be read; "": all was */
-    int32_t restore_code;      /* why the state of the pass before could not be read */
+    /* Why what may be the newest state could not be read; "": all was. */
+    char unread[WARNING_BYTES];
+    int32_t restore_code; /* why the state of the pass before could not be read */
     uint64_t replicated_bytes, sharded_bytes; /* of the whole state */
 };
 
