@@ -135,7 +135,9 @@ bool control_must_not_start_over(const struct onward *ow)
     return ow->control->unusable_checkpoints > 0 || ow->control->unread[0];
 }
 
-/* The next start may be able to read it. What could not be read, and why, is said in full. */
+/* The next start may be able to read it; whether it can is for somebody to see, so that the task
+ * failed: what is stopped is put back into the queue, and would come back and back. What could not
+ * be read, and why, is said in full. */
 static void stop_for_unread(struct onward *ow)
 {
     static const char in_short[] = "; resume without that host, or with another --local-dir";
@@ -146,7 +148,7 @@ static void stop_for_unread(struct onward *ow)
     bool fits = length + sizeof in_full <= sizeof text;
     snprintf(text, sizeof text, "%.*s%s", (int)length, ow->control->unread,
              fits ? in_full : in_short);
-    control_end(ow, ONWARD_ERR_STOPPED, text);
+    control_end(ow, ONWARD_ERR_IO, text);
 }
 
 /* To begin at the initial values, and in time overwrite what may still be mended, is for the user
