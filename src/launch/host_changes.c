@@ -251,7 +251,7 @@ void host_changes_event(struct supervisor *s, const json_t *event)
         !json_is_true(json_object_get(event, "accepted")))
         return;
     if (!strcmp(verb, "stop"))
-        s->result->was_asked_to_stop |= !s->signal; /* after one, the launcher asked for it */
+        s->result->was_asked_to_stop |= !s->signal; /* at a signal the launcher asks, no operator */
     else if (!strcmp(verb, "checkpoint"))
         note_checkpoint(s, event);
     if (!is_of_file(s, event))

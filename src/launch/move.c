@@ -203,8 +203,9 @@ void move_begin(struct supervisor *s)
     s->move = (struct move){.due_s = 0};
 }
 
-/* A planned start leaves the copies where they are (requests/NAME.json, restart), and that it has
- * the state from others by now. A host that was lost is asked for nothing: it may be back. */
+/* A restart leaves the copies where they are. Once the start has an epoch it has the state, and
+ * those on hosts that it is without are of no use. A host that was lost is not asked: it may not
+ * answer. */
 static void clear_left(struct supervisor *s, struct place *place)
 {
     bool is_left = place->has_copies && (place->leaves || place->drained || place->retired) &&

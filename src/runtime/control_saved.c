@@ -138,7 +138,7 @@ bool control_must_not_start_over(const struct onward *ow)
 /* The next start may be able to read it; whether it can is for somebody to see, so that the task
  * failed: what is stopped is put back into the queue, and would come back and back. What could not
  * be read, and why, is said in full. */
-static void stop_for_unread(struct onward *ow)
+static void fail_for_unread(struct onward *ow)
 {
     static const char in_short[] = "; resume without that host, or with another --local-dir";
     static const char in_full[] = "; nothing was removed: resume once it can be read, or without "
@@ -160,7 +160,7 @@ void control_refuse_to_start_over(struct onward *ow)
         control->opened.source != SOURCE_FRESH || !control_must_not_start_over(ow))
         return;
     if (control->unusable_checkpoints == 0) {
-        stop_for_unread(ow);
+        fail_for_unread(ow);
         return;
     }
     char text[REPORT_TEXT_BYTES];
