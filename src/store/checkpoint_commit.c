@@ -143,11 +143,9 @@ static int add_virtual(struct image *image, const struct contents *contents,
     for (int i = 0; i < array->ndims; i++)
         extents[i] = array->dims[i];
     H5_AUTO hid_t whole = H5Screate_simple(array->ndims, extents, NULL);
-    H5_AUTO hid_t links = H5Pcreate(H5P_LINK_CREATE);
     H5_AUTO hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
     struct mapping mapping = {contents, array, creation, whole, 0};
-    if (whole < 0 || links < 0 || creation < 0 || H5Pset_create_intermediate_group(links, 1) < 0 ||
-        H5Pset_char_encoding(links, H5T_CSET_UTF8) < 0 ||
+    if (whole < 0 || creation < 0 ||
         (array->sharded ? map_slabs(&mapping) : map_rows(&mapping)) != 0 ||
         H5Sselect_all(whole) < 0)
         return h5_fail(error, ONWARD_ERR_IO, "cannot map array %s", array->name);
@@ -156,8 +154,8 @@ static int add_virtual(struct image *image, const struct contents *contents,
                          "array %s: the parts of the workers have %" PRIu64
                          " elements, expected each of the %" PRIu64 " once",
                          array->name, mapping.elements, elements);
-    H5_AUTO hid_t dataset = H5Dcreate2(image->file, array->name, h5_type(array->type), whole, links,
-                                       creation, H5P_DEFAULT);
+    H5_AUTO hid_t dataset =
+        h5_create_dataset(image->file, array->name, h5_type(array->type), whole, creation);
     if (dataset < 0)
         return h5_fail(error, ONWARD_ERR_IO, "cannot lay out array %s", array->name);
     return put_description(dataset, array, error);

@@ -2,6 +2,7 @@
 #include "h5.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,33 @@ hid_t h5_open_file(const char *path)
     if (access < 0 || H5Pset_file_locking(access, false, true) < 0)
         return H5I_INVALID_HID;
     return H5Fopen(path, H5F_ACC_RDONLY, access);
+}
+
+/* Groups that are there already are left alone. */
+static int create_groups(hid_t file, const char *name, hid_t links)
+{
+    char path[NAME_MAX];
+    H5_AUTO hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
+    if (strlen(name) >= sizeof path || creation < 0 || H5Pset_obj_track_times(creation, false) < 0)
+        return -1;
+    for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+        snprintf(path, sizeof path, "%.*s", (int)(slash - name), name);
+        if (path[0] == '\0' || H5Lexists(file, path, H5P_DEFAULT) > 0)
+            continue;
+        H5_AUTO hid_t group = H5Gcreate2(file, path, links, creation, H5P_DEFAULT);
+        if (group < 0)
+            return -1;
+    }
+    return 0;
+}
+
+hid_t h5_create_dataset(hid_t file, const char *name, hid_t type, hid_t space, hid_t creation)
+{
+    H5_AUTO hid_t links = H5Pcreate(H5P_LINK_CREATE);
+    if (links < 0 || H5Pset_char_encoding(links, H5T_CSET_UTF8) < 0 ||
+        H5Pset_obj_track_times(creation, false) < 0 || create_groups(file, name, links) != 0)
+        return H5I_INVALID_HID;
+    return H5Dcreate2(file, name, type, space, links, creation, H5P_DEFAULT);
 }
 
 hid_t h5_type(int type)

@@ -33,6 +33,10 @@ int h5_fail(struct error *error, int code, const char *format, ...)
  * systems, and what is read here is never written in place). Negative: failed. */
 hid_t h5_open_file(const char *path);
 
+/* Creates a dataset and the groups on the way to it. None of them notes the time, as HDF5 would
+ * have it: the bytes of a file depend on what is in it alone. Negative: failed. */
+hid_t h5_create_dataset(hid_t file, const char *name, hid_t type, hid_t space, hid_t creation);
+
 /* The HDF5 type in memory (and, since files are written as on this machine, in the file) of an
  * enum onward_type; negative: there is none. Not to be closed. */
 hid_t h5_type(int type);

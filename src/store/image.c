@@ -47,7 +47,8 @@ int image_open_in(struct image *image, enum image_guard guard, const char *direc
     if (image->memory_fd < 0)
         return error_set_errno(error, ONWARD_ERR_MEMORY, errno, "cannot lay out a file in memory");
     H5_AUTO hid_t creation = H5Pcreate(H5P_FILE_CREATE);
-    if (creation >= 0 && H5Pset_userblock(creation, user_block) >= 0)
+    if (creation >= 0 && H5Pset_userblock(creation, user_block) >= 0 &&
+        H5Pset_obj_track_times(creation, false) >= 0)
         image->file = image_driver_create(image->memory_fd, creation);
     if (image->file >= 0)
         return ONWARD_OK;
@@ -87,15 +88,12 @@ static hid_t create_dataset(struct image *image, const char *name, int type, int
     for (int i = 0; i < ndims; i++)
         extents[i] = dims[i];
     H5_AUTO hid_t space = H5Screate_simple(ndims, extents, NULL);
-    H5_AUTO hid_t links = H5Pcreate(H5P_LINK_CREATE);
     H5_AUTO hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-    if (space < 0 || links < 0 || creation < 0 || H5Pset_create_intermediate_group(links, 1) < 0 ||
-        H5Pset_char_encoding(links, H5T_CSET_UTF8) < 0 ||
-        H5Pset_layout(creation, H5D_CONTIGUOUS) < 0 ||
+    if (space < 0 || creation < 0 || H5Pset_layout(creation, H5D_CONTIGUOUS) < 0 ||
         H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) < 0 ||
         H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) < 0)
         return H5I_INVALID_HID;
-    return H5Dcreate2(image->file, name, h5_type(type), space, links, creation, H5P_DEFAULT);
+    return h5_create_dataset(image->file, name, h5_type(type), space, creation);
 }
 
 int image_array(struct image *image, const char *name, int type, int ndims, const uint64_t *dims,
