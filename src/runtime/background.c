@@ -33,15 +33,17 @@ void background_lower_priority(enum background_priority priority)
 static void *work(void *argument)
 {
     struct background_task *task = argument;
-    background_lower_priority(BACKGROUND_LEAST);
+    if (task->priority != BACKGROUND_NORMAL)
+        background_lower_priority(task->priority);
     task->work(task->argument);
     atomic_store(&task->is_done, true);
     return NULL;
 }
 
-int background_begin(struct background_task *task, void (*to_do)(void *argument), void *argument,
-                     struct error *error)
+int background_begin(struct background_task *task, enum background_priority priority,
+                     void (*to_do)(void *argument), void *argument, struct error *error)
 {
+    task->priority = priority;
     task->work = to_do;
     task->argument = argument;
     atomic_store(&task->is_done, false);

@@ -90,11 +90,12 @@ struct control {
     struct run_metric shard_metrics[RUNDIR_METRICS]; /* that came with the one of rank 0 */
     uint32_t shard_metric_count;
     int64_t shard_epoch;
-    int64_t ordered_step;          /* of the newest checkpoint that was ordered; -1: none was */
-    int64_t attempt;               /* its number; the same step may be ordered again */
-    int64_t room_attempt;          /* the newest that room was made for */
-    bool order_waits;              /* the workers are told once `commit` has ended */
-    struct commit *commit;         /* of control_commit.c, while it runs; NULL: none does */
+    int64_t ordered_step;              /* of the newest checkpoint that was ordered; -1: none was */
+    int64_t attempt;                   /* its number; the same step may be ordered again */
+    int64_t room_attempt;              /* the newest that room was made for */
+    bool order_waits;                  /* the workers are told once `commit` has ended */
+    struct commit *commit;             /* of control_commit.c, while it runs; NULL: none does */
+    struct checkpoint_listing *listed; /* by the newest commit; of the one that runs */
     struct copyset_entry *copyset; /* of all copies; once chosen the newest whole state, by shard */
     uint32_t copyset_size;         /* 0: there is none */
     bool started;                  /* the core has had EVENT_START */

@@ -1,11 +1,11 @@
 /* control_commit.c - the checkpoint in flight: its order, the shards that came, its commit, and the
  * removal of old ones and of what failed.
  *
- * A thread of the least priority writes the master and removes old checkpoints, out of copies of
- * all that it needs: the controller shares its cores with workers, who would wait for the one of
- * them that it holds up. Its end is looked for at each tick, and told to the core. That thread may
- * be held up for long; so the fence is asked again right before it puts the master in place, and
- * before it removes anything. */
+ * A thread, of the least priority where there are many shards, writes the master and removes old
+ * checkpoints, out of copies of all that it needs: the controller shares its cores with workers,
+ * who would wait for the one of them that it holds up. Its end is looked for at each tick, and told
+ * to the core. That thread may be held up for long; so the fence is asked again right before it
+ * puts the master in place, and before it removes anything. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,6 +164,10 @@ static void free_commit(struct commit *commit)
     free(commit);
 }
 
+/* With no more than these a commit takes two milliseconds, in which the workers' cores are better
+ * shared than cut up: at the least priority it comes back to cold caches a dozen times. */
+enum { QUICK_SHARDS = 64 };
+
 static void remove_old(void *argument)
 {
     struct commit *commit = argument;
@@ -178,8 +182,11 @@ static void write_master(void *argument)
         commit->run, &commit->id, &commit->metric, commit->arrays, commit->array_count,
         commit->shards, commit->shard_count, commit->slabs, commit->slab_count, &commit->fence,
         &commit->error);
-    if (commit->code == ONWARD_OK)
-        remove_old(commit);
+    if (commit->code != ONWARD_OK)
+        return;
+    checkpoint_listing_add(commit->keep.known, commit->run, &commit->id, &commit->metric,
+                           commit->shards, commit->shard_count);
+    remove_old(commit);
 }
 
 static struct checkpoint_keep what_to_keep(const struct onward *ow)
@@ -203,6 +210,7 @@ static struct commit *make_commit(const struct onward *ow, int64_t step)
     commit->fence = rundir_fence(ow->control->rundir);
     commit->keep = what_to_keep(ow);
     commit->keep.fence = &commit->fence;
+    commit->keep.known = &ow->control->listed;
     return commit;
 }
 
@@ -225,8 +233,10 @@ static int fill_commit(const struct onward *ow, struct commit *commit, struct er
 static void run_commit(struct onward *ow, struct commit *commit, void (*work)(void *argument),
                        bool is_last)
 {
+    enum background_priority priority =
+        commit->shard_count <= QUICK_SHARDS ? BACKGROUND_NORMAL : BACKGROUND_LEAST;
     commit->is_behind = checkpoint_may_thread() && !is_last &&
-                        background_begin(&commit->task, work, commit, NULL) == ONWARD_OK;
+                        background_begin(&commit->task, priority, work, commit, NULL) == ONWARD_OK;
     if (!commit->is_behind)
         work(commit);
     ow->control->commit = commit;
@@ -349,12 +359,13 @@ void control_look_at_commit(struct onward *ow)
 
 void control_release_commit(struct control *control)
 {
-    if (!control->commit)
-        return;
-    if (control->commit->is_behind)
+    if (control->commit && control->commit->is_behind)
         background_end(&control->commit->task);
-    free_commit(control->commit);
+    if (control->commit)
+        free_commit(control->commit);
     control->commit = NULL;
+    checkpoint_listing_free(control->listed);
+    control->listed = NULL;
 }
 
 void control_make_room(struct onward *ow, int code, int64_t step)

@@ -33,7 +33,10 @@ int saving_begin(const char *run, struct checkpoint_staged *staged, struct savin
     if (code == ONWARD_OK) {
         saving->run = run;
         saving->staged = staged;
-        code = background_begin(&saving->task, save, saving, error);
+        code = background_begin(&saving->task,
+                                checkpoint_staged_has_slots(staged) ? BACKGROUND_NORMAL
+                                                                    : BACKGROUND_LEAST,
+                                save, saving, error);
     }
     if (code == ONWARD_OK) {
         *result = saving;

@@ -268,6 +268,7 @@ int checkpoint_save_staged(struct checkpoint_staged *staged, const char *run,
     char directory[PATH_MAX], path[PATH_MAX];
     staged->image.stop = stop;
     staged->image.is_behind = stop != NULL;
+    image_await_slot(&staged->image);
     int code = checkpoint_shards_path(directory, run, staged->id.step, error);
     if (code == ONWARD_OK)
         code = file_join(path, sizeof path, directory, staged->shard.file, error);
@@ -321,6 +322,11 @@ int checkpoint_stage_shard(const char *directory, const struct checkpoint_id *id
 uint64_t checkpoint_staged_bytes(const struct checkpoint_staged *staged)
 {
     return staged->image.taken_bytes;
+}
+
+bool checkpoint_staged_has_slots(const struct checkpoint_staged *staged)
+{
+    return image_has_slots(&staged->image);
 }
 
 void checkpoint_free_staged(struct checkpoint_staged *staged)

@@ -121,6 +121,7 @@ int checkpoint_stage_shard(const char *directory, const struct checkpoint_id *id
                            uint32_t rank, uint32_t size, struct checkpoint_staged **staged,
                            struct error *error);
 uint64_t checkpoint_staged_bytes(const struct checkpoint_staged *staged);
+bool checkpoint_staged_has_slots(const struct checkpoint_staged *staged); /* see image.h */
 int checkpoint_save_staged(struct checkpoint_staged *staged, const char *run,
                            const atomic_bool *stop, struct checkpoint_shard *shard,
                            struct error *error);
@@ -238,12 +239,25 @@ struct checkpoint_best {
 /* From NAME:min or NAME:max; false when it is neither. */
 bool checkpoint_parse_best(const char *text, struct checkpoint_best *best);
 
+/* What is known of the masters of a run directory, so that a removal of old checkpoints need not
+ * read each of them again. */
+struct checkpoint_listing;
+void checkpoint_listing_free(struct checkpoint_listing *listing);
+/* Adds the one that was committed right now, of these shards, to *known (which may be NULL before);
+ * where that fails it is read like any other. */
+void checkpoint_listing_add(struct checkpoint_listing **known, const char *run,
+                            const struct checkpoint_id *id, const struct checkpoint_metric *metric,
+                            const struct checkpoint_shard *shards, uint32_t shard_count);
+
 /* Which usable checkpoints stay: each that one of these rules names. */
 struct checkpoint_keep {
     uint32_t newest; /* so many, at least 1 */
     int64_t every;   /* steps that are a multiple of it; 0: no such rule */
     struct checkpoint_best best;
     const struct fence *fence; /* asked before each removal; NULL: none */
+    /* NULL, or where the listing stays for the next call, which reads the masters that are new
+     * alone; the caller begins with NULL there, and frees what is there in the end. */
+    struct checkpoint_listing **known;
 };
 /* Removes the others, once `committed` was: of its task, and older than it. That one, and what is
  * newer, stays whatever it looks like; so does each that is of another task, or that could not be

@@ -3,6 +3,8 @@
 #ifndef STORE_CHECKPOINT_INTERNAL_H
 #define STORE_CHECKPOINT_INTERNAL_H
 
+#include <sys/stat.h>
+
 #include "checkpoint.h"
 #include "summed_file.h"
 
@@ -34,11 +36,13 @@ int checkpoint_scan(const char *run, const char *ending, struct step_list *list,
 struct checkpoint_listing {
     struct checkpoint_entry *entries;
     struct checkpoint_shard **shards; /* of each entry shard_count; NULL: it cannot be read */
+    struct stat *masters;             /* the file of each entry, as it was when it was read */
     size_t count;
 };
-int checkpoint_listing_make(const char *run, const char *task, struct checkpoint_listing *listing,
-                            struct error *error);
-void checkpoint_listing_clear(struct checkpoint_listing *listing);
+/* known: of the same run, made before; a master that is the same file still is not read again, and
+ * what it says is taken out of there. NULL: none is known. *listing is the caller's to free. */
+int checkpoint_listing_make(const char *run, const char *task, struct checkpoint_listing *known,
+                            struct checkpoint_listing **listing, struct error *error);
 /* Whether name is "step-N" + ending, as it would be written here; ending NULL: any. */
 bool checkpoint_parse_name(const char *name, const char *ending, int64_t *step);
 

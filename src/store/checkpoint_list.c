@@ -83,105 +83,210 @@ int checkpoint_scan(const char *run, const char *ending, struct step_list *list,
 }
 
 /* A quick look: is every shard there with its size? False with *unsure: that cannot be told. */
-static bool sizes_fit(const char *run, const struct checkpoint_master *master, bool *unsure)
+static bool sizes_fit(const char *run, const struct checkpoint_entry *entry,
+                      const struct checkpoint_shard *shards, bool *unsure)
 {
-    for (uint32_t i = 0; i < master->shard_count; i++) {
+    for (uint32_t i = 0; i < entry->shard_count; i++) {
         char path[PATH_MAX];
         struct stat status;
-        if (checkpoint_shard_path(path, run, master->id.step, master->shards[i].file, NULL) !=
-            ONWARD_OK)
+        if (checkpoint_shard_path(path, run, entry->id.step, shards[i].file, NULL) != ONWARD_OK)
             return false;
         bool is_there = stat(path, &status) == 0;
         *unsure = !is_there && errno != ENOENT && errno != ENOTDIR;
-        if (!is_there || (uint64_t)status.st_size != master->shards[i].bytes)
+        if (!is_there || (uint64_t)status.st_size != shards[i].bytes)
             return false;
     }
     return true;
 }
 
-static void take_master(struct checkpoint_entry *entry, const struct checkpoint_master *master)
+static void take_master(struct checkpoint_entry *entry, struct checkpoint_shard **shards,
+                        struct checkpoint_master *master)
 {
-    entry->readable = true;
-    entry->id = master->id;
+    *entry = (struct checkpoint_entry){.readable = true, .id = master->id};
     memcpy(entry->time, master->time, sizeof entry->time);
     entry->metric = master->metric;
     entry->shard_count = master->shard_count;
     for (uint32_t i = 0; i < master->shard_count; i++)
         entry->bytes += master->shards[i].bytes;
+    *shards = master->shards;
+    master->shards = NULL;
 }
 
-static void look_at(const char *run, int64_t step, const char *task, struct checkpoint_entry *entry,
-                    struct checkpoint_shard **shards)
+static bool is_same_file(const struct stat *a, const struct stat *b)
 {
-    struct checkpoint_master master;
-    struct error problem = {0};
-    *entry = (struct checkpoint_entry){.id.step = step};
-    int code = checkpoint_master_load(run, step, &master, &problem);
-    if (code != ONWARD_OK) {
-        entry->unsure = code != ONWARD_ERR_CORRUPT && code != ONWARD_ERR_NOT_FOUND;
-        snprintf(entry->problem, sizeof entry->problem, "%.*s", (int)sizeof entry->problem - 1,
-                 problem.text);
-        return;
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* What the master says; false: it is not known, or has been replaced since. */
+static bool recall(struct checkpoint_listing *known, int64_t step, const struct stat *master,
+                   struct checkpoint_entry *entry, struct checkpoint_shard **shards)
+{
+    for (size_t i = 0; known && i < known->count; i++) {
+        const struct checkpoint_entry *old = &known->entries[i];
+        if (old->id.step != step || !known->shards[i] || !is_same_file(&known->masters[i], master))
+            continue;
+        *entry = *old; /* what it says of the shards is judged anew */
+        entry->unsure = false;
+        entry->problem[0] = '\0';
+        *shards = known->shards[i];
+        known->shards[i] = NULL;
+        return true;
     }
-    take_master(entry, &master);
-    entry->foreign = task && strcmp(task, master.id.task) != 0;
-    entry->complete = sizes_fit(run, &master, &entry->unsure);
+    return false;
+}
+
+/* The file is looked at before it is read: one that takes its place meanwhile is not taken for it
+ * by who recalls it. */
+static int learn(const char *run, int64_t step, struct checkpoint_listing *known,
+                 struct checkpoint_listing *listing, size_t i, struct error *problem)
+{
+    char path[PATH_MAX];
+    struct checkpoint_master master;
+    struct checkpoint_entry *entry = &listing->entries[i];
+    int code = checkpoint_master_path(path, run, step, problem);
+    if (code == ONWARD_OK && stat(path, &listing->masters[i]) == 0 &&
+        recall(known, step, &listing->masters[i], entry, &listing->shards[i]))
+        return ONWARD_OK;
+    if (code == ONWARD_OK)
+        code = checkpoint_master_load(run, step, &master, problem);
+    if (code != ONWARD_OK)
+        return code;
+    take_master(entry, &listing->shards[i], &master);
+    checkpoint_master_clear(&master);
+    return ONWARD_OK;
+}
+
+static void judge_files(const char *run, const char *task, struct checkpoint_entry *entry,
+                        const struct checkpoint_shard *shards)
+{
+    entry->foreign = task && strcmp(task, entry->id.task) != 0;
+    entry->complete = sizes_fit(run, entry, shards, &entry->unsure);
     if (entry->unsure)
         snprintf(entry->problem, sizeof entry->problem, "a shard cannot be got at");
     else if (!entry->complete)
         snprintf(entry->problem, sizeof entry->problem, "a shard is missing or has another size");
-    entry->failed = checkpoint_is_marked(run, step, entry->problem, sizeof entry->problem);
+    entry->failed =
+        checkpoint_is_marked(run, entry->id.step, entry->problem, sizeof entry->problem);
     if (entry->foreign)
-        snprintf(entry->problem, sizeof entry->problem, "is of task %s", master.id.task);
+        snprintf(entry->problem, sizeof entry->problem, "is of task %s", entry->id.task);
     entry->usable = entry->complete && !entry->failed && !entry->foreign;
-    *shards = master.shards;
-    master.shards = NULL; /* they are the caller's */
-    checkpoint_master_clear(&master);
 }
 
-int checkpoint_listing_make(const char *run, const char *task, struct checkpoint_listing *listing,
-                            struct error *error)
+static void look_at(const char *run, int64_t step, const char *task,
+                    struct checkpoint_listing *known, struct checkpoint_listing *listing, size_t i)
+{
+    struct checkpoint_entry *entry = &listing->entries[i];
+    struct error problem = {0};
+    entry->id.step = step;
+    int code = learn(run, step, known, listing, i, &problem);
+    if (code == ONWARD_OK) {
+        judge_files(run, task, entry, listing->shards[i]);
+        return;
+    }
+    entry->unsure = code != ONWARD_ERR_CORRUPT && code != ONWARD_ERR_NOT_FOUND;
+    snprintf(entry->problem, sizeof entry->problem, "%.*s", (int)sizeof entry->problem - 1,
+             problem.text);
+}
+
+static struct checkpoint_listing *new_listing(size_t count)
+{
+    struct checkpoint_listing *listing = calloc(1, sizeof *listing);
+    if (!listing)
+        return NULL;
+    listing->entries = calloc(count + 1, sizeof *listing->entries);
+    listing->shards = calloc(count + 1, sizeof *listing->shards);
+    listing->masters = calloc(count + 1, sizeof *listing->masters);
+    listing->count = count;
+    if (listing->entries && listing->shards && listing->masters)
+        return listing;
+    listing->count = 0;
+    checkpoint_listing_free(listing);
+    return NULL;
+}
+
+int checkpoint_listing_make(const char *run, const char *task, struct checkpoint_listing *known,
+                            struct checkpoint_listing **listing, struct error *error)
 {
     H5_QUIET;
     struct step_list list;
-    *listing = (struct checkpoint_listing){0};
     int code = checkpoint_scan(run, ".h5", &list, error);
     if (code != ONWARD_OK)
         return code;
-    listing->entries = calloc(list.count + 1, sizeof *listing->entries);
-    listing->shards = calloc(list.count + 1, sizeof *listing->shards);
-    if (!listing->entries || !listing->shards)
-        code = error_set(error, ONWARD_ERR_MEMORY, "out of memory to list checkpoints");
-    else
-        listing->count = list.count;
-    for (size_t i = 0; i < listing->count; i++)
-        look_at(run, list.steps[i], task, &listing->entries[i], &listing->shards[i]);
+    struct checkpoint_listing *made = new_listing(list.count);
+    for (size_t i = 0; made && i < list.count; i++)
+        look_at(run, list.steps[i], task, known, made, i);
     free(list.steps);
-    if (code != ONWARD_OK)
-        checkpoint_listing_clear(listing);
-    return code;
+    if (!made)
+        return error_set(error, ONWARD_ERR_MEMORY, "out of memory to list checkpoints");
+    *listing = made;
+    return ONWARD_OK;
 }
 
-void checkpoint_listing_clear(struct checkpoint_listing *listing)
+void checkpoint_listing_free(struct checkpoint_listing *listing)
 {
+    if (!listing)
+        return;
     for (size_t i = 0; i < listing->count; i++)
         free(listing->shards[i]);
     free(listing->shards);
+    free(listing->masters);
     free(listing->entries);
-    *listing = (struct checkpoint_listing){0};
+    free(listing);
+}
+
+/* With the facts of the others in it: they are of no use in *known any more. */
+static struct checkpoint_listing *grow_listing(struct checkpoint_listing *known)
+{
+    size_t count = known ? known->count : 0;
+    struct checkpoint_listing *grown = new_listing(count + 1);
+    if (!grown)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        grown->entries[i] = known->entries[i];
+        grown->masters[i] = known->masters[i];
+        grown->shards[i] = known->shards[i];
+        known->shards[i] = NULL;
+    }
+    return grown;
+}
+
+void checkpoint_listing_add(struct checkpoint_listing **known, const char *run,
+                            const struct checkpoint_id *id, const struct checkpoint_metric *metric,
+                            const struct checkpoint_shard *shards, uint32_t shard_count)
+{
+    char path[PATH_MAX];
+    struct checkpoint_master master = {.id = *id, .metric = *metric, .shard_count = shard_count};
+    struct stat status;
+    master.shards = calloc((size_t)shard_count + 1, sizeof *shards);
+    if (!master.shards || checkpoint_master_path(path, run, id->step, NULL) != ONWARD_OK ||
+        stat(path, &status) != 0) {
+        free(master.shards);
+        return;
+    }
+    memcpy(master.shards, shards, shard_count * sizeof *shards);
+    struct checkpoint_listing *grown = grow_listing(*known);
+    if (grown) {
+        size_t last = grown->count - 1;
+        grown->masters[last] = status;
+        take_master(&grown->entries[last], &grown->shards[last], &master);
+        checkpoint_listing_free(*known);
+        *known = grown;
+    }
+    free(master.shards);
 }
 
 int checkpoint_list(const char *run, const char *task, struct checkpoint_entry **entries,
                     size_t *count, struct error *error)
 {
-    struct checkpoint_listing listing;
-    int code = checkpoint_listing_make(run, task, &listing, error);
+    struct checkpoint_listing *listing = NULL;
+    int code = checkpoint_listing_make(run, task, NULL, &listing, error);
     if (code != ONWARD_OK)
         return code;
-    *entries = listing.entries;
-    *count = listing.count;
-    listing.entries = NULL; /* they are the caller's */
-    checkpoint_listing_clear(&listing);
+    *entries = listing->entries;
+    *count = listing->count;
+    listing->entries = NULL; /* they are the caller's */
+    checkpoint_listing_free(listing);
     return ONWARD_OK;
 }
 

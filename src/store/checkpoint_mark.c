@@ -79,11 +79,12 @@ static json_t *read_mark(const char *run, int64_t step)
 
 bool checkpoint_is_marked(const char *run, int64_t step, char *text, size_t text_bytes)
 {
-    char head[HEAD_TEXT_BYTES];
+    char head[HEAD_TEXT_BYTES] = "";
     json_t *mark = read_mark(run, step);
     const char *marked = json_string_value(json_object_get(mark, "head"));
     const char *why = json_string_value(json_object_get(mark, "text"));
-    read_head(run, step, head);
+    if (marked)
+        read_head(run, step, head);
     bool holds = marked && head[0] && strcmp(marked, head) == 0;
     if (holds)
         snprintf(text, text_bytes, "failed to be restored before: %s", why ? why : "");

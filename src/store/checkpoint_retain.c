@@ -261,15 +261,19 @@ static int remove_old(const char *run, const struct checkpoint_id *committed,
 int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
                       const struct checkpoint_keep *keep, struct error *error)
 {
-    struct checkpoint_listing listing;
-    int code = checkpoint_listing_make(run, committed->task, &listing, error);
+    struct checkpoint_listing *known = keep->known ? *keep->known : NULL, *listing = NULL;
+    int code = checkpoint_listing_make(run, committed->task, known, &listing, error);
     if (code != ONWARD_OK)
         return code;
-    code = remove_old(run, committed, keep, &listing, error);
+    checkpoint_listing_free(known);
+    if (keep->known)
+        *keep->known = listing;
+    code = remove_old(run, committed, keep, listing, error);
     if (code == ONWARD_OK)
         code = fence_check(keep->fence, error);
     if (code == ONWARD_OK)
-        code = sweep(run, committed, &listing, error);
-    checkpoint_listing_clear(&listing);
+        code = sweep(run, committed, listing, error);
+    if (!keep->known)
+        checkpoint_listing_free(listing);
     return code;
 }

@@ -77,7 +77,10 @@ static int make_directory(const char *path, struct error *error)
 int file_make_directories(const char *path, struct error *error)
 {
     char part[PATH_MAX];
+    struct stat status;
     size_t length = strlen(path);
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        return ONWARD_OK;
     if (length == 0 || length >= sizeof part)
         return error_set(error, ONWARD_ERR_ARGUMENT,
                          "%.400s: expected a path of 1 to %d bytes, not %zu", path, PATH_MAX - 1,

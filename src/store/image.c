@@ -26,8 +26,12 @@ enum { PIECE_BYTES = 1 << 18 };
 
 /* What is saved behind the steps gets a fiftieth of a core, for a step waits for the slowest
  * worker, whose core, caches or other hardware thread it may take. Its pauses add up to no more
- * than this, spread over the file, so that a large state is not held up. */
-enum { PAUSES_PER_WORK = 49 };
+ * than this, spread over the file, so that a large state is not held up.
+ *
+ * Where there is time for it each pause ends with a slot of the clock, so that the workers of a
+ * host, and of hosts whose clocks agree, are held up together: a step that waits for one of them
+ * and the next step for another one would pay twice. */
+enum { PAUSES_PER_WORK = 49, SLOT_NS = 10000000 };
 static const int64_t max_pauses_ns = 2000000000;
 
 int image_open(struct image *image, enum image_guard guard, struct error *error)
@@ -169,7 +173,8 @@ struct pass {
     struct block_sums *sums; /* of one with blocks, else NULL */
     uint8_t *buffer;         /* PIECE_BYTES */
     const atomic_bool *stop; /* of the image */
-    double pauses_per_byte;  /* in ns, at most */
+    double pauses_per_byte;  /* in ns, at most, and what the slots add */
+    bool has_slots;
 };
 
 static int64_t worked_ns(void)
@@ -179,14 +184,39 @@ static int64_t worked_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static double longest_pauses(uint64_t bytes) /* in ns, after each byte of so many */
+{
+    return (double)max_pauses_ns / (double)bytes;
+}
+
+bool image_has_slots(const struct image *image)
+{
+    return image->taken_bytes > 0 && longest_pauses(image->taken_bytes) * PIECE_BYTES >= SLOT_NS;
+}
+
+/* For so long, and to the end of the slot in which that ends. */
+static void pause_to_slot(int64_t pause_ns, bool has_slots)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (has_slots)
+        pause_ns += SLOT_NS - (now.tv_nsec + pause_ns) % SLOT_NS;
+    struct timespec pause = {pause_ns / 1000000000, pause_ns % 1000000000};
+    if (pause_ns > 0)
+        nanosleep(&pause, NULL);
+}
+
+void image_await_slot(const struct image *image)
+{
+    if (image->is_behind && image_has_slots(image))
+        pause_to_slot(0, true);
+}
+
 static void pause_after(const struct pass *pass, int64_t work_ns, uint64_t bytes)
 {
     int64_t pause_ns = PAUSES_PER_WORK * work_ns;
     int64_t most_ns = (int64_t)(pass->pauses_per_byte * (double)bytes);
-    pause_ns = pause_ns < most_ns ? pause_ns : most_ns;
-    struct timespec pause = {pause_ns / 1000000000, pause_ns % 1000000000};
-    if (pause_ns > 0)
-        nanosleep(&pause, NULL);
+    pause_to_slot(pause_ns < most_ns ? pause_ns : most_ns, pass->has_slots);
 }
 
 static int pass_bytes(struct pass *pass, const uint8_t *data, uint64_t bytes, uint64_t offset,
@@ -275,8 +305,10 @@ static int write_all(struct image *image, struct pass *pass, uint64_t *bytes, ch
 {
     *bytes = image->taken_bytes;
     int code = *bytes > 0 ? ONWARD_OK : lay_out(image, bytes, error);
-    if (image->is_behind && *bytes > 0)
-        pass->pauses_per_byte = (double)max_pauses_ns / (double)*bytes;
+    if (image->is_behind && *bytes > 0) {
+        pass->pauses_per_byte = longest_pauses(*bytes);
+        pass->has_slots = image_has_slots(image);
+    }
     if (code == ONWARD_OK)
         code = file_reserve(pass->fd, *bytes, pass->path, error);
     if (code == ONWARD_OK)

@@ -69,6 +69,13 @@ int image_array(struct image *image, const char *name, int type, int ndims, cons
  */
 int image_take_in(struct image *image, struct error *error);
 
+/* Whether saving it behind others is of pauses alone, with short pieces of work between them, at
+ * the same time as on other workers: such a thread needs no low priority, which would have each
+ * piece wait for the scheduler to come to it. For one that was taken in. */
+bool image_has_slots(const struct image *image);
+/* Waits for the next of them, if it is saved behind others and has slots. */
+void image_await_slot(const struct image *image);
+
 /* Writes the file atomically. Of an image with blocks bytes and sum (SUMMED_SUM_BYTES) are those of
  * block_sums_write; they may be NULL. */
 int image_save(struct image *image, const char *path, uint64_t *bytes, char *sum,

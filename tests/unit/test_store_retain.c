@@ -78,9 +78,13 @@ static const struct {
 
 START_TEST(what_stays)
 {
-    ck_ok(checkpoint_retain(scratch, &committed, &cases[_i].keep, &failure));
+    struct checkpoint_listing *known = NULL;
+    struct checkpoint_keep keep = cases[_i].keep;
+    keep.known = &known;
+    ck_ok(checkpoint_retain(scratch, &committed, &keep, &failure));
     ck_assert_str_eq(left(), cases[_i].left);
-    ck_ok(checkpoint_retain(scratch, &committed, &cases[_i].keep, &failure));
+    ck_ok(checkpoint_retain(scratch, &committed, &keep, &failure));
+    checkpoint_listing_free(known);
     ck_assert_str_eq(left(), cases[_i].left);
     ck_ok(checkpoint_verify(scratch, 60, "task-1", &failure));
 }
@@ -112,6 +116,53 @@ START_TEST(a_master_is_read_once)
     ck_ok(retain(60, 99, &failure));
     ck_assert_int_eq(count_opens(watch), once);
     close(watch);
+}
+END_TEST
+
+/* Nor is the one that was committed right now; one that was replaced is. */
+START_TEST(a_master_that_is_known_is_not_read_again)
+{
+    struct checkpoint_listing *known = NULL;
+    struct checkpoint_keep keep = {.newest = 5, .known = &known, .best = {"loss", true}};
+    struct checkpoint_id next = {"task-1", 2, 7, 70};
+    struct checkpoint_metric loss = {"loss", 1};
+    struct checkpoint_shard shard;
+    ck_ok(checkpoint_retain(scratch, &committed, &keep, &failure));
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    ck_assert_int_ge(inotify_add_watch(watch, in_scratch("ckpt"), IN_OPEN), 0);
+    ck_ok(checkpoint_write_shard(scratch, &next, &array, 1, 0, 1, &shard, &failure));
+    ck_ok(checkpoint_commit_with_metric(scratch, &next, &loss, &array, 1, &shard, 1, NULL, 0, NULL,
+                                        &failure));
+    count_opens(watch);
+    checkpoint_listing_add(&known, scratch, &next, &loss, &shard, 1);
+    ck_ok(checkpoint_retain(scratch, &next, &keep, &failure));
+    ck_assert_int_eq(count_opens(watch), 0);
+    ck_assert_str_eq(left(), "70 60 50 40 30 ");
+    count_opens(watch);
+    keep.newest = 1;
+    save(40, "loss", 12); /* the best one now */
+    count_opens(watch);
+    ck_ok(checkpoint_retain(scratch, &next, &keep, &failure));
+    ck_assert_int_gt(count_opens(watch), 0);
+    ck_assert_str_eq(left(), "70 40 ");
+    ck_ok(checkpoint_verify(scratch, 40, "task-1", &failure));
+    checkpoint_listing_free(known);
+    close(watch);
+}
+END_TEST
+
+/* The facts of the files are looked at each time: a shard that went, a mark. */
+START_TEST(what_is_known_does_not_hide_damage)
+{
+    struct checkpoint_listing *known = NULL;
+    struct checkpoint_keep keep = {.newest = 99, .known = &known};
+    ck_ok(checkpoint_retain(scratch, &committed, &keep, &failure));
+    ck_assert_int_eq(unlink(in_scratch("ckpt/step-00000050.shards/r000-of-001.i0002.e0007.h5")), 0);
+    ck_ok(checkpoint_mark_failed(scratch, 40, "no good", &failure));
+    keep.newest = 2;
+    ck_ok(checkpoint_retain(scratch, &committed, &keep, &failure));
+    ck_assert_str_eq(left(), "60 50 40 30 ");
+    checkpoint_listing_free(known);
 }
 END_TEST
 
@@ -321,6 +372,8 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, what_stays, 0, (int)(sizeof cases / sizeof *cases));
     tcase_add_test(tests, a_master_is_read_once);
+    tcase_add_test(tests, a_master_that_is_known_is_not_read_again);
+    tcase_add_test(tests, what_is_known_does_not_hide_damage);
     tcase_add_test(tests, a_value_that_is_no_number_is_not_the_best);
     tcase_add_test(tests, the_best_that_is_not_whole_is_not_kept);
     tcase_add_test(tests, one_of_another_task_takes_no_slot_and_stays);
