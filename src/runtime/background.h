@@ -9,7 +9,7 @@
 #include "error.h"
 
 /* LOW: gets what others leave, and a tenth of a core that it shares. LEAST: a seventieth. NORMAL:
- * for what pauses by itself. */
+ * for what is short, or pauses by itself. */
 enum background_priority { BACKGROUND_NORMAL = 0, BACKGROUND_LOW = 10, BACKGROUND_LEAST = 19 };
 
 /* Starts a thread that takes no signal: these are for the program's own. ONWARD_ERR_MEMORY. */

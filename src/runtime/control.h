@@ -95,7 +95,7 @@ struct control {
     int64_t room_attempt;              /* the newest that room was made for */
     bool order_waits;                  /* the workers are told once `commit` has ended */
     struct commit *commit;             /* of control_commit.c, while it runs; NULL: none does */
-    struct checkpoint_listing *listed; /* by the newest commit; of the one that runs */
+    struct checkpoint_listing *listed; /* for the next commit; of the thread of the one that runs */
     struct copyset_entry *copyset; /* of all copies; once chosen the newest whole state, by shard */
     uint32_t copyset_size;         /* 0: there is none */
     bool started;                  /* the core has had EVENT_START */

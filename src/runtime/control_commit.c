@@ -1,7 +1,7 @@
 /* control_commit.c - the checkpoint in flight: its order, the shards that came, its commit, and the
  * removal of old ones and of what failed.
  *
- * A thread, of the least priority where there are many shards, writes the master and removes old
+ * A thread, of the least priority where it takes long, writes the master and removes old
  * checkpoints, out of copies of all that it needs: the controller shares its cores with workers,
  * who would wait for the one of them that it holds up. Its end is looked for at each tick, and told
  * to the core. That thread may be held up for long; so the fence is asked again right before it
@@ -12,6 +12,8 @@
 #include "background.h"
 #include "control.h"
 #include "shards.h"
+
+enum { QUICK_SHARDS = 64, QUICK_BYTES = 1 << 26 };
 
 void control_free_shards(struct control *control)
 {
@@ -164,10 +166,6 @@ static void free_commit(struct commit *commit)
     free(commit);
 }
 
-/* With no more than these a commit takes two milliseconds, in which the workers' cores are better
- * shared than cut up: at the least priority it comes back to cold caches a dozen times. */
-enum { QUICK_SHARDS = 64 };
-
 static void remove_old(void *argument)
 {
     struct commit *commit = argument;
@@ -229,12 +227,22 @@ static int fill_commit(const struct onward *ow, struct commit *commit, struct er
     return join_slabs(control, &commit->slabs, &commit->slab_count, error);
 }
 
+/* Two milliseconds, in which a core is better taken than shared: at the least priority the thread
+ * comes back to cold caches a dozen times. Not where masters are to be read, or much is removed. */
+static bool is_quick(const struct commit *commit)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < commit->shard_count; i++)
+        bytes += commit->shards[i].bytes;
+    return !commit->is_there && *commit->keep.known && commit->shard_count <= QUICK_SHARDS &&
+           bytes <= QUICK_BYTES;
+}
+
 /* With the last one before the end all wait for it, and so does this thread. */
 static void run_commit(struct onward *ow, struct commit *commit, void (*work)(void *argument),
                        bool is_last)
 {
-    enum background_priority priority =
-        commit->shard_count <= QUICK_SHARDS ? BACKGROUND_NORMAL : BACKGROUND_LEAST;
+    enum background_priority priority = is_quick(commit) ? BACKGROUND_NORMAL : BACKGROUND_LEAST;
     commit->is_behind = checkpoint_may_thread() && !is_last &&
                         background_begin(&commit->task, priority, work, commit, NULL) == ONWARD_OK;
     if (!commit->is_behind)

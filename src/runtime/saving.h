@@ -1,9 +1,10 @@
 /* saving.h - the shared level behind the step: a thread of its own writes this worker's shard of
  * one checkpoint, out of a copy, while the program works on.
  *
- * The thread calls neither MPI nor HDF5, and has the least priority, so that a step on the same
- * core hardly notices it. At most one saving is there at a time: whoever wants to begin another one
- * waits until the one before is done, or does without. */
+ * The thread calls neither MPI nor HDF5. It makes pauses, and where these are short for so large a
+ * shard has the least priority, so that a step on the same core hardly notices it. At most one
+ * saving is there at a time: whoever wants to begin another one waits until the one before is done,
+ * or does without. */
 #ifndef RUNTIME_SAVING_H
 #define RUNTIME_SAVING_H
 

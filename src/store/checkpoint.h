@@ -240,7 +240,8 @@ struct checkpoint_best {
 bool checkpoint_parse_best(const char *text, struct checkpoint_best *best);
 
 /* What is known of the masters of a run directory, so that a removal of old checkpoints need not
- * read each of them again. */
+ * read each of them again: a master that goes bad on the disk without being written counts on, as a
+ * shard does whose size fits. What was committed last stays whatever that one says. */
 struct checkpoint_listing;
 void checkpoint_listing_free(struct checkpoint_listing *listing);
 /* Adds the one that was committed right now, of these shards, to *known (which may be NULL before);

@@ -173,7 +173,7 @@ struct pass {
     struct block_sums *sums; /* of one with blocks, else NULL */
     uint8_t *buffer;         /* PIECE_BYTES */
     const atomic_bool *stop; /* of the image */
-    double pauses_per_byte;  /* in ns, at most, and what the slots add */
+    double pauses_per_byte;  /* in ns, at most */
     bool has_slots;
 };
 
@@ -191,7 +191,8 @@ static double longest_pauses(uint64_t bytes) /* in ns, after each byte of so man
 
 bool image_has_slots(const struct image *image)
 {
-    return image->taken_bytes > 0 && longest_pauses(image->taken_bytes) * PIECE_BYTES >= SLOT_NS;
+    return image->taken_bytes > 0 &&
+           longest_pauses(image->taken_bytes) * PIECE_BYTES >= 2 * SLOT_NS;
 }
 
 /* For so long, and to the end of the slot in which that ends. */
@@ -216,6 +217,7 @@ static void pause_after(const struct pass *pass, int64_t work_ns, uint64_t bytes
 {
     int64_t pause_ns = PAUSES_PER_WORK * work_ns;
     int64_t most_ns = (int64_t)(pass->pauses_per_byte * (double)bytes);
+    most_ns -= pass->has_slots && most_ns > SLOT_NS ? SLOT_NS : 0; /* that the slot may add */
     pause_to_slot(pause_ns < most_ns ? pause_ns : most_ns, pass->has_slots);
 }
 

@@ -104,8 +104,8 @@ static double seconds_of(clockid_t clock)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Behind the steps it takes a tenth of a core, so that these hardly notice it: a slot of 10 ms for
- * each of 256 KiB. */
+/* Behind the steps it takes a fiftieth of a core, so that these hardly notice it: at least a slot
+ * of 10 ms for each of 256 KiB. */
 START_TEST(a_save_behind_the_steps_makes_pauses)
 {
     enum { COUNT = 1 << 20 };

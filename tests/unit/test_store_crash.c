@@ -138,12 +138,17 @@ static void write_master(void *argument)
 {
     static const struct fence fence = {allow, NULL};
     const struct checkpoint_metric metric = {"loss", 0.5};
-    const struct checkpoint_keep keep = {.newest = 1, .best = {"loss", false}, .fence = &fence};
+    struct checkpoint_listing *known = NULL;
+    const struct checkpoint_keep keep = {
+        .newest = 1, .best = {"loss", false}, .fence = &fence, .known = &known};
     struct commit *commit = argument;
     commit->code = checkpoint_commit_with_metric(scratch, &commit->id, &metric, new_arrays, COUNT,
                                                  commit->shards, 2, NULL, 0, &fence, NULL);
-    if (commit->code == ONWARD_OK)
-        commit->code = checkpoint_retain(scratch, &commit->id, &keep, NULL);
+    if (commit->code != ONWARD_OK)
+        return;
+    checkpoint_listing_add(&known, scratch, &commit->id, &metric, commit->shards, 2);
+    commit->code = checkpoint_retain(scratch, &commit->id, &keep, NULL);
+    checkpoint_listing_free(known);
 }
 
 static int commit_behind(void)
@@ -155,7 +160,7 @@ static int commit_behind(void)
     for (uint32_t rank = 0; rank < 2 && code == ONWARD_OK; rank++)
         code = save_behind(&commit.id, rank, &commit.shards[rank]);
     if (code == ONWARD_OK)
-        code = background_begin(&task, write_master, &commit, &error);
+        code = background_begin(&task, BACKGROUND_NORMAL, write_master, &commit, &error);
     if (code != ONWARD_OK)
         return code;
     background_end(&task);
