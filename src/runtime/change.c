@@ -282,8 +282,36 @@ static double restart_stall_s(void)
     return stepped_at_s > 0 && stall_s > 0 ? stall_s : 0;
 }
 
+static bool is_worker(const struct seat *seats, uint32_t count, uint32_t member)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (seats[i].member == member)
+            return seats[i].rank >= 0;
+    return false;
+}
+
+/* Whether a worker of before is one now. */
+static bool works_on(const struct onward *ow, const struct pass *pass)
+{
+    for (uint32_t i = 0; i < pass->opening.seat_count; i++)
+        if (pass->seats[i].rank >= 0 && is_worker(ow->seats, ow->seat_count, pass->seats[i].member))
+            return true;
+    return false;
+}
+
+/* How long no step was done, as far as this member can know; -1: others know better. */
+static double stall_s(const struct onward *ow, const struct pass *pass)
+{
+    if (!ow->opened)
+        return ow->spawned ? -1 : restart_stall_s();
+    if (ow->in_lineup)
+        return (double)(clock_ns() - ow->step_end_ns) / 1e9;
+    return works_on(ow, pass) ? -1 : (double)(clock_ns() - ow->change_ns) / 1e9;
+}
+
 static void commit(struct onward *ow, struct pass *pass)
 {
+    ow->stall_s = stall_s(ow, pass); /* of what was before */
     ow->member = pass->seats[pass->rank].member;
     struct seat *before = ow->seats;
     uint32_t before_count = ow->seat_count;
@@ -308,9 +336,6 @@ static void commit(struct onward *ow, struct pass *pass)
     copies_opened(ow);
     worker_checkpoint_give_up(ow);
     mark_place(ow, BEAT_INSIDE);
-    ow->stall_s = !first        ? (double)(clock_ns() - ow->step_end_ns) / 1e9
-                  : ow->spawned ? -1 /* it has no step before */
-                                : restart_stall_s();
     ow->spawned = ow->controller_spawns = false;
     ow->step_end_ns = clock_ns();
     if (ow->control)
@@ -451,6 +476,7 @@ int change_run(struct onward *ow)
     watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_KILL);
     int code = ONWARD_ERR_LOST;
     ow->changing = true;
+    ow->change_ns = clock_ns();
     bool first = !ow->opened;
     for (ow->passes_left = MAX_PASSES; ow->passes_left > 0 && code == ONWARD_ERR_LOST;
          first = false) {

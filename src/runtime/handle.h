@@ -143,12 +143,13 @@ struct onward {
 
     uint32_t member; /* 0 until registered */
     struct onward_role role;
-    bool opened;      /* the first epoch was opened */
-    bool changing;    /* inside a pass of an epoch change */
-    bool in_lineup;   /* has a role in this epoch */
-    bool in_step;     /* onward_next returned ONWARD_STEP and the step has not ended */
-    bool gave_up;     /* the program ended the task: no step of this epoch counts any more */
-    int give_up_code; /* ONWARD_OK: it did not; else what is said to the controller */
+    bool opened;       /* the first epoch was opened */
+    bool changing;     /* inside a pass of an epoch change */
+    int64_t change_ns; /* when the newest began */
+    bool in_lineup;    /* has a role in this epoch */
+    bool in_step;      /* onward_next returned ONWARD_STEP and the step has not ended */
+    bool gave_up;      /* the program ended the task: no step of this epoch counts any more */
+    int give_up_code;  /* ONWARD_OK: it did not; else what is said to the controller */
     char give_up_text[256];
     int64_t give_up_ns; /* when it is said again */
     bool finishing;     /* onward_next returned ONWARD_FINISH in this epoch */
