@@ -107,6 +107,7 @@ static int take_report(struct controller *state, const struct controller_event *
     copy_report(&member->shown, event);
     if (event->step > plain->best_step)
         plain->best_step = event->step;
+    change_note_step(state, member, event->step);
     if (plain->in_change || member->shown.rank == CONTROLLER_NO_RANK)
         return 0;
     checkpoint_step_complete(state, event->step);

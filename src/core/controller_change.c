@@ -97,6 +97,15 @@ int change_start(struct controller *state, const struct controller_event *event,
     return 0;
 }
 
+/* A spare may still be at a step from which the others went back. */
+void change_note_step(struct controller *state, const struct roster_member *member, int64_t step)
+{
+    struct controller_plain *plain = &state->plain;
+    bool counts = !plain->has_worked || member->shown.rank != CONTROLLER_NO_RANK;
+    if (counts && step > plain->known_step)
+        plain->known_step = step;
+}
+
 int change_registered(struct controller *state, const struct controller_event *event,
                       struct controller_actions *actions)
 {
@@ -112,6 +121,7 @@ int change_registered(struct controller *state, const struct controller_event *e
     member->shown.clean = event->clean && event->step >= 0;
     if (event->step > state->plain.best_step)
         state->plain.best_step = event->step;
+    change_note_step(state, member, event->step);
     return 0;
 }
 
@@ -197,7 +207,7 @@ int change_opened(struct controller *state, const struct controller_event *event
     plain->in_change = plain->opening = plain->scaled = 0;
     plain->reform_wanted = REFORM_NO;
     plain->epoch_opened = plain->epoch_given;
-    plain->known_step = 0;
+    plain->known_step = plain->resume_step;
     plain->has_worked = 1;
     if (state->lineup_size >= plain->desired)
         plain->spawn_free = 0; /* grown by those who were there */

@@ -29,19 +29,24 @@ static int64_t margin_steps(const struct checkpoint_planner *planner)
 }
 
 /* The first step that an order given now should reach all workers in time for. */
-static int64_t next_step(const struct controller_plain *plain)
+static int64_t next_step(const struct controller_plain *plain, int64_t margins)
 {
     const struct checkpoint_planner *planner = &plain->checkpoint;
     int64_t since_us = limited(plain->now_us - planner->front_us, max_since_report_us);
     int64_t since_steps = planner->step_us > 0 ? since_us / planner->step_us : 0;
-    int64_t step = planner->front_step + since_steps + margin_steps(planner);
+    int64_t step = planner->front_step + since_steps + margins * margin_steps(planner);
     int64_t committed = restore_newest(&planner->committed);
     return step > committed ? step : committed + 1;
 }
 
+int64_t controller_order_step(const struct controller *state, uint32_t margins)
+{
+    return next_step(&state->plain, margins);
+}
+
 static int64_t next_multiple(const struct controller_plain *plain)
 {
-    int64_t every = plain->policy.checkpoint_steps, first = next_step(plain);
+    int64_t every = plain->policy.checkpoint_steps, first = next_step(plain, 1);
     return (first + every - 1) / every * every;
 }
 
@@ -267,7 +272,7 @@ static bool gives_way(const struct checkpoint_flight *flight, int64_t step)
 static void order_due(struct controller *state, struct controller_actions *actions)
 {
     struct controller_plain *plain = &state->plain;
-    int64_t step = next_step(plain);
+    int64_t step = next_step(plain, 1);
     if (step >= plain->policy.step_count)
         return; /* the one at step_count is near */
     if (gives_way(&plain->checkpoint.flight, step))

@@ -162,8 +162,7 @@ static void open_epoch(struct controller *state, const struct policy_supply *sup
                        const struct restore_choice *choice, struct controller_actions *actions)
 {
     struct controller_plain *plain = &state->plain;
-    int64_t best = plain->best_step > plain->known_step ? plain->best_step : plain->known_step;
-    int64_t lost = best > choice->step ? best - choice->step : 0;
+    int64_t lost = plain->known_step > choice->step ? plain->known_step - choice->step : 0;
     if (plain->epoch_opened == 0)
         note_spare_workers(plain, supply->usable, actions);
     if (lost > 0)
@@ -174,6 +173,8 @@ static void open_epoch(struct controller *state, const struct policy_supply *sup
     plain->resume_step = choice->step;
     if (choice->step > plain->best_step)
         plain->best_step = choice->step;
+    if (choice->step > plain->known_step)
+        plain->known_step = choice->step;
     plain->progress_step = plain->best_step;
     plain->opening = 1;
     struct controller_action *action = controller_act(actions, ACTION_OPEN_EPOCH);

@@ -54,11 +54,12 @@ struct checkpoint_planner {
 struct controller_plain {
     struct controller_policy policy;
     int64_t now_us;
-    int64_t epoch_given;   /* newest that was given out */
-    int64_t epoch_opened;  /* newest that all agreed to */
-    int64_t resume_step;   /* of epoch_given */
-    int64_t best_step;     /* newest ever reported complete; -1: none */
-    int64_t known_step;    /* newest before this start, until the first epoch opens; 0: none */
+    int64_t epoch_given;  /* newest that was given out */
+    int64_t epoch_opened; /* newest that all agreed to */
+    int64_t resume_step;  /* of epoch_given */
+    int64_t best_step;    /* newest ever reported complete; -1: none */
+    int64_t known_step; /* newest of this epoch, or before the first one of the incarnation before:
+                           what was lost by going back is counted once */
     int64_t progress_step; /* best_step when the newest epoch was given out */
     int64_t change_step;   /* progress_step when this change began */
     int64_t stop_step;     /* the checkpoint before a stop is of this step or a later one */
@@ -115,6 +116,7 @@ int change_start(struct controller *state, const struct controller_event *event,
                  struct controller_actions *actions);
 int change_registered(struct controller *state, const struct controller_event *event,
                       struct controller_actions *actions);
+void change_note_step(struct controller *state, const struct roster_member *member, int64_t step);
 int change_lost(struct controller *state, const struct controller_event *event,
                 struct controller_actions *actions);
 int change_spawn_result(struct controller *state, const struct controller_event *event,

@@ -141,6 +141,9 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
     case MESSAGE_WARNING:
         control_take_warning(ow, message.text);
         break;
+    case MESSAGE_COPIED:
+        control_take_copied(ow, &message);
+        break;
     case MESSAGE_GIVE_UP:
         message.text[sizeof message.text - 1] = '\0';
         onward_give_up(ow, message.code, message.text);
@@ -451,6 +454,7 @@ void control_opened(struct onward *ow, const struct seat *before, uint32_t befor
     control->epoch_told = false;
     control->rate_step = -1;
     control->change_ns = 0;
+    control->copy_step = -1;
     control_feed(ow,
                  (struct controller_event){.type = EVENT_OPENED, .epoch = control->opened.epoch});
     control_tell_members(ow, before, before_count);

@@ -129,6 +129,9 @@ struct control {
     char worker_warning[WARNING_BYTES]; /* the newest from a worker; each host has several */
     int64_t start_ns, status_ns, request_ns, rate_ns, rate_step;
     int64_t change_ns;              /* a planned change begins by then; 0: none is asked for */
+    int64_t copy_step;              /* that workers were told to copy before it; -1: none */
+    uint32_t copy_count;            /* of them have answered */
+    uint32_t copy_tries;            /* for the change that is asked for */
     bool leads;                     /* the service was told that this member leads */
     int64_t served_step, told_step; /* that the service counted, and that the core was told */
     int64_t tell_ns;                /* the workers are told next */
@@ -195,8 +198,11 @@ const char *control_seat_host(const struct onward *ow, const char *name);
 int64_t control_present_count(const struct onward *ow);
 /* The oldest request, if there is one, with its answer in the event log. */
 void control_take_request(struct onward *ow);
+
+/* control_change.c */
 /* Makes a change begin between two steps; at once when that takes too long. */
 void control_plan_change(struct onward *ow);
+void control_take_copied(struct onward *ow, const struct message *message);
 void control_change_overdue(struct onward *ow);
 
 /* control_hosts.c */

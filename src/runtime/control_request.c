@@ -1,9 +1,5 @@
 /* control_request.c - the operator's requests: from a file in the run directory to an event of the
- * core, with an answer in the event log; and how a planned change begins.
- *
- * Nothing was lost when an operator asks for another lineup, so nobody is to be cut in the middle
- * of a step: the worker of rank 0 is told to begin the change, which it does between two of its
- * steps. Where it does not come round in time (a very long step), the change begins at once. */
+ * core, with an answer in the event log. */
 #include <stdio.h>
 #include <string.h>
 
@@ -257,23 +253,4 @@ void control_take_request(struct onward *ow)
         control_warn(ow, "%s", error.text);
     else if (found)
         answer(ow, &request);
-}
-
-void control_plan_change(struct onward *ow)
-{
-    struct message order = {.kind = ORDER_CHANGE};
-    ow->control->change_ns = clock_ns() + (int64_t)(ow->options.reform_limit_s * 1e9);
-    for (uint32_t i = 0; ow->dedicated && i < ow->seat_count; i++)
-        if (ow->seats[i].rank == 0 &&
-            transport_send(ow->transport, (int)i, &order, sizeof order) == ONWARD_OK)
-            return;
-    transport_interrupt(ow->transport); /* a worker that is the controller: between its own steps */
-}
-
-void control_change_overdue(struct onward *ow)
-{
-    if (ow->control->change_ns == 0 || clock_ns() < ow->control->change_ns)
-        return;
-    ow->control->change_ns = 0;
-    transport_interrupt(ow->transport);
 }

@@ -10,6 +10,10 @@
 /* The share of the time that copies may take, as one in so many. */
 enum { COST_DIVISOR = 100, MAX_INTERVAL = 1000000 };
 
+/* For the change that a copy was ordered for: all reach its step at about the same time. Then one
+ * of them did not, and may need what this one does in the next step. */
+static const int64_t HOLD_NS = 500000000;
+
 struct copy_place copies_place(const struct onward *ow)
 {
     return (struct copy_place){
@@ -86,6 +90,7 @@ void copies_opened(struct onward *ow)
                                  .newest_step = -1,
                                  .flight_step = -1,
                                  .sent_step = -1,
+                                 .ordered_step = -1,
                                  .interval = 1,
                                  .cost_ns = ow->copies.cost_ns};
     copies_forget_unread(ow);
@@ -221,6 +226,43 @@ void copies_step(struct onward *ow)
     write_copy(ow);
     begin_flight(ow);
     plan_next(ow);
+}
+
+void copies_order(struct onward *ow, int64_t step)
+{
+    ow->copies.ordered_step = step;
+    ow->copies.hold_until_ns = 0;
+}
+
+/* It is none of the two that the agreement knows, and goes with the next one of these. */
+static void write_ordered(struct onward *ow, struct message *told)
+{
+    struct copies *copies = &ow->copies;
+    struct copy_place place = copies_place(ow);
+    struct copy_id id = own_id(ow, ow->complete_step);
+    struct error error = {0};
+    int64_t begin_ns = clock_ns();
+    told->code = copy_write(&place, &id, ow->arrays, ow->array_count, &copies->bytes, &error);
+    if (told->code == ONWARD_OK)
+        copies->hold_until_ns = clock_ns() + HOLD_NS + 4 * (clock_ns() - begin_ns);
+    else
+        warn(ow, error.text);
+}
+
+bool copies_hold(struct onward *ow)
+{
+    struct copies *copies = &ow->copies;
+    if (copies->ordered_step >= 0 && ow->complete_step >= copies->ordered_step) {
+        struct message told = {
+            .kind = MESSAGE_COPIED, .step = copies->ordered_step, .code = ONWARD_ERR_ORDER};
+        bool is_past = ow->complete_step > copies->ordered_step;
+        copies->ordered_step = -1;
+        if (!is_past)
+            write_ordered(ow, &told);
+        worker_report(ow); /* the core is to know the step first */
+        worker_send(ow, &told);
+    }
+    return copies->hold_until_ns > 0 && clock_ns() < copies->hold_until_ns;
 }
 
 struct run_flight copies_flight(const struct onward *ow)

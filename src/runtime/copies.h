@@ -19,6 +19,11 @@ void copies_opened(struct onward *ow);
 void copies_step(struct onward *ow);
 /* Begins to take copies of other hosts, once; the address is for the seat. */
 void copies_listen(struct onward *ow, struct partner_address *address);
+/* A planned change waits for one more, of this step. */
+void copies_order(struct onward *ow, int64_t step);
+/* Between two steps: writes that one, and tells the controller; true while the change is waited for
+ * there. */
+bool copies_hold(struct onward *ow);
 /* What is on its way to the partner. */
 struct run_flight copies_flight(const struct onward *ow);
 /* What is on this host, for a change; *list is the caller's to free. */

@@ -36,12 +36,14 @@ enum message_kind {
     MESSAGE_ARRAYS,     /* worker 0: descriptions of the protected arrays, behind the message */
     MESSAGE_WARNING,    /* worker: text, for the event log */
     MESSAGE_GIVE_UP,    /* worker: the program ends the task; code, text */
+    MESSAGE_COPIED,     /* worker: the copy of step that was ordered is written; code: it is not */
     ORDER_CHECKPOINT,   /* controller: write the shard when step is complete; code 1: the task stops
                            then, and a step that is begun meanwhile would be lost */
     ORDER_FINISH,       /* controller: do the final work */
     ORDER_COMPLETE,     /* controller: the task is complete */
     ORDER_SPAWNS,       /* controller: it begins (code 1) or ended (0) a spawn */
     ORDER_CHANGE,       /* controller, to one worker: begin a planned change, between steps */
+    ORDER_COPY,         /* controller: copy the shard when step is complete, and await the change */
     ORDER_PROGRESS,     /* controller: the service counts step as complete */
     MESSAGE_PROGRAM     /* of the program, behind a struct program_head; see service.c */
 };
@@ -107,7 +109,9 @@ struct copies {
     struct partner_address to;
     int64_t begin_ns, begin_step; /* of the steps since the newest was written */
     int64_t cost_ns;
-    uint64_t bytes; /* of one copy */
+    uint64_t bytes;        /* of one copy */
+    int64_t ordered_step;  /* of one for a planned change; -1: none */
+    int64_t hold_until_ns; /* it is written, and the change waited for; 0: not */
 };
 
 struct control; /* control.h */

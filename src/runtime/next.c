@@ -82,7 +82,7 @@ static int decide(struct onward *ow, struct onward_role *role)
     if (!ow->in_lineup || ow->gave_up)
         return ONWARD_DONE;
     copies_step(ow);
-    if (transport_loss_seen(ow->transport))
+    if (transport_loss_seen(ow->transport) || copies_hold(ow))
         return ONWARD_DONE;
     worker_checkpoint(ow);
     if (worker_holds(ow))

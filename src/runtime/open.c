@@ -99,6 +99,7 @@ static void init_status(struct onward *ow, struct control *control)
     status->exit_code = -1;
     status->checkpoint_step = -1;
     control->rate_step = control->bad_step = control->ordered_step = -1;
+    control->copy_step = -1;
     control->tried_step = INT64_MAX;
     control->start_ns = clock_ns();
 }

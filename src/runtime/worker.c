@@ -103,6 +103,9 @@ void worker_take_order(struct onward *ow, const struct message *message)
     case ORDER_CHANGE:
         transport_interrupt(ow->transport);
         break;
+    case ORDER_COPY:
+        copies_order(ow, message->step);
+        break;
     case ORDER_PROGRESS:
         if (message->step > ow->complete_step)
             ow->complete_step = message->step;

@@ -94,7 +94,7 @@ static void judge_resume(struct world *world, const struct controller_action *ac
     if (is_better_started_again(world) && world->takeovers == 0)
         world_fail(world, "goes back to step %" PRId64 ", which another start need not",
                    action->step);
-    int64_t lost = world->best_step > action->step ? world->best_step - action->step : 0;
+    int64_t lost = world->known_step > action->step ? world->known_step - action->step : 0;
     if (action->steps_lost != world->lost_noted ||
         (world->takeovers == 0 && action->steps_lost < lost))
         world_fail(world, "%" PRId64 " steps are lost and not spoken of", lost);
@@ -183,6 +183,7 @@ void judge_open(struct world *world, const struct controller_action *action)
     judge_resume(world, action);
     if (action->step > world->best_step)
         world->best_step = action->step;
+    world->resumed_step = action->step;
 }
 
 void judge_commit(struct world *world, int64_t step)

@@ -122,7 +122,7 @@ struct world *world_create(uint64_t seed, uint32_t max_members, bool verbose)
         return NULL;
     world->seed = world->random = seed;
     world->verbose = verbose;
-    world->best_step = world->progress_step = -1;
+    world->best_step = world->known_step = world->progress_step = -1;
     uint32_t members = choose_members(world, max_members);
     choose_policy(world, members);
     choose_faults(world);
@@ -343,6 +343,26 @@ static void check_core(struct world *world)
         world_fail(world, "invariant: %s", wrong);
 }
 
+static bool is_in_lineup(const struct world *world, uint32_t member)
+{
+    for (uint32_t rank = 0; rank < world->lineup_size; rank++)
+        if (world->processes[world->lineup[rank]].id == member)
+            return true;
+    return false;
+}
+
+/* What was lost by going back before this epoch is not lost again. */
+static void note_known_step(struct world *world, const struct controller_event *event, int answer)
+{
+    if (answer != 0)
+        return;
+    if (event->type == EVENT_OPENED)
+        world->known_step = world->resumed_step;
+    if (event->type == EVENT_REPORT && event->step > world->known_step &&
+        is_in_lineup(world, event->member))
+        world->known_step = event->step;
+}
+
 int world_feed(struct world *world, struct controller_event event)
 {
     struct controller_actions actions;
@@ -362,6 +382,7 @@ int world_feed(struct world *world, struct controller_event event)
         world->best_step = event.step;
         world->changes_stalled = event.step == 0 ? world->changes_stalled : 0;
     }
+    note_known_step(world, &event, answer);
     for (uint32_t i = 0; i < actions.count && world->failure[0] == 0; i++)
         carry_out(world, &actions.items[i]);
     return answer;

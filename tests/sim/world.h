@@ -69,6 +69,8 @@ struct world {
     bool disk_fails, spawn_fails, tears, loses_messages, unclean;
     /* what really happened, for the judge */
     int64_t best_step;        /* newest that any report said */
+    int64_t known_step;       /* newest that a worker of the epoch, or who came to it, said */
+    int64_t resumed_step;     /* of the newest opening */
     int64_t progress_step;    /* best_step at the opening before */
     uint32_t changes_stalled; /* changes since best_step grew */
     uint32_t takeovers, commit_failures, events, accepted_stops;
