@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "find.h"
 #include "gang_conclude.h"
 #include "say.h"
 #include "start.h"
@@ -92,9 +93,12 @@ static const struct argp gang_argp = {
 int verb_gang(int argc, char **argv)
 {
     struct gang_options options = {.own_count = 0};
-    char task[RUNDIR_TASK_BYTES], here[PATH_MAX];
+    char task[RUNDIR_TASK_BYTES], here[PATH_MAX], path[PATH_MAX];
+    struct error error;
     launch_options_init(&options.launch);
     options_parse(&gang_argp, "onward gang", argc, argv, &options);
+    if (find_program(options.command[0], path, sizeof path, &error) != ONWARD_OK)
+        return say_error(&error);
     uint32_t count = options.own_count + 1 + options.command_count;
     char **arguments = calloc(count, sizeof *arguments);
     if (!arguments)

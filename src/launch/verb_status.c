@@ -285,9 +285,10 @@ static int list_tasks(const struct task_options *options)
     if (rundir_base(options->directory, base, sizeof base, &error) != ONWARD_OK)
         return say_error(&error);
     int count = scandir(base, &names, NULL, alphasort);
-    if (count < 0 && errno != ENOENT) {
+    if (count < 0 && (errno != ENOENT || options->directory)) {
+        int exit_code = errno == ENOENT || errno == ENOTDIR ? 2 : 1;
         say("%s: %s", base, strerror(errno));
-        return 1;
+        return exit_code;
     }
     json_t *list = json_array();
     if (!options->json)

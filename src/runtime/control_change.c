@@ -40,7 +40,7 @@ static void order_copy(struct onward *ow)
     control->copy_tries++;
     if (control->copy_step >= ow->options.step_count)
         control->copy_step = ow->options.step_count - 1;
-    if (control->copy_step > controller_best_step(control->core))
+    if (control->copy_step > controller_order_step(control->core, 0))
         control_order(ow, (struct message){.kind = ORDER_COPY, .step = control->copy_step}, true);
     else
         begin(ow);

@@ -42,6 +42,19 @@ sizes() { # of mpirun, in each incarnation
     [ "$(tr '\n' ' ' <"$work/$task/sizes")" = "$1 " ] || fail "$task: $(tr '\n' ' ' <"$work/$task/sizes")"
 }
 
+# refused STATUS TEXT VERB...: in one line
+refused() {
+    expected=$1 text=$2 story="$3 is refused" status=0
+    shift 2
+    tests=$((tests + 1))
+    timeout -k 1 40 "$onward" "$@" >"$work/out" 2>"$work/err" || status=$?
+    [ $status = "$expected" ] || fail "$story: exit status $status, expected $expected"
+    says "$text"
+    [ "$(cat "$work/out" "$work/err" | wc -l)" = 1 ] || fail "$story: expected one line"
+}
+
+refused 2 'nosuch: expected a program that can be executed' gang -n 2 --task none -- nosuch
+refused 2 "$work/nowhere: No such file or directory" status --dir "$work/nowhere"
 run complete 0; says 'task complete complete after 20 steps'; state complete
 run complete 0; says 'is complete already'
 run complete-hang 0; within 14; relaunches 0; state complete
