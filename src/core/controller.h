@@ -259,7 +259,7 @@ void controller_stop_spawns(struct controller *state);
 int64_t controller_epoch(const struct controller *state);     /* newest opened; 0: none */
 int64_t controller_best_step(const struct controller *state); /* newest reported complete */
 /* The first one that an order given now should reach all workers in time for, with so many times
- * the margin of a checkpoint, at most 64; with none it is the one that they are likely at. */
+ * the margin of a checkpoint, at most 64; 0: the one that they are likely at. */
 int64_t controller_order_step(const struct controller *state, uint32_t margins);
 int64_t controller_checkpoint_step(const struct controller *state); /* newest committed; -1 none */
 /* How often checkpoints are taken now, and from what that follows. */

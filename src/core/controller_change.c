@@ -101,7 +101,8 @@ int change_start(struct controller *state, const struct controller_event *event,
 void change_note_step(struct controller *state, const struct roster_member *member, int64_t step)
 {
     struct controller_plain *plain = &state->plain;
-    bool counts = !plain->has_worked || member->shown.rank != CONTROLLER_NO_RANK;
+    bool is_first_pass = !plain->in_change || plain->passes == 0; /* another has other ranks */
+    bool counts = !plain->has_worked || (is_first_pass && member->shown.rank != CONTROLLER_NO_RANK);
     if (counts && step > plain->known_step)
         plain->known_step = step;
 }

@@ -21,32 +21,43 @@ static int64_t limited(int64_t value, int64_t limit)
     return value < limit ? value : limit;
 }
 
-static int64_t margin_steps(const struct checkpoint_planner *planner)
+/* Of so many times margin_us. */
+static int64_t margin_steps(const struct checkpoint_planner *planner, int64_t margins)
 {
-    int64_t steps = planner->step_us > 0 ? margin_us / planner->step_us : 0;
-    steps = limited(steps, max_margin_steps) + FIRST_MARGIN_STEPS;
-    return limited(steps * planner->miss_factor, max_margin_steps);
+    int64_t steps = planner->step_us > 0 ? margins * margin_us / planner->step_us : 0;
+    return limited(steps, max_margin_steps) + FIRST_MARGIN_STEPS;
 }
 
-/* The first step that an order given now should reach all workers in time for. */
-static int64_t next_step(const struct controller_plain *plain, int64_t margins)
+/* The step that the first of the workers is likely at. */
+static int64_t front_now(const struct controller_plain *plain)
 {
     const struct checkpoint_planner *planner = &plain->checkpoint;
     int64_t since_us = limited(plain->now_us - planner->front_us, max_since_report_us);
-    int64_t since_steps = planner->step_us > 0 ? since_us / planner->step_us : 0;
-    int64_t step = planner->front_step + since_steps + margins * margin_steps(planner);
+    return planner->front_step + (planner->step_us > 0 ? since_us / planner->step_us : 0);
+}
+
+/* The first step that an order given now should reach all workers in time for. */
+static int64_t next_step(const struct controller_plain *plain)
+{
+    const struct checkpoint_planner *planner = &plain->checkpoint;
+    int64_t margin = margin_steps(planner, 1) * planner->miss_factor;
+    int64_t step = front_now(plain) + limited(margin, max_margin_steps);
     int64_t committed = restore_newest(&planner->committed);
     return step > committed ? step : committed + 1;
 }
 
+/* In a change the front stands still, and what is reported is in known_step. */
 int64_t controller_order_step(const struct controller *state, uint32_t margins)
 {
-    return next_step(&state->plain, margins);
+    const struct controller_plain *plain = &state->plain;
+    int64_t front = front_now(plain);
+    front = front > plain->known_step ? front : plain->known_step;
+    return margins > 0 ? front + margin_steps(&plain->checkpoint, margins) : front;
 }
 
 static int64_t next_multiple(const struct controller_plain *plain)
 {
-    int64_t every = plain->policy.checkpoint_steps, first = next_step(plain, 1);
+    int64_t every = plain->policy.checkpoint_steps, first = next_step(plain);
     return (first + every - 1) / every * every;
 }
 
@@ -272,7 +283,7 @@ static bool gives_way(const struct checkpoint_flight *flight, int64_t step)
 static void order_due(struct controller *state, struct controller_actions *actions)
 {
     struct controller_plain *plain = &state->plain;
-    int64_t step = next_step(plain, 1);
+    int64_t step = next_step(plain);
     if (step >= plain->policy.step_count)
         return; /* the one at step_count is near */
     if (gives_way(&plain->checkpoint.flight, step))

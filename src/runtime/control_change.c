@@ -32,6 +32,14 @@ static bool has_shards(const struct control *control)
     return false;
 }
 
+/* Not reached yet, and in half of the time that the change may take to begin. */
+static bool is_near(const struct onward *ow, int64_t step)
+{
+    double rate = ow->control->status.steps_per_s;
+    int64_t distance = step - controller_order_step(ow->control->core, 0);
+    return distance > 0 && (rate <= 0 || (double)distance <= rate * ow->options.reform_limit_s / 2);
+}
+
 static void order_copy(struct onward *ow)
 {
     struct control *control = ow->control;
@@ -40,7 +48,7 @@ static void order_copy(struct onward *ow)
     control->copy_tries++;
     if (control->copy_step >= ow->options.step_count)
         control->copy_step = ow->options.step_count - 1;
-    if (control->copy_step > controller_order_step(control->core, 0))
+    if (is_near(ow, control->copy_step))
         control_order(ow, (struct message){.kind = ORDER_COPY, .step = control->copy_step}, true);
     else
         begin(ow);
@@ -51,7 +59,7 @@ void control_plan_change(struct onward *ow)
     struct control *control = ow->control;
     control->change_ns = clock_ns() + (int64_t)(ow->options.reform_limit_s * 1e9);
     control->copy_tries = 0;
-    if (has_shards(control))
+    if (has_shards(control) && !ow->options.service)
         order_copy(ow);
     else
         begin(ow);

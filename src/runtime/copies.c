@@ -12,7 +12,7 @@ enum { COST_DIVISOR = 100, MAX_INTERVAL = 1000000 };
 
 /* For the change that a copy was ordered for: all reach its step at about the same time. Then one
  * of them did not, and may need what this one does in the next step. */
-static const int64_t HOLD_NS = 500000000;
+static const int64_t HOLD_NS = 500000000, MAX_MORE_HOLD_NS = 5000000000;
 
 struct copy_place copies_place(const struct onward *ow)
 {
@@ -234,6 +234,13 @@ void copies_order(struct onward *ow, int64_t step)
     ow->copies.hold_until_ns = 0;
 }
 
+/* Others may need longer for theirs, but a worker that waits for this one must not seem to hang. */
+static int64_t hold_ns(int64_t write_ns)
+{
+    int64_t more_ns = 4 * write_ns;
+    return HOLD_NS + (more_ns < MAX_MORE_HOLD_NS ? more_ns : MAX_MORE_HOLD_NS);
+}
+
 /* It is none of the two that the agreement knows, and goes with the next one of these. */
 static void write_ordered(struct onward *ow, struct message *told)
 {
@@ -244,7 +251,7 @@ static void write_ordered(struct onward *ow, struct message *told)
     int64_t begin_ns = clock_ns();
     told->code = copy_write(&place, &id, ow->arrays, ow->array_count, &copies->bytes, &error);
     if (told->code == ONWARD_OK)
-        copies->hold_until_ns = clock_ns() + HOLD_NS + 4 * (clock_ns() - begin_ns);
+        copies->hold_until_ns = clock_ns() + hold_ns(clock_ns() - begin_ns);
     else
         warn(ow, error.text);
 }

@@ -84,6 +84,8 @@ static int decide(struct onward *ow, struct onward_role *role)
     copies_step(ow);
     if (transport_loss_seen(ow->transport) || copies_hold(ow))
         return ONWARD_DONE;
+    if (transport_loss_seen(ow->transport)) /* the controller's own answer began the change */
+        return ONWARD_DONE;
     worker_checkpoint(ow);
     if (worker_holds(ow))
         return ONWARD_DONE;
