@@ -19,6 +19,7 @@ class OwnStore(static.StaticTCPRendezvous):
         return super().next_rendezvous()
 
 
-static.TCPStore = functools.partial(dist.TCPStore, use_libuv=False)
+if "use_libuv" in (dist.TCPStore.__init__.__doc__ or ""):  # since 2.3
+    static.TCPStore = functools.partial(dist.TCPStore, use_libuv=False)
 static.StaticTCPRendezvous = OwnStore
 main()
