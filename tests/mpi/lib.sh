@@ -29,11 +29,30 @@ launch() {
         --prtemca state_base_recoverable 1 --mca mpi_yield_when_idle 1 "$trial" "$@" </dev/null >"$work/$task.log" 2>&1
 }
 
+# without_ranks PID: ends an mpirun that has had no rank for 10 s: once all of them ended with a failure
+# it sometimes waits for ever. A launcher would end it; here nobody does.
+without_ranks() {
+    idle=0
+    while [ $idle -lt 40 ]; do
+        sleep 0.25
+        if pgrep -P "$(pgrep -P "$1" || echo 0)" >/dev/null; then idle=0; else idle=$((idle + 1)); fi
+    done
+    : >"$work/hung"
+    kill_all "$1"
+}
+
 # start ...: runs to the end; mpirun's status, for what it is worth, in $status
 start() {
     status=0
-    (launch "$@") || status=$?
-    [ $status != 137 ] || [ -e "$ONWARD_DIR/$1/complete.json" ] || fail "$1 did not end in $limit_s s"
+    launch "$@" &
+    started=$!
+    without_ranks $started &
+    watcher=$!
+    wait $started || status=$?
+    kill $watcher 2>/dev/null || true
+    wait $watcher 2>/dev/null || true
+    [ $status != 137 ] || [ -e "$work/hung" ] || [ -e "$ONWARD_DIR/$1/complete.json" ] || fail "$1 did not end in $limit_s s"
+    rm -f "$work/hung"
 }
 start_in_background() { launch "$@" & }
 
