@@ -282,20 +282,15 @@ static double restart_stall_s(void)
     return stepped_at_s > 0 && stall_s > 0 ? stall_s : 0;
 }
 
-static bool is_worker(const struct seat *seats, uint32_t count, uint32_t member)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (seats[i].member == member)
-            return seats[i].rank >= 0;
-    return false;
-}
-
 /* Whether a worker of before is one now. */
 static bool works_on(const struct onward *ow, const struct pass *pass)
 {
-    for (uint32_t i = 0; i < pass->opening.seat_count; i++)
-        if (pass->seats[i].rank >= 0 && is_worker(ow->seats, ow->seat_count, pass->seats[i].member))
+    for (uint32_t i = 0; i < pass->opening.seat_count; i++) {
+        const struct seat *now = &pass->seats[i];
+        const struct seat *was = control_find_seat(ow->seats, ow->seat_count, now->member);
+        if (now->rank >= 0 && was && was->rank >= 0)
             return true;
+    }
     return false;
 }
 
