@@ -1,7 +1,10 @@
 /* command.c - the command line of mpirun, on one host or over several.
  *
  * Fault tolerance has to be asked for; only the point-to-point layer ob1 has it, and the collective
- * component han can deadlock after a loss. With more ranks than cores, ranks that wait must yield.
+ * component han can deadlock after a loss. Ranks that wait yield their core, also where each has one
+ * of its own: what shares it unseen (another task, a container's limit, threads) would cost a tick
+ * of the scheduler at each message, 0.2 s at a start, and where nobody does a yield costs nothing.
+ * A program without libonward is slowed down by no more than mpirun would: only on too few cores.
  * MPI_Finalize after a loss may hang unless it is asynchronous. Without state_base_recoverable
  * PRRTE kills those who were spawned together when one of them dies.
  *
@@ -180,13 +183,19 @@ static size_t text_room(const struct command_settings *settings)
            settings->over->hosts->count * (HOSTS_NAME_BYTES + 16);
 }
 
-/* The user says where ranks are bound to. */
-static bool binds(const struct command_settings *settings)
+/* The user says so; mpirun refuses a second one, or takes either. */
+static bool has_argument(const struct command_settings *settings, const char *argument)
 {
     for (uint32_t i = 0; i < settings->mpirun_argument_count; i++)
-        if (!strcmp(settings->mpirun_arguments[i], "--bind-to"))
+        if (!strcmp(settings->mpirun_arguments[i], argument))
             return true;
     return false;
+}
+
+static bool yields(const struct command_settings *settings)
+{
+    bool is_crowded = settings->rank_count > settings->core_count;
+    return (!settings->is_plain || is_crowded) && !has_argument(settings, "mpi_yield_when_idle");
 }
 
 int command_build(const struct command_settings *settings, char ***command, struct error *error)
@@ -208,7 +217,7 @@ int command_build(const struct command_settings *settings, char ***command, stru
         add_all(&list, fault_tolerant, sizeof fault_tolerant / sizeof *fault_tolerant);
         add_parameter(&list, "state_base_recoverable", "1");
     }
-    if (!binds(settings))
+    if (!has_argument(settings, "--bind-to"))
         add_all(&list, unbound, 2);
     if (settings->session) {
         add(&list, "--prtemca");
@@ -218,7 +227,7 @@ int command_build(const struct command_settings *settings, char ***command, stru
     if (settings->in_allocation)
         add_parameter(&list, "ras", "^slurm");
     add_place(&list, settings);
-    if (settings->rank_count > settings->core_count)
+    if (yields(settings))
         add_all(&list, yielding, 3);
     if (settings->is_root)
         add(&list, "--allow-run-as-root");

@@ -25,7 +25,7 @@ struct command_hosts {
 struct command_settings {
     const char *mpirun;
     uint32_t rank_count; /* workers, spares and the controller */
-    uint32_t core_count;
+    uint32_t core_count; /* a program without libonward yields where there are more ranks */
     bool is_root;
     bool is_plain;      /* the program does not use libonward: no controller, no fault tolerance */
     bool in_allocation; /* of a batch system, which says nothing about where to run */

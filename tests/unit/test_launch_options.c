@@ -244,19 +244,41 @@ static void build(const struct command_settings *settings, char *text, size_t te
 
 START_TEST(builds_the_command)
 {
-    const char *program[] = {"prog", "-x", NULL}, *more[] = {"--display", "map"};
+    const char *program[] = {"prog", "-x", NULL};
+    const char *more[] = {"--display", "map", "mpi_yield_when_idle"};
     char text[1024];
     struct command_settings settings = {
         .mpirun = "/m", .rank_count = 4, .core_count = 4, .program = program, .program_count = 2};
     build(&settings, text, sizeof text);
-    ck_assert_str_eq(text, "/m -n 4 " COMMON " prog -x");
-    settings.core_count = 3;
+    ck_assert_str_eq(text, "/m -n 4 " COMMON " --mca mpi_yield_when_idle 1 prog -x");
     settings.is_root = true;
     settings.mpirun_arguments = more;
     settings.mpirun_argument_count = 2;
     build(&settings, text, sizeof text);
     ck_assert_str_eq(text, "/m -n 4 " COMMON " --mca mpi_yield_when_idle 1 "
                            "--allow-run-as-root --display map prog -x");
+    settings.mpirun_argument_count = 3;
+    build(&settings, text, sizeof text);
+    ck_assert_str_eq(text, "/m -n 4 " COMMON " "
+                           "--allow-run-as-root --display map mpi_yield_when_idle prog -x");
+}
+END_TEST
+
+START_TEST(a_program_without_the_library_yields_on_too_few_cores)
+{
+    const char *program[] = {"prog", NULL};
+    char text[1024];
+    struct command_settings settings = {.mpirun = "/m",
+                                        .rank_count = 4,
+                                        .core_count = 4,
+                                        .is_plain = true,
+                                        .program = program,
+                                        .program_count = 1};
+    build(&settings, text, sizeof text);
+    ck_assert_ptr_null(strstr(text, "yield"));
+    settings.core_count = 3;
+    build(&settings, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, " --mca mpi_yield_when_idle 1 "));
 }
 END_TEST
 
@@ -292,7 +314,7 @@ START_TEST(builds_the_command_over_hosts)
               "--prtemca plm_ssh_no_tree_spawn 1 --prtemca oob_tcp_keepalive_time 2 --prtemca "
               "oob_tcp_keepalive_intvl 1 --prtemca oob_tcp_keepalive_probes 2 --prtemca "
               "prte_launch_agent env ONWARD_TASK=t 'ONWARD_DIR=/a b' ONWARD_INCARNATION=3 prted "
-              "-x ONWARD_TASK prog");
+              "-x ONWARD_TASK --mca mpi_yield_when_idle 1 prog");
     over.subnets = over.keepalive = "";
     over.base = "/it's";
     build(&settings, text, sizeof text);
@@ -411,6 +433,7 @@ int main(void)
                              (int)(sizeof bad_options / sizeof *bad_options));
     LOOP(tests, makes_task_ids, programs);
     tcase_add_test(tests, builds_the_command);
+    tcase_add_test(tests, a_program_without_the_library_yields_on_too_few_cores);
     tcase_add_test(tests, builds_the_command_over_hosts);
     tcase_add_test(tests, the_command_outlives_the_subnets);
     LOOP(tests, finds_shared_networks, networks);
