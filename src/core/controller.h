@@ -258,6 +258,8 @@ bool controller_is_stopping(const struct controller *state);
 void controller_stop_spawns(struct controller *state);
 int64_t controller_epoch(const struct controller *state);     /* newest opened; 0: none */
 int64_t controller_best_step(const struct controller *state); /* newest reported complete */
+/* The one that the workers are at: below the best one while steps that were lost are done again. */
+int64_t controller_current_step(const struct controller *state);
 /* The first one that an order given now should reach all workers in time for, with so many times
  * the margin of a checkpoint, at most 64; 0: the one that they are likely at. */
 int64_t controller_order_step(const struct controller *state, uint32_t margins);

@@ -47,11 +47,20 @@ static int64_t next_step(const struct controller_plain *plain)
 }
 
 /* In a change the front stands still, and what is reported is in known_step. */
+static int64_t ahead_of_known(const struct controller_plain *plain, int64_t front)
+{
+    return front > plain->known_step ? front : plain->known_step;
+}
+
+int64_t controller_current_step(const struct controller *state)
+{
+    return ahead_of_known(&state->plain, state->plain.checkpoint.front_step);
+}
+
 int64_t controller_order_step(const struct controller *state, uint32_t margins)
 {
     const struct controller_plain *plain = &state->plain;
-    int64_t front = front_now(plain);
-    front = front > plain->known_step ? front : plain->known_step;
+    int64_t front = ahead_of_known(plain, front_now(plain));
     return margins > 0 ? front + margin_steps(&plain->checkpoint, margins) : front;
 }
 

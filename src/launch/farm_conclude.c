@@ -43,14 +43,22 @@ static long long count_in(const json_t *summary, const char *name)
     return (long long)json_integer_value(json_object_get(summary, name));
 }
 
-static int conclude(const struct launch_options *options, const struct task_record *record,
-                    const struct farm_stream *stream, int exit_code)
+/* What conclude() is given. */
+struct farm {
+    const struct launch_options *options;
+    const struct task_record *record;
+    struct farm_stream stream;
+};
+
+static int conclude(void *context, int exit_code)
 {
+    const struct farm *farm = context;
+    const struct farm_stream *stream = &farm->stream;
     char run[PATH_MAX], path[PATH_MAX + 16];
     struct error error;
     if (exit_code != 0)
         return exit_code;
-    if (run_path(options, record, run, sizeof run, &error) != ONWARD_OK)
+    if (run_path(farm->options, farm->record, run, sizeof run, &error) != ONWARD_OK)
         return say_error(&error);
     snprintf(path, sizeof path, "%s/summary.json", run);
     json_t *summary = json_load_file(path, 0, NULL);
@@ -58,7 +66,7 @@ static int conclude(const struct launch_options *options, const struct task_reco
         say("%s: expected what the farm came to; its event log says why it is missing", path);
         return 1;
     }
-    if (farm_keeps_order(record) && !options->json &&
+    if (farm_keeps_order(farm->record) && !farm->options->json &&
         (!copy_out(run, "stdout", stream->printed[0], stdout) ||
          !copy_out(run, "stderr", stream->printed[1], stderr))) {
         say("%s: the outputs could not be copied from there", run);
@@ -76,12 +84,14 @@ static int conclude(const struct launch_options *options, const struct task_reco
 
 int farm_start(struct launch_options *options, struct task_record *record, bool again)
 {
-    struct farm_stream stream;
-    struct launch_options looking = *options; /* the caller's is as it was */
-    farm_stream_open(&stream, &looking, record);
-    looking.look = farm_stream_look;
-    looking.look_context = &stream;
-    int exit_code = conclude(&looking, record, &stream, start_task(&looking, record, again));
-    farm_stream_close(&stream);
+    struct launch_options concluding = *options; /* the caller's is as it was */
+    struct farm farm = {.options = options, .record = record};
+    farm_stream_open(&farm.stream, options, record);
+    concluding.look = farm_stream_look;
+    concluding.look_context = &farm.stream;
+    concluding.conclude = conclude;
+    concluding.conclude_context = &farm;
+    int exit_code = start_task(&concluding, record, again);
+    farm_stream_close(&farm.stream);
     return exit_code;
 }

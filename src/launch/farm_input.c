@@ -249,7 +249,7 @@ static int read_values(const struct farm_input *input, struct commands_writer *w
         for (uint32_t i = 0; i < count; i++)
             row[i] = groups[i].values[groups[i].at];
         if (code == ONWARD_OK)
-            code = add_row(made, row, count, ":::", &command, writer, error);
+            code = add_row(made, row, count, "values of `:::'", &command, writer, error);
     } while (code == ONWARD_OK && next_combination(groups, count));
     farm_template_destroy(made);
     farm_text_clear(&command);

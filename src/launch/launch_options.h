@@ -45,6 +45,10 @@ struct launch_options {
     /* Called all the time while the task runs; NULL: nothing. */
     void (*look)(void *context, struct display *display);
     void *look_context;
+    /* Called when the task has ended, before the line that says so, with the exit status; returns
+     * the one to take. NULL: nothing. */
+    int (*conclude)(void *context, int exit_code);
+    void *conclude_context;
 };
 
 void launch_options_init(struct launch_options *options);

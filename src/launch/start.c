@@ -13,6 +13,7 @@
 
 #include "allot.h"
 #include "display.h"
+#include "ending.h"
 #include "find.h"
 #include "plain.h"
 #include "say.h"
@@ -136,65 +137,6 @@ static void drop_stale_requests(struct rundir *rundir)
     }
 }
 
-static const char *result_place(const struct rundir *rundir, char *path, size_t path_bytes)
-{
-    snprintf(path, path_bytes, "%s/result.h5", rundir_path(rundir));
-    if (access(path, R_OK) != 0)
-        snprintf(path, path_bytes, "%s", rundir_path(rundir));
-    return path;
-}
-
-static json_t *metrics_json(const struct run_status *status)
-{
-    json_t *metrics = json_object();
-    for (uint32_t i = 0; i < status->metric_count && i < RUNDIR_METRICS; i++)
-        json_object_set_new(metrics, status->metrics[i].name, json_real(status->metrics[i].value));
-    return metrics;
-}
-
-static int print_result_json(const struct supervise_result *result, const char *task,
-                             const char *place)
-{
-    const struct run_status *status = &result->status;
-    int printed = print_json(
-        json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:i, s:f, s:o, s:s}", "task", task,
-                  "state", result->state, "exit_code", result->exit_code, "text", result->text,
-                  "step", (json_int_t)status->step, "step_count", (json_int_t)status->step_count,
-                  "checkpoint_step", (json_int_t)status->checkpoint_step, "losses",
-                  (json_int_t)status->losses, "restarts", result->restarts, "seconds",
-                  result->seconds, "metrics", metrics_json(status), "place", place));
-    return result->exit_code ? result->exit_code : printed;
-}
-
-static int report_result(const struct launch_options *options,
-                         const struct supervise_result *result, const struct rundir *rundir,
-                         const char *task)
-{
-    char path[PATH_MAX + 16], text[2 * PROGRESS_LINE_BYTES + PATH_MAX];
-    const char *place = result_place(rundir, path, sizeof path);
-    if (options->json)
-        return print_result_json(result, task, place);
-    struct progress_end end = {.task = task,
-                               .state = result->state,
-                               .text = result->text,
-                               .step = result->status.step,
-                               .step_count = result->status.step_count,
-                               .seconds = result->seconds,
-                               .losses = result->status.losses,
-                               .restarts = result->restarts,
-                               .place = place};
-    progress_end_line(&end, text, sizeof text);
-    if (result->exit_code != 0) {
-        say("%s", text);
-        if (result->exit_code == EXIT_RESUMABLE || result->exit_code == EXIT_TOO_FEW)
-            say("`onward resume %s' goes on with it", task);
-        return result->exit_code;
-    }
-    if (!options->quiet)
-        puts(text);
-    return finish_output(0);
-}
-
 /* The hosts of the record, with slots, or none. */
 static int open_places(struct places *places, const struct task_record *record, const char *base,
                        const char *helper, struct error *error)
@@ -283,41 +225,11 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     int code = supervise(&settings, &result, error);
     if (code != ONWARD_OK)
         return say_error(error);
-    int exit_code = report_result(options, &result, rundir, record->task);
+    int exit_code = ending_report(options, &result, rundir, record->task);
+    ending_tell_faults(options, rundir, incarnation, &result);
     if (options->requeue && has_more_to_do(&result, exit_code))
         slurm_requeue();
     return exit_code;
-}
-
-/* True when there is nothing left to do, after saying so. */
-static bool is_complete(const struct launch_options *options, const struct rundir *rundir,
-                        const struct task_record *record, int *exit_code)
-{
-    struct run_completion completion;
-    struct error error;
-    bool complete;
-    *exit_code = 0;
-    int code = rundir_read_completion(rundir, &completion, &complete, &error);
-    if (code != ONWARD_OK) {
-        *exit_code = say_error(&error);
-        return true;
-    }
-    if (!complete || completion.step < record->step_count)
-        return false;
-    struct supervise_result result = {.state = "complete",
-                                      .text = "was complete already",
-                                      .status = {.step = completion.step,
-                                                 .step_count = completion.step,
-                                                 .checkpoint_step = completion.step}};
-    char path[PATH_MAX + 16];
-    const char *place = result_place(rundir, path, sizeof path);
-    if (options->json)
-        *exit_code = print_result_json(&result, record->task, place);
-    else
-        printf("task %s is complete already: %lld steps, %s\n", record->task,
-               (long long)completion.step, place);
-    *exit_code = finish_output(*exit_code);
-    return true;
 }
 
 static int run_opened(const struct launch_options *options, struct rundir *rundir, const char *base,
@@ -326,7 +238,7 @@ static int run_opened(const struct launch_options *options, struct rundir *rundi
     struct error error;
     int64_t incarnation;
     int exit_code;
-    if (is_complete(options, rundir, record, &exit_code))
+    if (ending_is_there(options, rundir, record, &exit_code))
         return exit_code;
     if (rundir_claim(rundir, &incarnation, &error) != ONWARD_OK)
         return say_error(&error);
@@ -464,8 +376,8 @@ static int start_placed(const struct launch_options *options, struct task_record
                         bool again, struct start_paths *paths)
 {
     if (record->min_workers > record->workers) {
-        say("at least %u workers (--min) but only %u are to be started (-n)", record->min_workers,
-            record->workers);
+        say("--min %u: expected at most %u, the workers that are to be started (-n)",
+            record->min_workers, record->workers);
         return EXIT_USAGE;
     }
     if (!strcmp(record->program, "train"))

@@ -88,7 +88,7 @@ static void take_arguments(struct farm_options *options, char **words, uint32_t 
     } else if (count == mark + 2) {
         input->file = words[mark + 1];
     } else {
-        options_refuse("farm: ::::: expected one FILE behind it");
+        options_refuse("farm: expected one FILE behind `::::'");
     }
 }
 

@@ -20,6 +20,7 @@ struct lineup_input {
     struct task_options task;
     struct wait_options wait; /* 0 s: do not wait */
     const char *verb, *target;
+    int32_t count;         /* scale: of workers */
     const char *host_list; /* scale: hosts that come in; NULL: none */
 };
 
@@ -59,6 +60,8 @@ static error_t parse_lineup(int key, char *text, struct argp_state *state)
             options_refuse("%s: expected a TASK and %s; `onward status' lists tasks, `onward "
                            "status --members TASK' who is in one",
                            input->verb, is_scale(input) ? "how many workers" : "a HOST or MEMBER");
+        if (is_scale(input))
+            input->count = options_number("scale", input->target, 1, MAX_WORKERS);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -224,7 +227,7 @@ static int make_request(const struct lineup_input *input, struct rundir *rundir,
     snprintf(request->request, sizeof request->request, "%s", input->verb);
     if (!is_scale(input))
         return find_target(input, rundir, incarnation, request, error);
-    request->count = options_number("scale", input->target, 1, MAX_WORKERS);
+    request->count = input->count;
     return input->host_list ? name_new_hosts(input->host_list, request, error) : ONWARD_OK;
 }
 

@@ -68,13 +68,18 @@ static void print_metrics(const struct run_status *status)
         printf("%-12s %.6g\n", status->metrics[i].name, status->metrics[i].value);
 }
 
-static void print_interval(const struct run_status *status, bool owned)
+/* A task that keeps its state by itself (a farm, a gang) gives no reason, and has none. */
+static void print_checkpoints(const struct run_status *status, bool owned)
 {
     char text[64];
     if (status->checkpoint_interval_s > 0)
         progress_duration(status->checkpoint_interval_s, text, sizeof text);
     else
         snprintf(text, sizeof text, "not by time");
+    if (status->checkpoint_reason[0] && status->checkpoint_step >= 0)
+        number_row("checkpoint", status->checkpoint_step);
+    else if (status->checkpoint_reason[0])
+        row("checkpoint", "none");
     if (status->checkpoint_reason[0])
         printf("%-12s %s (%s)\n", "interval", text, status->checkpoint_reason);
     if (!owned || !(status->stop_in_s >= 0))
@@ -124,11 +129,7 @@ static int print_table(const struct rundir *rundir, const char *task,
             printf("%-12s %lld s\n", "running for", (long long)status->step);
         number_row("incarnation", status->incarnation);
         number_row("epoch", status->epoch);
-        if (status->checkpoint_step >= 0)
-            number_row("checkpoint", status->checkpoint_step);
-        else
-            row("checkpoint", "none");
-        print_interval(status, standing->owned);
+        print_checkpoints(status, standing->owned);
         print_metrics(status);
         if (standing->owned)
             print_running(status);

@@ -156,7 +156,7 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
 static void measure_rate(struct onward *ow, int64_t now_ns)
 {
     struct control *control = ow->control;
-    int64_t step = controller_best_step(control->core);
+    int64_t step = controller_current_step(control->core);
     double passed_s = (double)(now_ns - control->rate_ns) / 1e9;
     if (control->rate_step < 0 || step < control->rate_step || passed_s > 60) {
         control->rate_ns = now_ns;

@@ -36,7 +36,7 @@ static void fill_status(struct onward *ow, struct run_status *status)
     control_fill_interval(ow, status);
     status->incarnation = ow->incarnation;
     status->epoch = controller_epoch(core);
-    status->step = controller_best_step(core) > 0 ? controller_best_step(core) : 0;
+    status->step = controller_current_step(core) > 0 ? controller_current_step(core) : 0;
     status->step_count = ow->options.step_count;
     status->checkpoint_step = controller_checkpoint_step(core);
     status->workers = controller_worker_count(core);
@@ -129,10 +129,10 @@ static void complete(struct onward *ow)
         code = rundir_write_completion(control->rundir, &completion, &error);
     ow->ended = true;
     ow->end_code = code;
-    if (code == ONWARD_OK)
-        snprintf(error.text, sizeof error.text, "%lld steps complete",
-                 (long long)ow->options.step_count);
-    else
+    if (code == ONWARD_OK && ow->options.step_count < RUNDIR_ENDLESS_STEPS)
+        snprintf(error.text, sizeof error.text, "%lld step%s complete",
+                 (long long)ow->options.step_count, ow->options.step_count == 1 ? "" : "s");
+    else if (code != ONWARD_OK)
         ow->error = error;
     control_write_end(ow, code, error.text);
     control_order(ow, (struct message){.kind = ORDER_COMPLETE, .code = code}, false);

@@ -58,7 +58,9 @@ void control_fill_interval(const struct onward *ow, struct run_status *status)
     status->observed_s = (double)interval.observed_us / 1e6;
     status->stop_in_s =
         interval.stop_us > 0 ? (double)(interval.stop_us - clock_ns() / 1000) / 1e6 : -1;
-    if (options->checkpoint_auto)
+    if (ow->control->array_count == 0)
+        text[0] = '\0'; /* there is nothing to be saved */
+    else if (options->checkpoint_auto)
         snprintf(text, room,
                  "auto: root of 2 x %.3g s cost (%s) x %.3g s between failures (%u seen)%s",
                  interval.cost_us > 0 ? status->checkpoint_cost_s : 1,

@@ -285,7 +285,7 @@ static void start_ordered(struct onward *ow)
     control->lacks_slots = code == ONWARD_ERR_LIMIT;
     if (code != ONWARD_OK) {
         if (!is_old_news)
-            control_warn(ow, "spawn of %u workers: %s", count, error.text);
+            control_warn(ow, "spawn of %u worker%s: %s", count, count == 1 ? "" : "s", error.text);
         tell_result(ow, false);
         return;
     }

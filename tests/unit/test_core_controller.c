@@ -125,6 +125,29 @@ START_TEST(a_checkpoint_costs_what_it_held_up)
 }
 END_TEST
 
+/* What is shown goes back with the workers; what is known to have been complete does not. */
+START_TEST(steps_that_are_done_again_are_the_current_ones)
+{
+    struct controller *core = running();
+    for (uint32_t id = 2; id <= 4; id++)
+        feed(core, (struct controller_event){
+                       .type = EVENT_CHECKPOINT_SHARD, .member = id, .step = 10, .epoch = 1});
+    feed(core, (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = 10});
+    ck_assert_int_eq(controller_current_step(core), 12);
+    feed(core, (struct controller_event){.type = EVENT_LOST, .member = 4});
+    for (uint32_t id = 2; id <= 3; id++)
+        feed(core, (struct controller_event){.type = EVENT_REPORT, .member = id, .step = 13});
+    ck_assert_int_eq(controller_current_step(core), 13);
+    feed(core, (struct controller_event){.type = EVENT_GATHERED});
+    ck_assert_int_eq(feed(core, (struct controller_event){.type = EVENT_OPENED, .epoch = 2}), 0);
+    ck_assert_int_eq(controller_current_step(core), 10);
+    ck_assert_int_eq(controller_best_step(core), 13);
+    feed(core, (struct controller_event){.type = EVENT_REPORT, .member = 2, .step = 11});
+    ck_assert_int_eq(controller_current_step(core), 11);
+    controller_destroy(core);
+}
+END_TEST
+
 static const struct {
     const char *what;
     struct controller_event event;
@@ -334,6 +357,7 @@ int main(void)
                         sizeof(impossible) / sizeof(impossible[0]));
     tcase_add_test(cases, who_was_not_tried_is_ordered_again);
     tcase_add_test(cases, a_checkpoint_costs_what_it_held_up);
+    tcase_add_test(cases, steps_that_are_done_again_are_the_current_ones);
     tcase_add_test(cases, nothing_happens_before_the_start_or_after_the_end);
     tcase_add_test(cases, a_loaded_state_is_the_saved_one);
     tcase_add_test(cases, a_cut_state_is_refused);
