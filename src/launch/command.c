@@ -1,12 +1,12 @@
 /* command.c - the command line of mpirun, on one host or over several.
  *
  * Fault tolerance has to be asked for; only the point-to-point layer ob1 has it, and the collective
- * component han can deadlock after a loss. Ranks that wait yield their core, also where each has one
- * of its own: what shares it unseen (another task, a container's limit, threads) would cost a tick
- * of the scheduler at each message, 0.2 s at a start, and where nobody does a yield costs nothing.
- * A program without libonward is slowed down by no more than mpirun would: only on too few cores.
- * MPI_Finalize after a loss may hang unless it is asynchronous. Without state_base_recoverable
- * PRRTE kills those who were spawned together when one of them dies.
+ * component han can deadlock after a loss. Ranks that wait yield their core, also where each has
+ * one of its own: what shares it unseen (another task, a container's limit, threads) would cost a
+ * tick of the scheduler at each message, 0.2 s at a start; where nobody does, a small message takes
+ * 0.45 us instead of 0.31. A program without libonward yields on too few cores alone. MPI_Finalize
+ * after a loss may hang unless it is asynchronous. Without state_base_recoverable PRRTE kills those
+ * who were spawned together when one of them dies.
  *
  * Over hosts mpirun reaches each by the agent, from here (a tree of daemons would hang on one dead
  * host), and notices a silent one by the keepalive of its TCP connections. Its daemons are started
