@@ -47,7 +47,7 @@ static int sweep_shards(const char *path, const struct named *named, int64_t inc
     if (!directory)
         return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
     const struct dirent *entry = NULL;
-    while (code == ONWARD_OK && (entry = readdir(directory)) != NULL) {
+    while (code == ONWARD_OK && (entry = file_next_entry(directory)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
             is_needed(named, entry->d_name) || written_by(entry->d_name) > incarnation)
             continue;
@@ -55,6 +55,8 @@ static int sweep_shards(const char *path, const struct named *named, int64_t inc
             code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s/%s: cannot remove", path,
                                    entry->d_name);
     }
+    if (code == ONWARD_OK && errno != 0)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
     closedir(directory);
     if (code == ONWARD_OK && !named && rmdir(path) != 0 && errno != ENOENT && errno != ENOTEMPTY)
         code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot remove", path);
@@ -144,12 +146,14 @@ static int sweep_left_over(const char *run, int64_t newest, struct error *error)
     if (!directory)
         return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
     const struct dirent *entry = NULL;
-    while (code == ONWARD_OK && (entry = readdir(directory)) != NULL) {
+    while (code == ONWARD_OK && (entry = file_next_entry(directory)) != NULL) {
         if (is_left_over(run, entry->d_name, newest) &&
             unlinkat(dirfd(directory), entry->d_name, 0) != 0 && errno != ENOENT)
             code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s/%s: cannot remove", path,
                                    entry->d_name);
     }
+    if (code == ONWARD_OK && errno != 0)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", path);
     closedir(directory);
     return code;
 }

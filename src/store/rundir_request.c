@@ -93,7 +93,7 @@ static int find_oldest(const char *directory, char *name, size_t name_bytes, str
         return errno == ENOENT ? ONWARD_OK
                                : error_set_errno(error, ONWARD_ERR_IO, errno, "%s", directory);
     const struct dirent *entry;
-    while ((entry = readdir(requests)) != NULL) {
+    while ((entry = file_next_entry(requests)) != NULL) {
         size_t length = strlen(entry->d_name), suffix = strlen(SUFFIX);
         if (entry->d_name[0] == '.' || length <= suffix || length >= name_bytes ||
             strcmp(entry->d_name + length - suffix, SUFFIX) != 0)
@@ -101,8 +101,10 @@ static int find_oldest(const char *directory, char *name, size_t name_bytes, str
         if (!name[0] || strcmp(entry->d_name, name) < 0)
             memcpy(name, entry->d_name, length + 1);
     }
+    int code =
+        errno == 0 ? ONWARD_OK : error_set_errno(error, ONWARD_ERR_IO, errno, "%s", directory);
     closedir(requests);
-    return ONWARD_OK;
+    return code;
 }
 
 /* NULL when root is a request for this task, else what was expected. */
