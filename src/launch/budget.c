@@ -3,15 +3,23 @@
 
 enum { STEPS_FOR_ONE = 100, SECONDS_FOR_ONE = 60, MAX_PAUSE_S = 30, MAX_DOUBLINGS = 5 };
 
-void budget_account(struct budget *budget, int64_t step, double seconds)
+static int64_t gain(int64_t *best, int64_t now)
 {
-    int64_t gained = step - budget->best_step;
-    if (gained <= 0) {
+    int64_t gained = now > *best ? now - *best : 0;
+    *best += gained;
+    return gained;
+}
+
+void budget_account(struct budget *budget, int64_t step, int64_t checkpoint_step, double seconds)
+{
+    int64_t saved = gain(&budget->best_checkpoint, checkpoint_step);
+    int64_t gained = gain(&budget->best_step, step);
+    gained = gained > saved ? gained : saved;
+    if (gained == 0) {
         budget->stuck++;
         return;
     }
     budget->stuck = 0;
-    budget->best_step = step;
     int64_t given = gained / STEPS_FOR_ONE + (int64_t)(seconds / SECONDS_FOR_ONE);
     budget->used = given >= budget->used ? 0 : budget->used - (int)given;
 }

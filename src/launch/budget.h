@@ -10,17 +10,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BUDGET_STUCK_LIMIT = 3 }; /* incarnations in a row that completed no step */
+enum { BUDGET_STUCK_LIMIT = 3 }; /* incarnations in a row that came no further */
 
 struct budget {
     int max, used;
-    int stuck;         /* incarnations in a row without progress */
-    int64_t best_step; /* of all incarnations, completed or in a checkpoint */
+    int stuck;               /* incarnations in a row without progress */
+    int64_t best_step;       /* of all incarnations, completed or in a checkpoint */
+    int64_t best_checkpoint; /* which is progress, too, while lost steps are done again */
 };
 
-/* An incarnation is over: how far it came (step; below 0 when it never started), and how long it
- * ran. */
-void budget_account(struct budget *budget, int64_t step, double seconds);
+/* An incarnation is over: how far it came (step; below 0 when it never started), the newest
+ * checkpoint, and how long it ran. */
+void budget_account(struct budget *budget, int64_t step, int64_t checkpoint_step, double seconds);
 
 /* Is one restart left? */
 bool budget_allows(const struct budget *budget);

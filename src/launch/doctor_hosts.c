@@ -81,7 +81,7 @@ static void close_trip(struct trip *trip)
 {
     char names[256];
     if (trip->allotment.argv)
-        places_sweep(&trip->allotment.places, true, names, sizeof names);
+        places_sweep(&trip->allotment.places, 0, true, names, sizeof names);
     allot_clear(&trip->allotment);
     if (trip->directory[0])
         rmdir(trip->directory);

@@ -29,6 +29,8 @@ static void put(struct supervisor *s, const char *verb, const char *host, const 
 {
     struct run_request request = {.count = 0};
     struct error error;
+    if (s->is_waiting)
+        return; /* the next start is made as the hosts are by then */
     snprintf(request.request, sizeof request.request, "%s", verb);
     snprintf(request.host, sizeof request.host, "%s", host);
     snprintf(request.hosts, sizeof request.hosts, "%s", hosts);
@@ -122,7 +124,7 @@ void host_changes_look(struct supervisor *s)
 {
     struct hosts list = {.list = NULL};
     struct error error = {.text = ""};
-    if (!s->watch.seen || s->watch.status.epoch == 0)
+    if (!s->is_waiting && (!s->watch.seen || s->watch.status.epoch == 0))
         return;
     enum host_watch_result result = host_watch_look(&s->host_watch, clock_now_s(), &list, &error);
     if (result == HOST_WATCH_SAME)
@@ -250,6 +252,8 @@ void host_changes_event(struct supervisor *s, const json_t *event)
     if (!what || strcmp(what, "request") != 0 || !verb ||
         !json_is_true(json_object_get(event, "accepted")))
         return;
+    s->stop_is_taken |= !strcmp(verb, "stop");
+    s->move.is_taken |= !strcmp(verb, "restart");
     if (!strcmp(verb, "stop"))
         s->result->was_asked_to_stop |= !s->signal; /* at a signal the launcher asks, no operator */
     else if (!strcmp(verb, "checkpoint"))
@@ -264,6 +268,20 @@ void host_changes_event(struct supervisor *s, const json_t *event)
         take_named(s, hosts);
     else if (host && *host && (!strcmp(verb, "drain") || !strcmp(verb, "undrain")))
         drain(s, host, !strcmp(verb, "drain"));
+}
+
+void host_changes_answer(struct supervisor *s, const struct run_request *request,
+                         const char *reason)
+{
+    const struct run_status *status = &s->watch.status;
+    json_t *event =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s*}", "request", request->request, "name",
+                  request->name, "by", request->by, "hosts", request->hosts, "count",
+                  (json_int_t)request->count, "accepted", reason == NULL, "reason", reason);
+    rundir_event(s->settings->rundir, "request", status->epoch, status->step, event, NULL);
+    json_object_set_new(event, "event", json_string("request"));
+    host_changes_event(s, event);
+    json_decref(event);
 }
 
 void host_changes_slurm(struct supervisor *s)

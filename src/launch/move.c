@@ -124,8 +124,24 @@ static void ask_to_stop(struct supervisor *s)
         s->move.due_s = clock_now_s() + s->settings->stop_s;
         return;
     }
-    s->move.deadline_s = clock_now_s() + s->settings->stop_s;
+    s->move.asked_s = clock_now_s();
     snprintf(s->move.request, sizeof s->move.request, "%s", request.name);
+}
+
+/* A controller that does not take the request is busy with a change, which others watch over: it is
+ * asked again later. */
+static bool is_overdue(struct supervisor *s)
+{
+    struct move *move = &s->move;
+    double now_s = clock_now_s();
+    if (now_s - move->asked_s <= supervise_stop_limit_s(s, move->is_taken))
+        return false;
+    if (move->is_taken)
+        return true;
+    move_withdraw(s);
+    move->request[0] = '\0';
+    move->due_s = now_s + s->settings->stop_s;
+    return false;
 }
 
 bool move_look(struct supervisor *s)
@@ -135,7 +151,7 @@ bool move_look(struct supervisor *s)
     if (s->signal || !s->watch.seen || s->watch.status.epoch == 0)
         return false;
     if (move->request[0])
-        return now_s > move->deadline_s;
+        return is_overdue(s);
     struct words words = words_start(move->cause, sizeof move->cause);
     add_names(&words, s->settings->allotment, "come", comes);
     add_names(&words, s->settings->allotment, "leave", goes);

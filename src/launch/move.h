@@ -16,8 +16,9 @@ enum { MOVE_CAUSE_BYTES = 256 };
 
 /* Zeroed: none is on its way. */
 struct move {
-    double due_s,
-        deadline_s;   /* when to ask the task to stop, and when to wait no more; 0: not yet */
+    double due_s;     /* when to ask the task to stop; 0: not yet */
+    double asked_s;   /* when it was asked */
+    bool is_taken;    /* and has begun to stop */
     char request[64]; /* the name of the request; "": it was not asked */
     char cause[MOVE_CAUSE_BYTES];
 };
@@ -32,8 +33,8 @@ struct refill {
 /* How many of the members that were asked for are not there. */
 uint32_t move_missing_members(const struct supervisor *s);
 
-/* Looks whether a move is wanted, and asks the task to stop for it. True when the task was asked
- * and has not stopped in time: then mpirun is to be started again all the same. */
+/* Looks whether a move is wanted, and asks the task to stop for it. True when the task has begun to
+ * stop and does not come to its end: then mpirun is to be started again all the same. */
 bool move_look(struct supervisor *s);
 
 /* Did the task stop for the move, and for nothing else? */

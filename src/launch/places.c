@@ -324,12 +324,17 @@ static uint32_t kill_arguments(const struct places *places, const char *const *o
     return n;
 }
 
-uint32_t places_sweep(struct places *places, bool clean, char *text, size_t text_bytes)
+uint32_t places_sweep(struct places *places, int64_t before, bool clean, char *text,
+                      size_t text_bytes)
 {
     uint32_t count, silent = 0;
     size_t used = 0;
+    char number[NUMBER_BYTES];
     const char *arguments[KILL_ARGUMENTS];
-    const char *options[] = {clean ? "--clean" : NULL, places->local_directory, NULL};
+    const char *all[] = {clean ? "--clean" : NULL, places->local_directory, NULL};
+    const char *older[] = {"--before", number, NULL};
+    const char *const *options = before > 0 ? older : all;
+    snprintf(number, sizeof number, "%lld", (long long)before);
     uint32_t n = kill_arguments(places, options, arguments);
     text[0] = '\0';
     if (places->count == 0)

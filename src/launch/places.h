@@ -80,9 +80,10 @@ uint32_t places_probe(struct places *places, int64_t incarnation, bool patient);
 int places_usable(const struct places *places, struct hosts *hosts, struct error *error);
 
 /* Kills every process of the task on every host and here, at most limit_s; `clean`: and removes its
- * copies of the state there. Returns how many hosts did not answer, with the names of the first of
- * them in text. */
-uint32_t places_sweep(struct places *places, bool clean, char *text, size_t text_bytes);
+ * copies of the state there. `before` above 0: those of older incarnations alone, and no copies.
+ * Returns how many hosts did not answer, with the names of the first of them in text. */
+uint32_t places_sweep(struct places *places, int64_t before, bool clean, char *text,
+                      size_t text_bytes);
 
 /* Kills what incarnations before `incarnation` left on a host that this one does not use, and
  * removes the task's copies of its state there, at most limit_s. mpirun itself may run there. False

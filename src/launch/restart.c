@@ -17,7 +17,7 @@
 #include "slurm.h"
 #include "supervise_internal.h"
 
-enum { CAUSE_BYTES = 1024, MAX_WAIT_PAUSE_S = 15 };
+enum { CAUSE_BYTES = 1024 };
 
 static const double first_answer_factor = 3;
 
@@ -44,14 +44,16 @@ static void record_end(struct supervisor *s)
 {
     struct run_status status = s->watch.status;
     const struct supervise_result *result = s->result;
+    if (!s->watch.seen && rundir_read_status(s->settings->rundir, &status, NULL) != ONWARD_OK)
+        status = s->watch.status; /* else what an earlier start came to stands */
     snprintf(status.state, sizeof status.state, "%s", result->state);
     snprintf(status.text, sizeof status.text, "%.255s", result->text);
     status.exit_code = result->exit_code;
     status.incarnation = s->incarnation;
-    if (!s->watch.seen) {
+    if (!s->watch.seen && s->best_step > status.step)
         status.step = s->best_step;
+    if (!s->watch.seen && s->best_checkpoint > status.checkpoint_step)
         status.checkpoint_step = s->best_checkpoint;
-    }
     if (rundir_check_fence(s->settings->rundir, NULL) == ONWARD_ERR_FENCED)
         return; /* both are another's */
     json_t *extra = json_pack("{s:s}", "text", result->text);
@@ -139,35 +141,56 @@ static void fail(struct supervisor *s, const char *cause, const char *why)
     record_end(s);
 }
 
-/* Asks again and again, for --wait at most. Returns how many members fit in the end. */
-static uint32_t wait_for_hosts(struct supervisor *s, uint32_t members)
+void restart_fail(struct supervisor *s, const struct error *error)
 {
-    struct allotment *allotment = s->settings->allotment;
-    double deadline_s = clock_now_s() + s->settings->wait_s;
-    char text[160];
-    snprintf(text, sizeof text,
-             "only %u worker%s fit on the hosts that answer, expected at least %u: waiting %g s",
-             members, members == 1 ? "" : "s", allotment->min_workers, s->settings->wait_s);
-    display_line(s->settings->display, text);
-    for (double pause_s = 1; members < allotment->min_workers && !s->signal; pause_s *= 2) {
-        double left_s = deadline_s - clock_now_s();
-        if (left_s <= 0)
-            break;
-        pause_s = pause_s < MAX_WAIT_PAUSE_S ? pause_s : MAX_WAIT_PAUSE_S;
-        supervise_pause(s, pause_s < left_s ? pause_s : left_s);
-        members = allot_probe(allotment, s->incarnation + 1, true);
-    }
-    return members;
+    end_result(s, onward_exit_code(error->code), "failed", error->text);
+    record_end(s);
+}
+
+static void end_by_signal(struct supervisor *s)
+{
+    char text[128];
+    snprintf(text, sizeof text, "killed after SIG%s, before it had stopped by itself",
+             sigabbrev_np(s->signal));
+    end_result(s, 128 + s->signal, "stopped", text);
+    record_end(s);
+}
+
+/* Nobody was there to stop the task: it stands as it is. */
+static void end_waiting(struct supervisor *s)
+{
+    end_result(s, EXIT_RESUMABLE, "stopped",
+               "stopped as asked while it waited for hosts; it can be resumed");
+    record_end(s);
 }
 
 static void end_too_few(struct supervisor *s, const char *cause, uint32_t members)
 {
     char text[CAUSE_BYTES + 128];
     snprintf(text, sizeof text,
-             "only %u worker%s fit on the hosts that answer, expected at least %u; %s", members,
-             members == 1 ? "" : "s", s->settings->allotment->min_workers, cause);
+             "only %u worker%s fit on the hosts that answer, expected at least %u%s%s", members,
+             members == 1 ? "" : "s", s->settings->allotment->min_workers, *cause ? "; " : "",
+             cause);
     end_result(s, EXIT_TOO_FEW, "failed", text);
     record_end(s);
+}
+
+/* Whether as many fit as are needed, at last; else that was said. */
+static bool has_enough(struct supervisor *s, int64_t incarnation, const char *cause,
+                       uint32_t members)
+{
+    uint32_t needed = s->settings->allotment->min_workers;
+    if (members < needed && s->settings->wait_s > 0 && !s->signal)
+        members = waiting_for_hosts(s, incarnation, members);
+    if (supervise_must_end(s))
+        end_by_signal(s);
+    else if (members < needed && (s->signal || s->result->was_asked_to_stop))
+        end_waiting(s);
+    else if (members < needed)
+        end_too_few(s, cause, members);
+    else
+        return true;
+    return false;
 }
 
 static uint32_t usable_hosts(const struct places *places)
@@ -221,15 +244,6 @@ static int claim_next(struct supervisor *s, const char *cause, json_t *lost, str
     json_decref(event);
     json_decref(extra);
     return ONWARD_OK;
-}
-
-static void end_by_signal(struct supervisor *s)
-{
-    char text[128];
-    snprintf(text, sizeof text, "killed after SIG%s, before it had stopped by itself",
-             sigabbrev_np(s->signal));
-    end_result(s, 128 + s->signal, "stopped", text);
-    record_end(s);
 }
 
 static void end_without_room(struct supervisor *s, const char *cause, const struct error *error)
@@ -298,6 +312,8 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
 {
     struct allotment *allotment = s->settings->allotment;
     double pause_s = s->is_planned ? 0 : budget_pause_s(&s->budget);
+    if (rundir_check_fence(s->settings->rundir, error) == ONWARD_ERR_FENCED)
+        return ONWARD_ERR_FENCED; /* another launcher took over while this one was cut off */
     move_withdraw(s);
     if (allotment->places.count == 0) /* else onward-host does it, on each host */
         segments_remove();
@@ -318,14 +334,8 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
     hosts_clear(&before);
     if (is_early)
         early_settle(s, members >= allotment->min_workers);
-    if (members < allotment->min_workers && s->settings->wait_s > 0 && !s->signal)
-        members = wait_for_hosts(s, members);
     int code = ONWARD_OK;
-    if (supervise_must_end(s))
-        end_by_signal(s);
-    else if (members < allotment->min_workers)
-        end_too_few(s, cause, members);
-    else
+    if (has_enough(s, s->incarnation + 1, cause, members))
         code = take_next(s, cause, lost, again, error);
     json_decref(lost);
     move_begin(s);
@@ -376,7 +386,7 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
     describe_cause(s, outcome, cause, sizeof cause);
     if (s->is_planned)
         return prepare_restart(s, cause, again, error);
-    budget_account(&s->budget, s->watch.seen ? step : -1,
+    budget_account(&s->budget, s->watch.seen ? step : -1, status->checkpoint_step,
                    s->seen_s > 0 ? s->down_s - s->seen_s : 0);
     refuse_restart(s, why, sizeof why);
     if (!*why)
@@ -400,7 +410,7 @@ static uint32_t probe_first(struct allotment *allotment, int64_t incarnation)
     return members;
 }
 
-int restart_begin(struct supervisor *s, struct error *error)
+int restart_begin(struct supervisor *s, bool *starts, struct error *error)
 {
     struct allotment *allotment = s->settings->allotment;
     const struct places *places = &allotment->places;
@@ -412,12 +422,18 @@ int restart_begin(struct supervisor *s, struct error *error)
         if (!places->list[i].usable)
             say("%s", places->list[i].reason);
     }
-    if (members < allotment->min_workers)
+    bool is_new = s->incarnation == 1;
+    *starts = true;
+    if (members < allotment->min_workers && is_new)
         return error_set(error, ONWARD_ERR_INPUT,
                          "%u of %u hosts can be used, with room for %u worker%s: expected room for "
                          "at least %u (--min)",
                          usable, places->count, members, members == 1 ? "" : "s",
                          allotment->min_workers);
+    *starts = has_enough(s, s->incarnation, "", members);
+    if (!*starts)
+        return ONWARD_OK;
+    usable = usable_hosts(places); /* some may have come */
     if (usable < places->count)
         say("going on with %u of %u hosts", usable, places->count);
     return allot_command(allotment, s->incarnation, error);

@@ -32,6 +32,9 @@ static const double told_s = 3, untold_s = 0.3, epoch_limit_s = 5;
 /* The members of a planned start have left in order; an mpirun that hangs then has nothing to do.
  */
 static const double move_settle_s = 0.5;
+/* A task that has begun to stop ends its step and writes its state, which may take long; its
+ * controller gives up what comes to nothing, and is watched. */
+static const double taken_stop_s = 3600;
 static const double kill_s = 5, again_limit_s = 20, again_factor = 5;
 /* The controller writes no status while the lineup changes, which may take a while. */
 static const double silent_detections = 12;
@@ -90,7 +93,7 @@ void supervise_ask_to_stop(struct supervisor *s)
         return;
     display_clear(s->settings->display);
     say("the task cannot be asked to stop: %s", error.text);
-    s->stop_deadline_s = 0;
+    s->stop_fails = true;
 }
 
 void supervise_take_signal(struct supervisor *s, int number, bool is_own)
@@ -99,17 +102,23 @@ void supervise_take_signal(struct supervisor *s, int number, bool is_own)
     if (s->signal)
         return;
     s->signal = number;
-    s->stop_deadline_s = clock_now_s() + s->settings->stop_s;
+    s->stop_asked_s = clock_now_s();
     supervise_ask_to_stop(s);
     display_clear(s->settings->display);
-    if (s->stop_deadline_s > 0)
-        say("SIG%s: asked the task to stop; it has %.0f s; a second signal kills it",
-            sigabbrev_np(number), s->settings->stop_s);
+    if (!s->stop_fails)
+        say("SIG%s: asked the task to stop, with a checkpoint; a second signal kills it",
+            sigabbrev_np(number));
+}
+
+double supervise_stop_limit_s(const struct supervisor *s, bool is_taken)
+{
+    return is_taken ? taken_stop_s : s->settings->stop_s;
 }
 
 bool supervise_must_end(const struct supervisor *s)
 {
-    return s->signal_count > 1 || (s->signal && clock_now_s() > s->stop_deadline_s);
+    bool is_overdue = clock_now_s() - s->stop_asked_s > supervise_stop_limit_s(s, s->stop_is_taken);
+    return s->signal_count > 1 || (s->signal && (s->stop_fails || is_overdue));
 }
 
 static void take_signals(struct supervisor *s)
@@ -348,11 +357,14 @@ static int supervise_all(struct supervisor *s, struct error *error)
 {
     unsetenv("ONWARD_START");
     unsetenv("ONWARD_STEPPED_AT"); /* of a task that this one may run in */
-    int code = restart_begin(s, error);
-    for (bool again = true; code == ONWARD_OK && again;) {
+    bool again;
+    int code = restart_begin(s, &again, error);
+    while (code == ONWARD_OK && again) {
         enum outcome outcome = run_incarnation(s, error, &code);
         if (code == ONWARD_OK)
             code = restart_decide(s, outcome, &again, error);
+        if (code != ONWARD_OK)
+            restart_fail(s, error);
     }
     return code;
 }
@@ -367,14 +379,16 @@ static bool has_saved_all(const struct supervisor *s)
 }
 
 /* However the task ended, no process of it stays anywhere, and of one that is complete no copy of
- * its state either. */
+ * its state either. Where another launcher took over, what runs since then is not touched. */
 static void sweep(struct supervisor *s)
 {
     char names[256];
     bool cleans = s->watch.complete || has_saved_all(s);
+    bool is_over = rundir_check_fence(s->settings->rundir, NULL) == ONWARD_ERR_FENCED;
+    int64_t before = is_over ? s->incarnation + 1 : 0;
     if (s->settings->allotment->places.count == 0)
         segments_remove();
-    if (places_sweep(&s->settings->allotment->places, cleans, names, sizeof names) > 0)
+    if (places_sweep(&s->settings->allotment->places, before, cleans, names, sizeof names) > 0)
         say("no answer from %s: what may be left of the task there was not ended", names);
 }
 

@@ -18,7 +18,7 @@ struct supervise_settings {
     double hang_s;        /* a worker that hangs in its step for longer too; see beats.h */
     double wait_s;        /* for hosts, when there are too few */
     double start_s;       /* the program has so long to open its task */
-    double stop_s;        /* a task that was asked to stop has so long */
+    double stop_s;        /* a task that was asked to stop has so long to begin with it */
     double settle_s;      /* mpirun has so long to end once the task ended */
     const char *hostfile; /* to be watched for hosts that come and go; NULL: none */
     bool respawns;        /* members are to come in the place of lost ones */

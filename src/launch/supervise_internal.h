@@ -45,6 +45,7 @@ struct supervisor {
     struct budget budget;
     struct host_watch host_watch;
     char file_request[64]; /* the name of the newest for hosts of its file; "": none */
+    bool is_waiting;       /* for hosts: no controller is there to be asked */
     struct slurm_news slurm_news;
     struct move move;
     struct refill refill;
@@ -63,9 +64,10 @@ struct supervisor {
     bool is_started;     /* mpirun of the next incarnation, see early.c */
     int64_t start_count; /* how often it was started again, each with a number */
     int64_t incarnation;
-    int signal;       /* the first that asked us to end; 0: none */
-    int signal_count; /* how many this process itself got */
-    double stop_deadline_s;
+    int signal;                         /* the first that asked us to end; 0: none */
+    int signal_count;                   /* how many this process itself got */
+    double stop_asked_s;                /* when the task was asked to stop for it */
+    bool stop_fails, stop_is_taken;     /* it could not be asked; it has begun to stop */
     int64_t best_step, best_checkpoint; /* of the incarnations before */
     bool owes_checkpoint;               /* one that was accepted is not committed yet */
     int64_t owed_step;                  /* it is of this step, or a later one */
@@ -85,6 +87,8 @@ void supervise_name_start(struct supervisor *s);
 void supervise_ask_to_stop(struct supervisor *s);
 /* A signal, and no time is left to stop well. */
 bool supervise_must_end(const struct supervisor *s);
+/* How long a task may take to stop: one that has not begun to, or one that has. */
+double supervise_stop_limit_s(const struct supervisor *s, bool is_taken);
 
 /* A warning in the event log. */
 void supervise_warn(struct supervisor *s, const char *text);
@@ -115,14 +119,26 @@ bool restart_is_poisoned(const struct supervisor *s);
 /* host_changes.c: hosts that come and go, by the file or by an operator's request. */
 void host_changes_look(struct supervisor *s);
 void host_changes_event(struct supervisor *s, const json_t *event);
+/* Answers a request in the event log where no controller does; reason: why it is refused, or NULL.
+ */
+void host_changes_answer(struct supervisor *s, const struct run_request *request,
+                         const char *reason);
 /* Asks the new incarnation for what the one before had accepted, and took along. */
 void host_changes_ask_again(struct supervisor *s);
 /* What Slurm says: signals to the job's steps, nodes that are to be drained. */
 void host_changes_slurm(struct supervisor *s);
 
-/* Before the first start: asks the hosts, says which cannot be used, makes the command.
- * ONWARD_ERR_INPUT when fewer workers than the minimum fit. */
-int restart_begin(struct supervisor *s, struct error *error);
+/* waiting.c: fewer workers than the minimum fit on the hosts that answer. Waits for --wait at most,
+ * or until somebody wants the task to stop; returns how many members fit then. */
+uint32_t waiting_for_hosts(struct supervisor *s, int64_t incarnation, uint32_t members);
+
+/* Before the first start: asks the hosts, says which cannot be used, makes the command. Fewer
+ * workers than the minimum are ONWARD_ERR_INPUT for a new task; one that goes on waits for them,
+ * and ends without a start if they do not come. */
+int restart_begin(struct supervisor *s, bool *starts, struct error *error);
+
+/* This side cannot go on: the run directory says so, unless it is another's by now. */
+void restart_fail(struct supervisor *s, const struct error *error);
 
 /* After an incarnation: either the task ended, with the result filled in, or all is ready for the
  * next one and *again. */

@@ -249,6 +249,8 @@ void control_take_request(struct onward *ow)
     struct error error = {0};
     bool found = false;
     int code = rundir_take_request(ow->control->rundir, &request, &found, &error);
+    if (code == ONWARD_ERR_FENCED)
+        return; /* the log is another's */
     if (code != ONWARD_OK)
         control_warn(ow, "%s", error.text);
     else if (found)

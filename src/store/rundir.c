@@ -188,7 +188,8 @@ int rundir_judge_access(int code, struct error *error)
 bool rundir_may_recover(const struct error *error)
 {
     int number = error->errno_value;
-    return number == ENOSPC || number == EDQUOT || number == EROFS;
+    return number == ENOSPC || number == EDQUOT || number == EROFS || number == EIO ||
+           number == ESTALE || number == ETIMEDOUT;
 }
 
 int rundir_try_write(const struct rundir *rundir, struct error *error)

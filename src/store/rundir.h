@@ -94,7 +94,7 @@ void task_record_clear(struct task_record *record);
 /* Takes the task for this process (an exclusive lock that ends with the process, and with the host)
  * and starts the next incarnation, which it returns; so does each further call by the owner.
  * ONWARD_ERR_IN_USE, with the owner's host and process in the text, when another living process
- * has it. */
+ * has it; ONWARD_ERR_FENCED for an owner when another one took it meanwhile. */
 int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *error);
 /* The newest incarnation that was started here; 0: none. */
 int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
@@ -193,8 +193,8 @@ int rundir_event(struct rundir *rundir, const char *event, int64_t epoch, int64_
 /* Writes the events that could not be written when they came. */
 int rundir_write_kept(struct rundir *rundir, struct error *error);
 
-/* Whether the error is one that goes away when there is room again, or the file system is made
- * writable again: then it is worth waiting. */
+/* Whether the error is one that goes away when there is room again, the file system is made
+ * writable again, or its server is back: then it is worth waiting. */
 bool rundir_may_recover(const struct error *error);
 /* Can a file be written there? What is written is removed again. */
 int rundir_try_write(const struct rundir *rundir, struct error *error);
@@ -220,7 +220,7 @@ int rundir_put_request(struct rundir *rundir, struct run_request *request, struc
 void rundir_withdraw_request(const struct rundir *rundir, const char *name);
 /* The oldest request that is waiting: ONWARD_OK and *found. A file that is no request, or one for
  * another task, is moved to NAME.rejected and reported as ONWARD_ERR_INPUT with its name and what
- * was expected. */
+ * was expected. ONWARD_ERR_FENCED: it is for the incarnation that took over, and stays. */
 int rundir_take_request(struct rundir *rundir, struct run_request *request, bool *found,
                         struct error *error);
 

@@ -12,34 +12,49 @@
 
 #include "rundir_internal.h"
 
-/* The newest incarnation, 0 where there is none, and the start of mpirun that it was claimed for.
- */
-static int read_claim(const struct rundir *rundir, int64_t *incarnation, int64_t *start,
-                      struct error *error)
+/* The newest incarnation, 0 where there is none. */
+struct claim {
+    int64_t incarnation, start; /* of mpirun, for which it was claimed */
+    bool is_own;                /* by this process */
+};
+
+static bool is_own(const json_t *root)
+{
+    char host[RUNDIR_HOST_BYTES] = "";
+    const char *owner = json_string_value(json_object_get(root, "host"));
+    gethostname(host, sizeof host - 1);
+    return owner && strcmp(owner, host) == 0 &&
+           json_integer_value(json_object_get(root, "pid")) == (json_int_t)getpid();
+}
+
+static int read_claim(const struct rundir *rundir, struct claim *claim, struct error *error)
 {
     json_t *root;
-    *incarnation = *start = 0;
+    *claim = (struct claim){.incarnation = 0};
     int code = rundir_read_json(rundir, "incarnation.json", &root, error);
     if (code == ONWARD_ERR_NOT_FOUND)
         return ONWARD_OK;
     if (code != ONWARD_OK)
         return code;
     json_int_t number = json_integer_value(json_object_get(root, "incarnation"));
-    *start = json_integer_value(json_object_get(root, "start"));
+    claim->start = json_integer_value(json_object_get(root, "start"));
+    claim->is_own = is_own(root);
     json_decref(root);
     if (number < 1)
         return error_set(error, ONWARD_ERR_CORRUPT,
                          "%s/incarnation.json: expected \"incarnation\" of at least 1",
                          rundir->path);
-    *incarnation = number;
+    claim->incarnation = number;
     return ONWARD_OK;
 }
 
 int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
                               struct error *error)
 {
-    int64_t start;
-    return read_claim(rundir, incarnation, &start, error);
+    struct claim claim;
+    int code = read_claim(rundir, &claim, error);
+    *incarnation = claim.incarnation;
+    return code;
 }
 
 static json_t *describe_owner(int64_t incarnation, int64_t start)
@@ -122,27 +137,6 @@ static void sign_lock(const struct rundir *rundir, int64_t incarnation)
     json_decref(owner);
 }
 
-int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *error)
-{
-    int64_t newest = 0;
-    bool had_lock = rundir->lock_fd >= 0;
-    int code = had_lock ? ONWARD_OK : take_lock(rundir, error);
-    if (code != ONWARD_OK)
-        return rundir_judge_access(code, error);
-    code = rundir_newest_incarnation(rundir, &newest, error);
-    if (code == ONWARD_OK)
-        code = rundir_write_json(rundir, "incarnation.json",
-                                 describe_owner(newest + 1, rundir->start), NULL, error);
-    if (code == ONWARD_OK) {
-        sign_lock(rundir, newest + 1);
-        rundir->incarnation = *incarnation = newest + 1;
-    } else if (!had_lock) {
-        close(rundir->lock_fd);
-        rundir->lock_fd = -1;
-    }
-    return rundir_judge_access(code, error);
-}
-
 void rundir_name_start(struct rundir *rundir, int64_t start)
 {
     rundir->start = start;
@@ -169,19 +163,53 @@ static int check_newest(const struct rundir *rundir, int64_t incarnation, int64_
                      (long long)newest, (long long)incarnation);
 }
 
+/* Whoever holds the lock may have lost it without a word: that of a host that is cut off goes to
+ * another one in time, over NFS. A claim of this process whose writing failed late is its own. */
+static int check_owner(const struct rundir *rundir, bool had_lock, const struct claim *newest,
+                       struct error *error)
+{
+    return had_lock && !newest->is_own
+               ? check_newest(rundir, rundir->incarnation, newest->incarnation, error)
+               : ONWARD_OK;
+}
+
+int rundir_claim(struct rundir *rundir, int64_t *incarnation, struct error *error)
+{
+    struct claim newest = {.incarnation = 0};
+    bool had_lock = rundir->lock_fd >= 0;
+    int code = had_lock ? ONWARD_OK : take_lock(rundir, error);
+    if (code != ONWARD_OK)
+        return rundir_judge_access(code, error);
+    code = read_claim(rundir, &newest, error);
+    if (code == ONWARD_OK)
+        code = check_owner(rundir, had_lock, &newest, error);
+    int64_t next = newest.incarnation + 1;
+    if (code == ONWARD_OK)
+        code = rundir_write_json(rundir, "incarnation.json", describe_owner(next, rundir->start),
+                                 NULL, error);
+    if (code == ONWARD_OK) {
+        sign_lock(rundir, next);
+        rundir->incarnation = *incarnation = next;
+    } else if (!had_lock) {
+        close(rundir->lock_fd);
+        rundir->lock_fd = -1;
+    }
+    return rundir_judge_access(code, error);
+}
+
 int rundir_join(struct rundir *rundir, int64_t incarnation, int64_t start, struct error *error)
 {
-    int64_t newest, claimed;
-    int code = read_claim(rundir, &newest, &claimed, error);
+    struct claim newest;
+    int code = read_claim(rundir, &newest, error);
     if (code != ONWARD_OK)
         return code;
-    if (incarnation < 1 || incarnation > newest)
+    if (incarnation < 1 || incarnation > newest.incarnation)
         return error_set(error, ONWARD_ERR_INPUT,
                          "%s: incarnation %lld was never started here, the newest is %lld",
-                         rundir->path, (long long)incarnation, (long long)newest);
-    code = check_newest(rundir, incarnation, newest, error);
+                         rundir->path, (long long)incarnation, (long long)newest.incarnation);
+    code = check_newest(rundir, incarnation, newest.incarnation, error);
     if (code == ONWARD_OK)
-        code = check_start(rundir, start, claimed, error);
+        code = check_start(rundir, start, newest.start, error);
     if (code == ONWARD_OK)
         rundir->incarnation = incarnation;
     return code;

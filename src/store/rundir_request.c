@@ -184,6 +184,8 @@ int rundir_take_request(struct rundir *rundir, struct run_request *request, bool
     int code = file_join(directory, sizeof directory, rundir->path, "requests", error);
     if (code == ONWARD_OK)
         code = find_oldest(directory, file, sizeof file, error);
+    if (code == ONWARD_OK && file[0] && rundir->incarnation > 0)
+        code = rundir_check_fence(rundir, error); /* it is for the side that took over */
     if (code == ONWARD_OK && file[0])
         code = take_file(rundir, file, request, found, error);
     return code;

@@ -136,7 +136,7 @@ over hosts:too-few-first 2 --min 2; says '1 of 2 hosts can be used, with room fo
 [ ! -e "$work/too-few-first" ] || fail "too-few-first: a start that was refused left a run directory"
 ONWARD_DIR=$work/new/runs; over hosts:refused 2 --min 2; ONWARD_DIR=$work
 [ ! -e "$work/new/runs" ] || fail "refused: a start that was refused left $(find "$work/new")"
-over hosts:dies-always 2 --min 2; [ -e "$work/dies-always/task.yaml" ] || fail "a task that was there is gone"
+over hosts:dies-always 69 --min 2; [ -e "$work/dies-always/task.yaml" ] || fail "a task that was there is gone"
 healthy; over hosts:too-few-first 0
 host n1 blind; over hosts:blind 0; says 'host n1: does not see the run directory'
 run hosts:no-agent 2 --hosts n0,n1 --agent 'nosuchagent -x'
@@ -203,6 +203,30 @@ healthy; run host-dies:no-way 69 --min 2 --hosts 'n[0-1]:1' --agent "$work/agent
 says "agent: $work/agent: expected a program that can be executed"
 healthy; over host-dies:in-vain 69 --min 2 --wait 1; says 'waiting 1 s'; within 8
 healthy; (sleep 4; healthy) & over host-heals 0 --min 2 --wait 20; relaunches 1; used 2 n0:1,n1:1; within 12
+# While it waits the launcher hears the file, operators, and what wants it to stop.
+printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"
+healthy; (sleep 3; echo 'n2 slots=1' >>"$work/list") &
+run host-dies:file-comes 0 --min 2 --wait 30 --hostfile "$work/list" --agent "$agent -x"; used 2 n0:1,n2:1; within 15
+healthy; (sleep 3; "$onward" scale --no-wait scale-comes 2 --hosts n2:1) >"$work/verb" 2>&1 &
+over host-dies:scale-comes 0 --min 2 --wait 30; used 2 n0:1,n2:1; within 15
+healthy; (sleep 3; "$onward" status stop-comes; "$onward" drain --wait 5 stop-comes n0; "$onward" stop stop-comes) >"$work/verb" 2>&1 &
+verb=$!
+over host-dies:stop-comes 75 --min 2 --wait 30; within 15; state stopped
+wait $verb || fail "stop-comes: the stop failed: $(cat "$work/verb")"
+grep -q '^state *waiting$' "$work/verb" && grep -q 'the task waits for hosts' "$work/verb" || fail "stop-comes: $(cat "$work/verb")"
+# So does a start that goes on with a task.
+begin=$(date +%s)
+(cd "$work" && STORY=hosts "$onward" resume --wait 2 stop-comes >out 2>err); [ $? = 69 ] || fail "stop-comes: resume: expected 69"
+says 'waiting 2 s'; "$onward" status stop-comes | grep -q '^step *5 of 20' || fail "stop-comes: its step is gone"
+healthy; (cd "$work" && STORY=hosts "$onward" resume stop-comes >out 2>err) || fail "stop-comes: no resume: $(cat "$work/err")"
+# Another launcher took the task while this one was cut off: it leaves all of that alone.
+run taken-over 1; relaunches 0; says 'incarnation 9 took over from incarnation 1'
+ONWARD_TASK=taken-hosts ONWARD_INCARNATION=9 sleep 50 & theirs=$!
+ONWARD_TASK=taken-hosts ONWARD_INCARNATION=1 sleep 50 & ours=$!
+over taken-over:taken-hosts 1; relaunches 0
+kill $theirs || fail "taken-hosts: the other launcher's process was ended"
+! kill $ours 2>/dev/null || fail "taken-hosts: a process of its own is left"
+grep -q '"incarnation":9' "$work/taken-hosts/incarnation.json" || fail "taken-hosts: it was taken back"
 healthy
 
 # start STORY: in the background, until its status is there

@@ -17,7 +17,7 @@ struct row {
 static void play(struct budget *budget, const struct row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        budget_account(budget, rows[i].step, rows[i].seconds);
+        budget_account(budget, rows[i].step, 0, rows[i].seconds);
         ck_assert_msg(budget->used == rows[i].used && budget->stuck == rows[i].stuck,
                       "row %zu: used %d, stuck %d", i, budget->used, budget->stuck);
         ck_assert_msg(budget_pause_s(budget) == rows[i].pause_s, "row %zu: pause", i);
@@ -64,6 +64,20 @@ START_TEST(counts_the_stuck)
 }
 END_TEST
 
+/* Checkpoints are taken while steps that were lost are done again: it gets on, if slowly. */
+START_TEST(counts_checkpoints_as_progress)
+{
+    struct budget budget = {.max = 100};
+    budget_account(&budget, 5000, 3000, 1);
+    budget_account(&budget, 4000, 3800, 1);
+    budget_account(&budget, 4500, 4300, 61);
+    ck_assert_int_eq(budget.stuck, 0);
+    ck_assert_int_eq((int)budget.best_step, 5000);
+    budget_account(&budget, 4900, 4300, 1);
+    ck_assert_int_eq(budget.stuck, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("budget");
@@ -71,6 +85,7 @@ int main(void)
     tcase_add_test(tests, counts_and_pauses);
     tcase_add_test(tests, gives_back_by_progress);
     tcase_add_test(tests, counts_the_stuck);
+    tcase_add_test(tests, counts_checkpoints_as_progress);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -155,6 +155,34 @@ START_TEST(has_one_owner)
 }
 END_TEST
 
+/* As a host that was cut off finds it: the lock was lost without a word. */
+START_TEST(takes_nothing_back)
+{
+    struct rundir *first = make("t");
+    struct run_request request = {.request = "stop"};
+    int64_t incarnation = 0;
+    bool found = true;
+    char path[PATH_MAX];
+    ck_assert_int_eq(rundir_claim(first, &incarnation, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_put_request(first, &request, &error), ONWARD_OK);
+    snprintf(path, sizeof path, "%s/incarnation.json", rundir_path(first));
+    FILE *file = fopen(path, "w");
+    fputs("{\"incarnation\": 2, \"host\": \"elsewhere\", \"pid\": 1}", file);
+    fclose(file);
+    ck_assert_int_eq(rundir_claim(first, &incarnation, &error), ONWARD_ERR_FENCED);
+    ck_assert_msg(strstr(error.text, "incarnation 2 took over"), "%s", error.text);
+    ck_assert_int_eq(rundir_take_request(first, &request, &found, &error), ONWARD_ERR_FENCED);
+    ck_assert(!found);
+    struct rundir *second = reopen("t");
+    ck_assert_int_eq(rundir_newest_incarnation(second, &incarnation, &error), ONWARD_OK);
+    ck_assert_int_eq(incarnation, 2);
+    ck_assert_int_eq(rundir_take_request(second, &request, &found, &error), ONWARD_OK);
+    ck_assert(found);
+    rundir_close(second);
+    rundir_close(first);
+}
+END_TEST
+
 /* Runs `sleep 100` in the place of a child; the caller kills it. */
 static pid_t start_sleeper(void)
 {
@@ -274,6 +302,7 @@ static TCase *owner_tests(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, make_base, remove_base);
     tcase_add_test(tests, has_one_owner);
+    tcase_add_test(tests, takes_nothing_back);
     tcase_add_test(tests, ends_ownership_with_the_process_and_not_with_its_children);
     tcase_add_test(tests, fences_the_older_incarnation);
     tcase_add_test(tests, a_claim_is_for_one_start);

@@ -1,0 +1,79 @@
+/* waiting.c - fewer hosts answer than the task needs, and it waits for others: those that were lost
+ * may be back, the file of --hostfile or an operator may name new ones. There is no controller
+ * meanwhile, so the launcher answers requests itself. */
+#include <stdio.h>
+#include <string.h>
+
+#include "joins.h"
+#include "say.h"
+#include "supervise_internal.h"
+
+enum { MAX_PAUSE_S = 15 };
+
+static const double turn_s = 0.5;
+
+/* Readers of the status see that nothing runs, and why. */
+static void tell(struct supervisor *s, const char *text)
+{
+    struct run_status status;
+    if (rundir_read_status(s->settings->rundir, &status, NULL) != ONWARD_OK)
+        return;
+    snprintf(status.state, sizeof status.state, "waiting");
+    snprintf(status.text, sizeof status.text, "%.255s", text);
+    status.exit_code = -1;
+    rundir_write_status(s->settings->rundir, &status, NULL); /* without room it stays as it was */
+    display_line(s->settings->display, text);
+}
+
+static void answer(struct supervisor *s, const struct run_request *request)
+{
+    static const char *const taken[] = {"stop", "hosts", "scale"};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (!strcmp(request->request, taken[i])) {
+            host_changes_answer(s, request, NULL);
+            return;
+        }
+    host_changes_answer(s, request, "the task waits for hosts");
+}
+
+/* Whether there is a reason to ask the hosts at once. */
+static bool hears_news(struct supervisor *s)
+{
+    struct run_request request;
+    bool found = false;
+    uint32_t before = s->settings->allotment->places.count;
+    host_changes_look(s);
+    joins_look(s, false);
+    if (rundir_take_request(s->settings->rundir, &request, &found, NULL) == ONWARD_OK && found)
+        answer(s, &request);
+    return found || s->settings->allotment->places.count != before;
+}
+
+static bool is_to_end(const struct supervisor *s)
+{
+    return s->signal || s->result->was_asked_to_stop;
+}
+
+uint32_t waiting_for_hosts(struct supervisor *s, int64_t incarnation, uint32_t members)
+{
+    struct allotment *allotment = s->settings->allotment;
+    double deadline_s = clock_now_s() + s->settings->wait_s, pause_s = 1;
+    char text[160];
+    snprintf(text, sizeof text,
+             "only %u worker%s fit on the hosts that answer, expected at least %u: waiting %g s",
+             members, members == 1 ? "" : "s", allotment->min_workers, s->settings->wait_s);
+    s->is_waiting = true;
+    for (tell(s, text); members < allotment->min_workers; pause_s *= 2) {
+        double now_s = clock_now_s();
+        pause_s = pause_s < MAX_PAUSE_S ? pause_s : MAX_PAUSE_S;
+        double ask_s = now_s + pause_s < deadline_s ? now_s + pause_s : deadline_s;
+        if (now_s >= deadline_s || is_to_end(s))
+            break;
+        do
+            supervise_pause(s, turn_s);
+        while (!hears_news(s) && !is_to_end(s) && clock_now_s() < ask_s);
+        members = allot_probe(allotment, incarnation, true);
+    }
+    s->is_waiting = false;
+    return members;
+}
