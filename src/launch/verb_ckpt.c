@@ -93,21 +93,36 @@ static const char *entry_state(const struct checkpoint_entry *entry)
 
 static json_t *entry_json(const struct checkpoint_entry *entry)
 {
-    return json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:s}", "step",
-                     (json_int_t)entry->id.step, "state", entry_state(entry), "task",
-                     entry->id.task, "time", entry->time, "incarnation",
-                     (json_int_t)entry->id.incarnation, "epoch", (json_int_t)entry->id.epoch,
-                     "shards", (json_int_t)entry->shard_count, "bytes", (json_int_t)entry->bytes,
-                     "complete", entry->complete, "problem", entry->problem);
+    json_t *root =
+        json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:s, s:{}}", "step",
+                  (json_int_t)entry->id.step, "state", entry_state(entry), "task", entry->id.task,
+                  "time", entry->time, "incarnation", (json_int_t)entry->id.incarnation, "epoch",
+                  (json_int_t)entry->id.epoch, "shards", (json_int_t)entry->shard_count, "bytes",
+                  (json_int_t)entry->bytes, "complete", entry->complete, "problem", entry->problem,
+                  "metrics");
+    if (entry->metric.name[0]) /* a value that JSON does not know is left out */
+        json_object_set_new(json_object_get(root, "metrics"), entry->metric.name,
+                            json_real(entry->metric.value));
+    return root;
+}
+
+/* By which the best one is known, where there is one. */
+static const char *metric_text(const struct checkpoint_entry *entry, char *text, size_t text_bytes)
+{
+    snprintf(text, text_bytes, "-");
+    if (entry->metric.name[0])
+        snprintf(text, text_bytes, "%s %.6g", entry->metric.name, entry->metric.value);
+    return text;
 }
 
 static void print_entry(const struct checkpoint_entry *entry)
 {
+    char metric[64];
     if (entry->readable)
-        printf("%10" PRId64 "  %-27s %5" PRId64 " %5" PRId64 " %6u %14" PRIu64 "  %s%s%s\n",
+        printf("%10" PRId64 "  %-27s %5" PRId64 " %5" PRId64 " %6u %14" PRIu64 "  %-18s %s%s%s\n",
                entry->id.step, entry->time, entry->id.incarnation, entry->id.epoch,
-               entry->shard_count, entry->bytes, entry_state(entry), entry->problem[0] ? ": " : "",
-               entry->problem);
+               entry->shard_count, entry->bytes, metric_text(entry, metric, sizeof metric),
+               entry_state(entry), entry->problem[0] ? ": " : "", entry->problem);
     else
         printf("%10" PRId64 "  %s: %s\n", entry->id.step, entry_state(entry), entry->problem);
 }
@@ -122,8 +137,8 @@ static int list(const struct ckpt_input *input, const struct rundir *rundir)
         return say_error(&error);
     json_t *array = json_array();
     if (!input->task.json)
-        printf("%10s  %-27s %5s %5s %6s %14s  %s\n", "STEP", "TIME", "INC", "EPOCH", "SHARDS",
-               "BYTES", "STATE");
+        printf("%10s  %-27s %5s %5s %6s %14s  %-18s %s\n", "STEP", "TIME", "INC", "EPOCH", "SHARDS",
+               "BYTES", "METRIC", "STATE");
     for (size_t i = 0; i < count; i++) {
         if (input->task.json)
             json_array_append_new(array, entry_json(&entries[i]));
@@ -201,11 +216,13 @@ static bool find_entry(const char *run, const char *task, int64_t step,
 static void print_description(const struct checkpoint_entry *entry,
                               const struct checkpoint_array *arrays, uint32_t count)
 {
+    char metric[64];
     printf("step %" PRId64 "\n", entry->id.step);
     printf("%s, written %s by incarnation %" PRId64 ", epoch %" PRId64 ", %u shard%s, %" PRIu64
-           " bytes\n",
+           " bytes, metric: %s\n",
            entry_state(entry), entry->time, entry->id.incarnation, entry->id.epoch,
-           entry->shard_count, entry->shard_count == 1 ? "" : "s", entry->bytes);
+           entry->shard_count, entry->shard_count == 1 ? "" : "s", entry->bytes,
+           metric_text(entry, metric, sizeof metric));
     for (uint32_t i = 0; i < count; i++)
         print_array(&arrays[i]);
 }

@@ -42,6 +42,8 @@ tail -n 1 "$work/out" | grep -q '  / (all)$' || fail "the sum of all is not the 
 ckpt 0 sum a --step 20; cmp -s "$work/out" "$work/sum.20" || fail "the sums of step 20 differ"
 ckpt 0 sum a --json; json 'set(j["sums"]) == {"layer0/weights", "count", "empty", "all"} and j["step"] == 30'
 json 'len(j["all"]) == 32 and j["all"] not in j["sums"].values()' # the array all has its own
+ckpt 0 ls a; says ' 10 .* loss 10  *complete$'; ckpt 0 ls a --json; json '[c["metrics"]["loss"] for c in j] == [abs(c["step"] - 20) for c in j]'
+ckpt 0 show a 10; says ', metric: loss 10$'
 ckpt 0 verify a; says '10  ok$'
 ckpt 0 verify a 20 --json; json 'j == [{"step": 20, "ok": True, "text": ""}]'
 
