@@ -331,30 +331,73 @@ int checkpoint_read_rows(const char *run, int64_t step, const struct checkpoint_
     return code;
 }
 
-/* Hashes the bytes of the whole array in their order, some rows at a time. */
+/* How an array is gone through in the order of its bytes with little memory: `outer` blocks, each
+ * of which has `rows` rows, in pieces of `piece_rows`. A row of the first dimension may be as large
+ * as the array, so the first dimension whose rows are small enough is cut. */
+struct pieces {
+    int dimension;
+    uint64_t outer, rows, row_bytes, piece_rows;
+};
+
+static struct pieces cut(const struct checkpoint_array *array)
+{
+    struct pieces cut = {.outer = 1, .row_bytes = checkpoint_row_bytes(array)};
+    while (cut.row_bytes > SUM_PIECE_BYTES && cut.dimension + 1 < array->ndims) {
+        cut.outer *= array->dims[cut.dimension++];
+        cut.row_bytes /= array->dims[cut.dimension];
+    }
+    cut.rows = array->dims[cut.dimension];
+    cut.piece_rows = cut.row_bytes > 0 ? SUM_PIECE_BYTES / cut.row_bytes : 0;
+    cut.piece_rows = cut.piece_rows > 0 ? cut.piece_rows : 1;
+    cut.piece_rows = cut.piece_rows < cut.rows ? cut.piece_rows : cut.rows;
+    return cut;
+}
+
+static struct onward_slab piece_slab(const struct checkpoint_array *array, const struct pieces *cut,
+                                     uint64_t outer, uint64_t first, uint64_t count)
+{
+    struct onward_slab slab = slab_rows(array->ndims, array->dims, 0, array->dims[0]);
+    for (int d = cut->dimension; d-- > 0; outer /= array->dims[d]) {
+        slab.start[d] = outer % array->dims[d];
+        slab.stride[d] = slab.block[d] = slab.count[d] = 1;
+    }
+    slab.start[cut->dimension] = first;
+    slab.stride[cut->dimension] = slab.block[cut->dimension] = count;
+    return slab;
+}
+
+static int hash_piece(const char *run, const struct checkpoint_master *master, uint32_t index,
+                      const struct onward_slab *slab, void *data, XXH3_state_t *hash,
+                      struct error *error)
+{
+    struct checkpoint_array array = master->arrays[index];
+    struct wanted wanted = {.array = &array, .index = index, .slab_count = 1, .slabs = slab};
+    array.data = data;
+    wanted.elements = slab_elements(slab, array.ndims, array.dims);
+    int code = read_shards(run, master, &wanted, 1, error);
+    if (code == ONWARD_OK)
+        XXH3_128bits_update(hash, data, wanted.elements * h5_type_bytes(array.type));
+    return code;
+}
+
+/* Hashes the bytes of the whole array in their order. */
 static int hash_array(const char *run, const struct checkpoint_master *master, uint32_t index,
                       XXH3_state_t *hash, char *sum, struct error *error)
 {
-    struct checkpoint_array array = master->arrays[index];
-    uint64_t row_bytes = checkpoint_row_bytes(&array);
-    uint64_t rows = row_bytes > 0 && row_bytes < SUM_PIECE_BYTES ? SUM_PIECE_BYTES / row_bytes : 1;
+    const struct checkpoint_array *array = &master->arrays[index];
+    struct pieces pieces = cut(array);
     XXH3_128bits_reset(hash);
-    if (rows > array.dims[0])
-        rows = array.dims[0];
-    void *data = malloc(rows * row_bytes + 1);
+    void *data = malloc(pieces.piece_rows * pieces.row_bytes + 1);
     int code =
         data ? ONWARD_OK : error_set(error, ONWARD_ERR_MEMORY, "out of memory to sum a checkpoint");
-    for (uint64_t first = 0; row_bytes > 0 && first < array.dims[0] && code == ONWARD_OK;
-         first += rows) {
-        uint64_t count = array.dims[0] - first < rows ? array.dims[0] - first : rows;
-        struct onward_slab slab = slab_rows(array.ndims, array.dims, first, count);
-        struct wanted wanted = {.array = &array, .index = index, .slab_count = 1, .slabs = &slab};
-        array.data = data;
-        wanted.elements = slab_elements(&slab, array.ndims, array.dims);
-        code = read_shards(run, master, &wanted, 1, error);
-        if (code == ONWARD_OK)
-            XXH3_128bits_update(hash, data, count * row_bytes);
-    }
+    for (uint64_t outer = 0; pieces.row_bytes > 0 && outer < pieces.outer; outer++)
+        for (uint64_t first = 0; first < pieces.rows && code == ONWARD_OK;
+             first += pieces.piece_rows) {
+            uint64_t left = pieces.rows - first;
+            struct onward_slab slab = piece_slab(
+                array, &pieces, outer, first, left < pieces.piece_rows ? left : pieces.piece_rows);
+            code = hash_piece(run, master, index, &slab, data, hash, error);
+        }
     free(data);
     image_sum_text(hash, sum);
     return code;

@@ -192,6 +192,27 @@ START_TEST(sum_does_not_depend_on_shards)
 }
 END_TEST
 
+/* The same bytes under any shape: also where a single row is larger than what is read at once. */
+START_TEST(sum_does_not_depend_on_the_shape)
+{
+    enum { ELEMENTS = 18 << 20 };
+    static const uint64_t shapes[][3] = {
+        {ELEMENTS, 1, 1}, {1, ELEMENTS, 1}, {2, 3, ELEMENTS / 6}, {1, 1, ELEMENTS}};
+    char texts[4][2048] = {"", "", "", ""};
+    float *data = malloc(ELEMENTS * sizeof *data);
+    for (int i = 0; i < ELEMENTS; i++)
+        data[i] = (float)i;
+    for (int i = 0; i < 4; i++) {
+        struct checkpoint_array array = {"a", ONWARD_FLOAT, 3, {0}, .data = data};
+        memcpy(array.dims, shapes[i], sizeof shapes[i]);
+        save_checkpoint(scratch, 10, &array, 1, 1);
+        ck_ok(checkpoint_sum(scratch, 10, note_sum, texts[i], &failure));
+        ck_assert_str_eq(texts[i], texts[0]);
+    }
+    free(data);
+}
+END_TEST
+
 START_TEST(rows_are_split_without_gap)
 {
     for (uint64_t rows = 0; rows < 40; rows++)
@@ -399,6 +420,7 @@ int main(void)
     tcase_add_test(tests, a_save_behind_the_steps_makes_pauses);
     tcase_add_loop_test(tests, round_trip_random, 0, 60);
     tcase_add_test(tests, sum_does_not_depend_on_shards);
+    tcase_add_test(tests, sum_does_not_depend_on_the_shape);
     tcase_add_test(tests, rows_are_split_without_gap);
     tcase_add_test(tests, master_opens_whole_after_a_move);
     tcase_add_test(tests, describe_gives_names_in_order);
