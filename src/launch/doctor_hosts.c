@@ -1,6 +1,6 @@
 /* doctor_hosts.c - what onward can do over the hosts of --hosts: which of them answer through the
- * agent and see the place of the run directories, and how long a bare start of mpirun over those
- * takes.
+ * agent and see the place of the run directories, how long a bare start of mpirun over those takes,
+ * and whether heartbeats come from them.
  *
  * They are asked just as the launcher asks them, by the name of a directory that stands in for a
  * run directory; what is started carries that name, and is swept in the end. */
@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "allot.h"
+#include "beats.h"
 #include "doctor.h"
 #include "find.h"
+#include "listen.h"
 #include "say.h"
 #include "start.h"
 #include "verb.h"
@@ -23,6 +25,7 @@ static const double answer_limit_s = 10, start_limit_s = 60;
 struct trip {
     struct doctor *doctor;
     struct allotment allotment;
+    struct listener listener;
     char helper[PATH_MAX], directory[PATH_MAX + 32];
     const char *program[2];
 };
@@ -80,6 +83,7 @@ static int open_trip(struct trip *trip, struct error *error)
 static void close_trip(struct trip *trip)
 {
     char names[256];
+    listen_close(&trip->listener);
     if (trip->allotment.argv)
         places_sweep(&trip->allotment.places, 0, true, names, sizeof names);
     allot_clear(&trip->allotment);
@@ -118,7 +122,7 @@ static double start_probe(struct trip *trip, struct quick_result *result, struct
     return clock_now_s() - begin_s;
 }
 
-static void check_start(struct trip *trip, uint32_t usable)
+static bool check_start(struct trip *trip, uint32_t usable)
 {
     static struct quick_result result;
     struct error error = {.text = ""};
@@ -133,6 +137,42 @@ static void check_start(struct trip *trip, uint32_t usable)
         snprintf(detail, sizeof detail, "%.150s", error.text);
     doctor_check(trip->doctor, "start", true, starts,
                  "see that each host reaches the others and this one by its name", "%s", detail);
+    return starts;
+}
+
+/* All that came while the probe ran, and has waited in the socket. */
+static struct beats *hear_probe(struct trip *trip)
+{
+    struct beat beat;
+    int budget = BEATS_MAX_MEMBERS;
+    struct beats *beats = beats_create(&(struct beats_settings){.detect_s = 5, .host = ""});
+    if (!beats)
+        return NULL;
+    beats_begin(beats, 1);
+    while (listen_take(&trip->listener, &budget, &beat))
+        beats_take(beats, &beat, clock_now_s());
+    return beats;
+}
+
+static void check_heartbeats(struct trip *trip, uint32_t usable)
+{
+    char names[128];
+    struct words words = words_start(names, sizeof names);
+    const struct places *places = &trip->allotment.places;
+    struct beats *beats = hear_probe(trip);
+    uint32_t unheard = 0;
+    for (uint32_t i = 0; beats && i < places->count; i++) {
+        const struct place *place = &places->list[i];
+        if (place->usable && !beats_heard(beats, place->host.name, 0) &&
+            !beats_heard(beats, place->own_name, 0))
+            words_add(&words, "%s%.63s", unheard++ == 0 ? ", but not from " : ", ",
+                      place->host.name);
+    }
+    doctor_check(
+        trip->doctor, "heartbeats", false, beats && unheard == 0,
+        "let UDP through from the hosts to this one; a member that stops there is not found",
+        "come from %u of %u hosts%s", usable - unheard, usable, names);
+    beats_destroy(beats);
 }
 
 void doctor_check_hosts(struct doctor *doctor)
@@ -144,12 +184,14 @@ void doctor_check_hosts(struct doctor *doctor)
         return;
     }
     trip->doctor = doctor;
+    trip->listener.fd = -1;
     if (open_trip(trip, &error) != ONWARD_OK) {
         doctor_check(doctor, "hosts", true, false, "", "%.240s", error.text);
     } else {
         uint32_t usable = ask_hosts(trip);
-        if (usable > 0 && doctor->probe[0])
-            check_start(trip, usable);
+        bool listens = listen_open(&trip->listener, &error) == ONWARD_OK;
+        if (usable > 0 && doctor->probe[0] && check_start(trip, usable) && listens)
+            check_heartbeats(trip, usable);
     }
     close_trip(trip);
     free(trip);
