@@ -10,6 +10,9 @@
 
 enum { SLOTS = 32768, MIN_HANG_S = 60, HANG_STEPS = 20 };
 
+/* Of one pause of the launcher that counts as silence: this part of detect_s. */
+static const double counted_share = 0.25;
+
 struct entry {
     struct beat beat; /* the newest */
     double beat_s;    /* when it came */
@@ -123,14 +126,20 @@ static double earlier(double a, double b)
     return a < b ? a : b;
 }
 
+/* What came meanwhile waits in the socket and is taken next. Only where members were held up as
+ * well, or the socket was full, is a member that lives not heard, and such pauses are long. If
+ * short ones were excused too, a launcher whose every turn is slow would find nobody. */
 void beats_excuse(struct beats *beats, double pause_s, double now_s)
 {
+    double excused_s = pause_s - counted_share * beats->settings.detect_s;
+    if (excused_s <= 0)
+        return;
     if (beats->telling.when_s > 0)
-        beats->telling.when_s = earlier(beats->telling.when_s + pause_s, now_s);
+        beats->telling.when_s = earlier(beats->telling.when_s + excused_s, now_s);
     for (uint32_t i = 0; i < beats->count; i++) {
         struct entry *entry = &beats->entries[i];
-        entry->beat_s = earlier(entry->beat_s + pause_s, now_s);
-        entry->moved_s = earlier(entry->moved_s + pause_s, now_s);
+        entry->beat_s = earlier(entry->beat_s + excused_s, now_s);
+        entry->moved_s = earlier(entry->moved_s + excused_s, now_s);
     }
 }
 
@@ -246,6 +255,7 @@ static struct beats_finding find_silent(const struct beats *beats, double now_s)
 /* The workers of the newest lineup, taken together. */
 struct lineup_view {
     bool settled;   /* all members are in one epoch, and speak, but for those that were killed */
+    bool killed;    /* one was, and is not gone yet */
     uint32_t count; /* workers */
     uint32_t inside;
     uint32_t longest_ms;
@@ -260,6 +270,7 @@ static struct lineup_view view_lineup(const struct beats *beats, double now_s)
         const struct entry *entry = &beats->entries[i];
         if (entry->beat.longest_ms > view.longest_ms)
             view.longest_ms = entry->beat.longest_ms;
+        view.killed |= entry->killed && !entry->gone;
         if (entry->gone || entry->killed)
             continue;
         if (epoch == 0)
@@ -282,9 +293,24 @@ static double automatic_hang_s(const struct lineup_view *view)
     return steps_s > MIN_HANG_S ? steps_s : MIN_HANG_S;
 }
 
+/* The first worker that is in its step, or, where a limit was given, in its final work. */
+static struct beats_finding find_in_step(const struct beats *beats, enum beats_kind kind,
+                                         double hang_s, bool is_given)
+{
+    for (uint32_t i = 0; i < beats->count; i++) {
+        const struct entry *entry = &beats->entries[i];
+        if (!entry->gone && !entry->killed && entry->beat.rank >= 0 &&
+            (entry->beat.place == BEAT_STEP || (is_given && entry->beat.place == BEAT_FINAL)))
+            return make_finding(beats, kind, i, hang_s);
+    }
+    return (struct beats_finding){.kind = BEATS_NOTHING};
+}
+
 /* Where all workers are in the program, they may wait there for one another by MPI calls of their
- * own: nobody can say who hangs. A lone worker, and the final work, which one worker does while the
- * others wait, may take as long as they like unless a limit was given. */
+ * own: nobody can say who hangs, only that they are all late where a limit was given. Not while one
+ * that was killed is still to go, which changes the lineup. A lone worker, and the final work,
+ * which one worker does while the others wait, may take as long as they like unless a limit was
+ * given. */
 static struct beats_finding find_hang(const struct beats *beats, double now_s)
 {
     struct beats_finding nothing = {.kind = BEATS_NOTHING};
@@ -295,16 +321,11 @@ static struct beats_finding find_hang(const struct beats *beats, double now_s)
     struct lineup_view view = view_lineup(beats, now_s);
     if (!is_given)
         hang_s = automatic_hang_s(&view);
-    if (!view.settled || now_s - view.moved_s <= hang_s ||
-        (view.inside == 0 && !(is_given && view.count == 1)))
+    if (!view.settled || now_s - view.moved_s <= hang_s)
         return nothing;
-    for (uint32_t i = 0; i < beats->count; i++) {
-        const struct entry *entry = &beats->entries[i];
-        if (!entry->gone && !entry->killed && entry->beat.rank >= 0 &&
-            (entry->beat.place == BEAT_STEP || (is_given && entry->beat.place == BEAT_FINAL)))
-            return make_finding(beats, BEATS_HANG, i, hang_s);
-    }
-    return nothing;
+    if (view.inside > 0 || (is_given && view.count == 1))
+        return find_in_step(beats, BEATS_HANG, hang_s, is_given);
+    return is_given && !view.killed ? find_in_step(beats, BEATS_STUCK, hang_s, is_given) : nothing;
 }
 
 struct beats_finding beats_find(const struct beats *beats, double now_s)

@@ -1,10 +1,12 @@
 /* beats.h - who of the task is silent, and who hangs, by the heartbeats of its members.
  *
- * Three things can be found:
+ * Four things can be found:
  *     silent       a member said nothing for detect_s, although it had not said that it leaves
  *     silent host  all members of another host did
  *     hang         a member's heartbeats come, but its main thread has been in the program's step
  *                  for hang_s, in which no worker of the lineup moved and some waited for it
+ *     stuck        every worker has been in the program for hang_s, which was given: nobody knows
+ *                  who hangs
  * Whoever calls deals with it and says so (beats_forget, beats_defer, beats_killed). Time is passed
  * in. */
 #ifndef LAUNCH_BEATS_H
@@ -22,7 +24,7 @@ struct beats_settings {
     const char *host; /* of the launcher; copied */
 };
 
-enum beats_kind { BEATS_NOTHING, BEATS_SILENT, BEATS_SILENT_HOST, BEATS_HANG };
+enum beats_kind { BEATS_NOTHING, BEATS_SILENT, BEATS_SILENT_HOST, BEATS_HANG, BEATS_STUCK };
 
 struct beats_finding {
     enum beats_kind kind;
@@ -45,7 +47,8 @@ void beats_begin(struct beats *beats, int64_t incarnation);
  * one too many: ignored. */
 void beats_take(struct beats *beats, const struct beat *beat, double now_s);
 
-/* The launcher was held up itself for so long: that does not count as silence. */
+/* The launcher did not listen for so long: of that no more than a quarter of detect_s counts as
+ * silence. What came meanwhile is to be taken after this, and before the next finding. */
 void beats_excuse(struct beats *beats, double pause_s, double now_s);
 
 /* MPI noticed itself that the member is lost. Its process may have stopped before it could say in a

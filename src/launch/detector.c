@@ -10,8 +10,12 @@
 #include "place.h"
 #include "processes.h"
 #include "say.h"
+#include "unheard.h"
 
 enum { MAX_BEATS_AT_ONCE = 65536, MEMBER_BYTES = 160, WARNING_BYTES = 256 };
+
+/* A member beats eight times in detect_s, or, where that is very short, at least twice. */
+static const double unheard_detections = 2;
 
 enum kill_result { KILL_DONE, KILL_GONE, KILL_HELD, KILL_FAILED };
 
@@ -34,15 +38,24 @@ int detector_open(struct detector *detector, const struct detector_settings *set
 void detector_begin(struct detector *detector, int64_t incarnation)
 {
     beats_begin(detector->beats, incarnation);
+    detector->incarnation = incarnation;
+    detector->heard_s = detector->unheard_s = 0;
+    json_decref(detector->unheard);
+    detector->unheard = json_object();
 }
 
-static void hear(struct detector *detector)
+/* Returns the time as of which all is heard. */
+static double hear(struct detector *detector)
 {
     struct beat beat;
     int budget = MAX_BEATS_AT_ONCE;
     double now_s = clock_now_s();
+    if (detector->heard_s > 0)
+        beats_excuse(detector->beats, now_s - detector->heard_s, now_s);
+    detector->heard_s = now_s;
     while (listen_take(&detector->listener, &budget, &beat))
         beats_take(detector->beats, &beat, now_s);
+    return now_s;
 }
 
 /* A process that a debugger holds ('t') is silent for a good reason. */
@@ -77,6 +90,9 @@ static void describe(const struct beats_finding *finding, char *text, size_t tex
         snprintf(text, text_bytes, "host %s was silent for %g s", finding->host, finding->limit_s);
     else if (finding->kind == BEATS_SILENT)
         snprintf(text, text_bytes, "%s was silent for %g s", member, finding->limit_s);
+    else if (finding->kind == BEATS_STUCK)
+        snprintf(text, text_bytes, "no worker has come back from its step for %g s (--hang)",
+                 finding->limit_s);
     else
         snprintf(text, text_bytes, "%s did not end its step in %g s, while others waited for it",
                  member, finding->limit_s);
@@ -127,7 +143,7 @@ static bool deal_with(struct detector *detector, const struct beats_finding *fin
 {
     char what[WARNING_BYTES], text[WARNING_BYTES + 32];
     describe(finding, what, sizeof what);
-    if (finding->kind == BEATS_SILENT_HOST) {
+    if (finding->kind == BEATS_SILENT_HOST || finding->kind == BEATS_STUCK) {
         snprintf(cause, cause_bytes, "%s", what);
         return false;
     }
@@ -149,12 +165,35 @@ static bool deal_with(struct detector *detector, const struct beats_finding *fin
     return true;
 }
 
+/* Where heartbeats do not arrive, nobody is ever silent: that has to be said. Not at each look: the
+ * members are in a file. */
+static void look_for_unheard(struct detector *detector, const struct run_status *status)
+{
+    char hosts[UNHEARD_BYTES], text[UNHEARD_BYTES + 128];
+    struct run_members members;
+    if (detector->unheard_s == 0 || clock_now_s() < detector->unheard_s)
+        return;
+    detector->unheard_s = 0;
+    int code = rundir_read_members(detector->settings.rundir, &members, NULL);
+    hear(detector); /* who became a member by now was heard by now */
+    if (code == ONWARD_OK && members.incarnation == detector->incarnation &&
+        unheard_hosts(&members, detector->beats, detector->unheard, hosts, sizeof hosts) > 0) {
+        snprintf(text, sizeof text,
+                 "no heartbeats come from %s (a firewall between the hosts?): a member that stops "
+                 "there will not be found",
+                 hosts);
+        warn(detector, status, text);
+    }
+    run_members_clear(&members);
+}
+
 bool detector_look(struct detector *detector, const struct run_status *status, char *cause,
                    size_t cause_bytes)
 {
-    hear(detector);
+    look_for_unheard(detector, status);
     for (int i = 0; i < BEATS_MAX_MEMBERS; i++) { /* each finding is dealt with once */
-        struct beats_finding finding = beats_find(detector->beats, clock_now_s());
+        double now_s = hear(detector); /* again: to kill one on another host takes a while */
+        struct beats_finding finding = beats_find(detector->beats, now_s);
         if (finding.kind == BEATS_NOTHING)
             return false;
         if (!deal_with(detector, &finding, status, cause, cause_bytes))
@@ -169,16 +208,13 @@ bool detector_heard(const struct detector *detector, const char *host, double th
     return beats_heard(detector->beats, host, then_s - detector->settings.detect_s / 2);
 }
 
-void detector_excuse(struct detector *detector, double pause_s)
-{
-    beats_excuse(detector->beats, pause_s, clock_now_s());
-}
-
 void detector_event(struct detector *detector, const json_t *event)
 {
     const char *name = json_string_value(json_object_get(event, "event"));
     json_int_t member = json_integer_value(json_object_get(event, "member"));
     const char *host = json_string_value(json_object_get(event, "host"));
+    if (name && strcmp(name, "epoch") == 0 && !detector->settings.hears_nobody)
+        detector->unheard_s = clock_now_s() + unheard_detections * detector->settings.detect_s;
     if (name && strcmp(name, "lost") == 0 && member > 0 && member <= UINT32_MAX)
         beats_lost(detector->beats, (uint32_t)member, host ? host : "",
                    json_integer_value(json_object_get(event, "pid")));
@@ -188,5 +224,7 @@ void detector_close(struct detector *detector)
 {
     listen_close(&detector->listener);
     beats_destroy(detector->beats);
+    json_decref(detector->unheard);
     detector->beats = NULL;
+    detector->unheard = NULL;
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -165,15 +166,15 @@ static void look(struct supervisor *s)
     display_status(s->settings->display, text);
 }
 
-/* When the launcher was held up itself (a suspended job), so was the rest of it. */
+/* When the launcher was held up itself (a suspended job), so was the rest of it. A part of each
+ * pause counts all the same: else a slow run directory, which holds up every turn, would hide a
+ * controller that is silent. */
 static void excuse_pause(struct supervisor *s)
 {
     double now_s = clock_now_s(), pause_s = now_s - s->turned_s;
     s->turned_s = now_s;
-    if (pause_s > 4 * TURN_MS / 1e3)
-        detector_excuse(&s->detector, pause_s);
-    if (pause_s >= PAUSE_S)
-        s->watch.changed_s += pause_s;
+    if (pause_s > PAUSE_S)
+        s->watch.changed_s = fmin(s->watch.changed_s + pause_s - PAUSE_S, now_s);
 }
 
 double supervise_silent_limit_s(const struct supervisor *s)
@@ -419,6 +420,7 @@ static int open_detector(struct supervisor *s, struct error *error)
     struct detector_settings settings = {.detect_s = s->settings->detect_s,
                                          .hang_s = s->settings->hang_s,
                                          .rundir = s->settings->rundir,
+                                         .hears_nobody = s->settings->plain != NULL,
                                          .kill_on_host = kill_on_host,
                                          .context = s};
     return detector_open(&s->detector, &settings, error);

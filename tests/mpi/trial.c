@@ -4,13 +4,14 @@
  *
  *     trial [--steps N] [--subtasks N] [--length N] [--plain | --alloc] [--finish] [--pause US]
  *           [--spawned-dies US] [--spawned-waits US] [--hang-at STEP] [--slow-at STEP]
- *           [--exit-at STEP] [--vanish-at STEP] [--poison SUBTASK]
+ *           [--exit-at STEP] [--vanish-at STEP] [--stick-at STEP] [--poison SUBTASK]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
  * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return; --alloc has
  * the state in the library's memory, and fills the next one whatever the calls return.
  * --hang-at, --slow-at, --exit-at, --vanish-at: in that step the worker of rank 1 does not come
- * back, takes 8 s more, calls exit, or ends without that, but once in a task. --poison: from step
+ * back, takes 8 s more, calls exit, or ends without that, but once in a task. --stick-at: as
+ * --hang-at, and the others wait for it in an MPI_Allreduce of the program. --poison: from step
  * POISON_STEP on, whoever is in that subtask dies of it. */
 #include <fcntl.h>
 #include <signal.h>
@@ -27,8 +28,8 @@ enum { SLOW_S = 8, EXIT_STATUS = 3, POISON_STEP = 40 };
 struct trial {
     size_t length;
     uint32_t subtasks;
-    int64_t steps, hang_at, slow_at, exit_at, vanish_at, poison; /* -1: in none */
-    double reform_limit_s;                                       /* 0: the usual one */
+    int64_t steps, hang_at, slow_at, exit_at, vanish_at, stick_at, poison; /* -1: in none */
+    double reform_limit_s;                                                 /* 0: the usual one */
     long pause_us, spawned_waits_us, spawned_dies_us;
     bool plain, alloc, finish;
     int array;          /* --alloc: the state's number */
@@ -62,6 +63,8 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
             trial->exit_at = atoll(value);
         else if (strcmp(argv[i], "--vanish-at") == 0)
             trial->vanish_at = atoll(value);
+        else if (strcmp(argv[i], "--stick-at") == 0)
+            trial->stick_at = atoll(value);
         else if (strcmp(argv[i], "--poison") == 0)
             trial->poison = atoll(value);
         trial->plain |= strcmp(argv[i], "--plain") == 0;
@@ -94,7 +97,8 @@ static bool is_first(const struct onward *ow)
 static void delay(const struct onward *ow, const struct trial *trial,
                   const struct onward_role *role)
 {
-    bool hangs = role->step == trial->hang_at, is_slow = role->step == trial->slow_at;
+    bool hangs = role->step == trial->hang_at || role->step == trial->stick_at;
+    bool is_slow = role->step == trial->slow_at;
     bool exits = role->step == trial->exit_at, vanishes = role->step == trial->vanish_at;
     if (role->rank != 1 || !(hangs || is_slow || exits || vanishes) || !is_first(ow))
         return;
@@ -117,7 +121,10 @@ static void update(const struct trial *trial, float *next)
 
 static void step(struct onward *ow, const struct trial *trial, const struct onward_role *role)
 {
+    int here = 1, all;
     delay(ow, trial, role);
+    if (role->step == trial->stick_at)
+        MPI_Allreduce(&here, &all, 1, MPI_INT, MPI_SUM, role->comm);
     onward_sum_begin(ow, ONWARD_FLOAT, trial->length);
     for (uint32_t k = role->first; k < role->first + role->count; k++) {
         contribute(trial, k, role->step);
@@ -198,6 +205,7 @@ int main(int argc, char **argv)
                           .slow_at = -1,
                           .exit_at = -1,
                           .vanish_at = -1,
+                          .stick_at = -1,
                           .poison = -1};
     struct onward_options options;
     struct onward *ow;
