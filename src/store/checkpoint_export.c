@@ -74,7 +74,7 @@ static int copy_attributes(hid_t from, hid_t to, bool is_root, const char *where
     hsize_t next = 0;
     if (from < 0 ||
         H5Aiterate2(from, H5_INDEX_NAME, H5_ITER_INC, &next, copy_attribute, &copying) < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot read its attributes", where);
+        return h5_fail_reading(error, "%s: cannot read its attributes", where);
     return ONWARD_OK;
 }
 
@@ -98,7 +98,7 @@ static int lay_out(struct image *image, const char *master_path,
 {
     H5_AUTO hid_t master = h5_open_file(master_path);
     if (master < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot open it", master_path);
+        return h5_fail_reading(error, "%s: cannot open it", master_path);
     int code = copy_attributes(master, image->file, true, master_path, error);
     for (uint32_t i = 0; i < array_count && code == ONWARD_OK; i++)
         code = lay_out_array(image, master, master_path, &arrays[i], &offsets[i], error);

@@ -24,6 +24,9 @@ int checkpoint_shards_path(char *path, const char *run, int64_t step, struct err
 int checkpoint_shard_path(char *path, const char *run, int64_t step, const char *file,
                           struct error *error);
 
+/* Whether a mark that is there surely means no checkpoint: what cannot be read may. */
+bool checkpoint_mark_is_void(const char *run, int64_t step);
+
 struct step_list {
     int64_t *steps; /* newest first */
     size_t count, capacity;

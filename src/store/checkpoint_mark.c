@@ -24,20 +24,31 @@
 
 enum { HEAD_TEXT_BYTES = 17, MAX_MARK_BYTES = 4096 };
 
-/* What tells this master from any other of the same step. "" when there is none. */
-static void read_head(const char *run, int64_t step, char head[HEAD_TEXT_BYTES])
+/* As much of a small file as there is room for. */
+static int read_begin(const char *path, void *bytes, size_t room, size_t *got)
 {
-    char path[PATH_MAX], bytes[IMAGE_SEAL_BYTES];
     uint64_t size = 0;
     int fd = -1;
-    head[0] = '\0';
-    if (checkpoint_master_path(path, run, step, NULL) != ONWARD_OK ||
-        file_open_plain(path, &fd, &size, NULL) != ONWARD_OK)
-        return;
-    ssize_t got = pread(fd, bytes, sizeof bytes, 0);
+    int code = file_open_plain(path, &fd, &size, NULL);
+    if (code != ONWARD_OK)
+        return code;
+    *got = size < room ? (size_t)size : room;
+    code = file_read_at(fd, bytes, *got, 0, path, NULL);
     close(fd);
-    if (got >= 0)
-        snprintf(head, HEAD_TEXT_BYTES, "%016" PRIx64, (uint64_t)XXH3_64bits(bytes, (size_t)got));
+    return code;
+}
+
+/* What tells this master from any other of the same step. */
+static int read_head(const char *run, int64_t step, char head[HEAD_TEXT_BYTES])
+{
+    char path[PATH_MAX], bytes[IMAGE_SEAL_BYTES];
+    size_t got = 0;
+    int code = checkpoint_master_path(path, run, step, NULL);
+    if (code == ONWARD_OK)
+        code = read_begin(path, bytes, sizeof bytes, &got);
+    if (code == ONWARD_OK)
+        snprintf(head, HEAD_TEXT_BYTES, "%016" PRIx64, (uint64_t)XXH3_64bits(bytes, got));
+    return code;
 }
 
 int checkpoint_mark_failed(const char *run, int64_t step, const char *text, struct error *error)
@@ -46,9 +57,8 @@ int checkpoint_mark_failed(const char *run, int64_t step, const char *text, stru
     int code = checkpoint_mark_path(path, run, step, error);
     if (code != ONWARD_OK)
         return code;
-    read_head(run, step, head);
-    if (head[0] == '\0')
-        return ONWARD_OK; /* it is gone: nobody will try it */
+    if (read_head(run, step, head) != ONWARD_OK)
+        return ONWARD_OK; /* it is gone, and nobody will try it, or it cannot be read just now */
     time_text(now, sizeof now);
     json_t *why = json_string(text);
     if (!why) /* not UTF-8 */
@@ -63,33 +73,55 @@ int checkpoint_mark_failed(const char *run, int64_t step, const char *text, stru
     return code;
 }
 
-/* NULL when there is none that can be read. */
-static json_t *read_mark(const char *run, int64_t step)
+/* *mark is NULL where there is none, or what is there is none. */
+static int read_mark(const char *run, int64_t step, json_t **mark)
 {
     char path[PATH_MAX], bytes[MAX_MARK_BYTES];
-    uint64_t size = 0;
-    int fd = -1;
-    if (checkpoint_mark_path(path, run, step, NULL) != ONWARD_OK ||
-        file_open_plain(path, &fd, &size, NULL) != ONWARD_OK)
-        return NULL;
-    ssize_t got = pread(fd, bytes, sizeof bytes, 0);
-    close(fd);
-    return got > 0 ? json_loadb(bytes, (size_t)got, 0, NULL) : NULL;
+    json_error_t problem;
+    size_t got = 0;
+    *mark = NULL;
+    int code = checkpoint_mark_path(path, run, step, NULL);
+    if (code == ONWARD_OK)
+        code = read_begin(path, bytes, sizeof bytes, &got);
+    if (code != ONWARD_OK)
+        return code == ONWARD_ERR_NOT_FOUND || code == ONWARD_ERR_CORRUPT ? ONWARD_OK : code;
+    *mark = json_loadb(bytes, got, 0, &problem);
+    return *mark || json_error_code(&problem) != json_error_out_of_memory ? ONWARD_OK
+                                                                          : ONWARD_ERR_MEMORY;
+}
+
+/* Whether the mark means the master that is there, and why it was set; any error: that cannot be
+ * told. */
+static int look_at_mark(const char *run, int64_t step, bool *holds, char *text, size_t text_bytes)
+{
+    char head[HEAD_TEXT_BYTES] = "";
+    json_t *mark = NULL;
+    *holds = false;
+    int code = read_mark(run, step, &mark);
+    const char *marked = json_string_value(json_object_get(mark, "head"));
+    const char *why = json_string_value(json_object_get(mark, "text"));
+    if (marked)
+        code = read_head(run, step, head);
+    if (code == ONWARD_ERR_NOT_FOUND)
+        code = ONWARD_OK; /* there is no such checkpoint */
+    *holds = marked && head[0] && strcmp(marked, head) == 0;
+    if (*holds)
+        snprintf(text, text_bytes, "failed to be restored before: %s", why ? why : "");
+    json_decref(mark);
+    return code;
 }
 
 bool checkpoint_is_marked(const char *run, int64_t step, char *text, size_t text_bytes)
 {
-    char head[HEAD_TEXT_BYTES] = "";
-    json_t *mark = read_mark(run, step);
-    const char *marked = json_string_value(json_object_get(mark, "head"));
-    const char *why = json_string_value(json_object_get(mark, "text"));
-    if (marked)
-        read_head(run, step, head);
-    bool holds = marked && head[0] && strcmp(marked, head) == 0;
-    if (holds)
-        snprintf(text, text_bytes, "failed to be restored before: %s", why ? why : "");
-    json_decref(mark);
-    return holds;
+    bool holds;
+    return look_at_mark(run, step, &holds, text, text_bytes) == ONWARD_OK && holds;
+}
+
+bool checkpoint_mark_is_void(const char *run, int64_t step)
+{
+    char text[ERROR_TEXT_BYTES];
+    bool holds;
+    return look_at_mark(run, step, &holds, text, sizeof text) == ONWARD_OK && !holds;
 }
 
 int checkpoint_clear_mark(const char *run, int64_t step, struct error *error)

@@ -44,7 +44,7 @@ static int load_texts(hid_t file, const char *name, const char *path, size_t tex
 {
     H5_AUTO hid_t type = H5Tcopy(H5T_C_S1);
     if (type < 0 || H5Tset_size(type, text_bytes) < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot read attribute %s", path, name);
+        return h5_fail_reading(error, "%s: cannot read attribute %s", path, name);
     return h5_get_list(file, name, path, type, count, texts, error);
 }
 
@@ -243,7 +243,7 @@ static int load(const char *path, int64_t step, struct checkpoint_master *master
     uint32_t places[CHECKPOINT_MAX_ARRAYS];
     H5_AUTO hid_t file = h5_open_file(path);
     if (file < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot open it", path);
+        return h5_fail_reading(error, "%s: cannot open it", path);
     int code = load_id(file, path, master, error);
     if (code == ONWARD_OK && master->id.step != step)
         code = error_set(error, ONWARD_ERR_CORRUPT, "%s: is of step %" PRId64 ", expected %" PRId64,

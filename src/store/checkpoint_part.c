@@ -64,7 +64,7 @@ static int fail_reading(const struct checkpoint_source *source, const char *what
     const struct error *cause = &source->block_error;
     if (cause->code != ONWARD_OK)
         return error_set(error, cause->code, "%s", cause->text);
-    return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot open %s", source->path, what);
+    return h5_fail_reading(error, "%s: cannot open %s", source->path, what);
 }
 
 int checkpoint_source_open(struct checkpoint_source *source, const char *path,
@@ -105,7 +105,9 @@ int checkpoint_source_locate(struct checkpoint_source *source, const struct chec
         return fail_reading(source, name, error);
     H5_AUTO hid_t space = H5Dget_space(dataset);
     H5_AUTO hid_t type = H5Dget_type(dataset);
-    bool fits = space >= 0 && type >= 0 && h5_type_of(type) == array->type &&
+    if (space < 0 || type < 0)
+        return fail_reading(source, name, error);
+    bool fits = h5_type_of(type) == array->type &&
                 H5Sget_simple_extent_dims(space, extents, NULL) == array->ndims;
     for (int d = 0; d < array->ndims; d++)
         fits = fits && extents[d] == slab_extent(&part->slab, d, array->dims);

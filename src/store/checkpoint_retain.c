@@ -128,10 +128,9 @@ static int sweep_step(const char *run, int64_t step, const struct checkpoint_lis
  * whose writer is gone, or a mark that means no checkpoint. */
 static bool is_left_over(const char *run, const char *name, int64_t newest)
 {
-    char why[ERROR_TEXT_BYTES];
     int64_t step = 0;
     if (checkpoint_parse_name(name, ".failed", &step))
-        return !checkpoint_is_marked(run, step, why, sizeof why);
+        return checkpoint_mark_is_void(run, step);
     return (strstr(name, ".h5.tmp-") || strstr(name, ".failed.tmp-")) &&
            checkpoint_parse_name(name, NULL, &step) && step < newest;
 }

@@ -213,11 +213,14 @@ int file_open_plain(const char *path, int *fd, uint64_t *size, struct error *err
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a fifo must not hold us up */
     if (*fd < 0)
         return tell_unopened(path, error);
-    if (fstat(*fd, &status) == 0 && S_ISREG(status.st_mode)) {
+    int failed = fstat(*fd, &status) != 0 ? errno : 0;
+    if (!failed && S_ISREG(status.st_mode)) {
         *size = (uint64_t)status.st_size;
         return ONWARD_OK;
     }
     close(*fd);
+    if (failed)
+        return error_set_errno(error, ONWARD_ERR_IO, failed, "%s: cannot read", path);
     return error_set(error, ONWARD_ERR_CORRUPT, "%s: expected a plain file", path);
 }
 

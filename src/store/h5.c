@@ -21,35 +21,78 @@ void h5_quiet_end(struct h5_quiet *quiet)
     H5Eset_auto2(H5E_DEFAULT, quiet->function, quiet->data);
 }
 
+/* Any call of HDF5 forgets why the one before failed, which h5_fail is still to tell. */
 void h5_close(hid_t *id)
 {
-    if (*id >= 0)
-        H5Idec_ref(*id);
+    if (*id < 0)
+        return;
+    hid_t errors = H5Eget_num(H5E_DEFAULT) > 0 ? H5Eget_current_stack() : H5I_INVALID_HID;
+    H5Idec_ref(*id);
+    if (errors >= 0)
+        H5Eset_current_stack(errors); /* and closes it */
     *id = H5I_INVALID_HID;
+}
+
+struct cause {
+    int code; /* what the system is to blame for; ONWARD_OK: what HDF5 was given is */
+    char text[ERROR_TEXT_BYTES];
+};
+
+/* HDF5 asked the system for memory, an open file or its bytes, and did not get them. */
+static int blame(const H5E_error2_t *entry)
+{
+    if (entry->maj_num == H5E_RESOURCE)
+        return ONWARD_ERR_MEMORY;
+    if (entry->maj_num == H5E_IO ||
+        (entry->maj_num == H5E_FILE && entry->min_num == H5E_CANTOPENFILE))
+        return ONWARD_ERR_IO;
+    return ONWARD_OK;
 }
 
 /* The innermost entry of the error stack is the cause; the others say who called whom. */
 static herr_t take_cause(unsigned depth, const H5E_error2_t *entry, void *context)
 {
+    struct cause *cause = context;
+    if (depth == 0)
+        cause->code = blame(entry);
     if (depth == 0 && entry->desc)
-        snprintf(context, ERROR_TEXT_BYTES, "%s", entry->desc);
+        snprintf(cause->text, sizeof cause->text, "%s", entry->desc);
     return 0;
+}
+
+static int fail(struct error *error, int code, bool may_blame, const char *format,
+                va_list arguments)
+{
+    char what[ERROR_TEXT_BYTES];
+    struct cause cause = {ONWARD_OK, ""};
+    vsnprintf(what, sizeof what, format, arguments);
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_cause, &cause);
+    H5Eclear2(H5E_DEFAULT);
+    for (char *c = cause.text; *c; c++)
+        if (iscntrl((unsigned char)*c))
+            *c = ' ';
+    if (may_blame && cause.code != ONWARD_OK)
+        code = cause.code;
+    return error_set(error, code, "%.400s%s%.300s", what, cause.text[0] ? ": HDF5: " : "",
+                     cause.text);
 }
 
 int h5_fail(struct error *error, int code, const char *format, ...)
 {
-    char what[ERROR_TEXT_BYTES];
-    char cause[ERROR_TEXT_BYTES] = "";
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
+    code = fail(error, code, false, format, arguments);
     va_end(arguments);
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_cause, cause);
-    H5Eclear2(H5E_DEFAULT);
-    for (char *c = cause; *c; c++)
-        if (iscntrl((unsigned char)*c))
-            *c = ' ';
-    return error_set(error, code, "%.400s%s%.300s", what, cause[0] ? ": HDF5: " : "", cause);
+    return code;
+}
+
+int h5_fail_reading(struct error *error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int code = fail(error, ONWARD_ERR_CORRUPT, true, format, arguments);
+    va_end(arguments);
+    return code;
 }
 
 hid_t h5_open_file(const char *path)
@@ -188,12 +231,11 @@ int h5_put_list(hid_t object, const char *name, hid_t type, uint64_t count, cons
     return put(object, name, type, space, values, error);
 }
 
-static hid_t open_attribute(hid_t object, const char *name, const char *where, struct error *error)
+static int open_attribute(hid_t object, const char *name, const char *where, hid_t *attribute,
+                          struct error *error)
 {
-    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
-    if (attribute < 0)
-        h5_fail(error, ONWARD_ERR_CORRUPT, "%s: no attribute %s", where, name);
-    return attribute;
+    *attribute = H5Aopen(object, name, H5P_DEFAULT);
+    return *attribute >= 0 ? ONWARD_OK : h5_fail_reading(error, "%s: no attribute %s", where, name);
 }
 
 /* The class must fit, so that a text is never read as a number. */
@@ -203,22 +245,23 @@ static int read_attribute(hid_t attribute, const char *name, const char *where, 
     H5_AUTO hid_t space = H5Aget_space(attribute);
     H5_AUTO hid_t stored = H5Aget_type(attribute);
     hssize_t length = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
-    if (stored < 0 || length < 0 || (uint64_t)length != count ||
-        H5Tget_class(stored) != H5Tget_class(type))
+    if (stored < 0 || length < 0)
+        return h5_fail_reading(error, "%s: cannot read attribute %s", where, name);
+    if ((uint64_t)length != count || H5Tget_class(stored) != H5Tget_class(type))
         return error_set(error, ONWARD_ERR_CORRUPT,
                          "%s: attribute %s has another type or length than expected", where, name);
     if (H5Aread(attribute, type, values) < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot read attribute %s", where, name);
+        return h5_fail_reading(error, "%s: cannot read attribute %s", where, name);
     return ONWARD_OK;
 }
 
 int h5_get_list(hid_t object, const char *name, const char *where, hid_t type, uint64_t count,
                 void *values, struct error *error)
 {
-    H5_AUTO hid_t attribute = open_attribute(object, name, where, error);
-    if (attribute < 0)
-        return ONWARD_ERR_CORRUPT;
-    return read_attribute(attribute, name, where, type, count, values, error);
+    H5_AUTO hid_t attribute = H5I_INVALID_HID;
+    int code = open_attribute(object, name, where, &attribute, error);
+    return code != ONWARD_OK ? code
+                             : read_attribute(attribute, name, where, type, count, values, error);
 }
 
 int h5_get_int(hid_t object, const char *name, const char *where, int64_t *value,
@@ -236,13 +279,14 @@ int h5_get_double(hid_t object, const char *name, const char *where, double *val
 int h5_get_length(hid_t object, const char *name, const char *where, uint64_t *length,
                   struct error *error)
 {
-    H5_AUTO hid_t attribute = open_attribute(object, name, where, error);
-    if (attribute < 0)
-        return ONWARD_ERR_CORRUPT;
+    H5_AUTO hid_t attribute = H5I_INVALID_HID;
+    int code = open_attribute(object, name, where, &attribute, error);
+    if (code != ONWARD_OK)
+        return code;
     H5_AUTO hid_t space = H5Aget_space(attribute);
     hssize_t points = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
     if (points < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot read attribute %s", where, name);
+        return h5_fail_reading(error, "%s: cannot read attribute %s", where, name);
     *length = (uint64_t)points;
     return ONWARD_OK;
 }
@@ -250,16 +294,19 @@ int h5_get_length(hid_t object, const char *name, const char *where, uint64_t *l
 int h5_get_text(hid_t object, const char *name, const char *where, char *text, size_t text_bytes,
                 struct error *error)
 {
-    H5_AUTO hid_t attribute = open_attribute(object, name, where, error);
-    if (attribute < 0)
-        return ONWARD_ERR_CORRUPT;
+    H5_AUTO hid_t attribute = H5I_INVALID_HID;
+    int code = open_attribute(object, name, where, &attribute, error);
+    if (code != ONWARD_OK)
+        return code;
     H5_AUTO hid_t stored = H5Aget_type(attribute);
-    if (stored < 0 || H5Tget_class(stored) != H5T_STRING || H5Tis_variable_str(stored) != 0 ||
+    if (stored < 0)
+        return h5_fail_reading(error, "%s: cannot read attribute %s", where, name);
+    if (H5Tget_class(stored) != H5T_STRING || H5Tis_variable_str(stored) != 0 ||
         H5Tget_size(stored) == 0 || H5Tget_size(stored) > text_bytes)
         return error_set(error, ONWARD_ERR_CORRUPT,
                          "%s: attribute %s: expected a text of at most %zu bytes", where, name,
                          text_bytes - 1);
-    int code = read_attribute(attribute, name, where, stored, 1, text, error);
+    code = read_attribute(attribute, name, where, stored, 1, text, error);
     if (code == ONWARD_OK && !memchr(text, '\0', H5Tget_size(stored)))
         code = error_set(error, ONWARD_ERR_CORRUPT, "%s: attribute %s has no end", where, name);
     return code;

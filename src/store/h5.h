@@ -29,6 +29,11 @@ void h5_close(hid_t *id);
 int h5_fail(struct error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same of a file that could not be read: ONWARD_ERR_MEMORY or ONWARD_ERR_IO where the system
+ * did not give HDF5 what it asked for, else ONWARD_ERR_CORRUPT. */
+int h5_fail_reading(struct error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Opens an HDF5 file for reading, without HDF5's file locks (they fail on some shared file
  * systems, and what is read here is never written in place). Negative: failed. */
 hid_t h5_open_file(const char *path);
@@ -59,8 +64,8 @@ int h5_put_text(hid_t object, const char *name, const char *text, struct error *
 int h5_put_list(hid_t object, const char *name, hid_t type, uint64_t count, const void *values,
                 struct error *error);
 
-/* Readers return ONWARD_OK or ONWARD_ERR_CORRUPT with the attribute in the text; `where` names the
- * file (and object). What is read never exceeds what the caller has room for. */
+/* Readers return ONWARD_OK or what h5_fail_reading does, with the attribute in the text; `where`
+ * names the file (and object). What is read never exceeds what the caller has room for. */
 int h5_get_int(hid_t object, const char *name, const char *where, int64_t *value,
                struct error *error);
 int h5_get_double(hid_t object, const char *name, const char *where, double *value,

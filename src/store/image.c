@@ -411,13 +411,16 @@ int image_check_seal(const char *path, struct error *error)
     int code = file_open_plain(path, &fd, &size, error);
     if (code != ONWARD_OK)
         return code;
-    ssize_t got = pread(fd, seal, sizeof seal, 0);
-    code = hash_file(fd, path, IMAGE_SEAL_BYTES, &bytes, sum, error);
+    bool has_seal = size >= sizeof seal;
+    if (has_seal)
+        code = file_read_at(fd, seal, sizeof seal, 0, path, error);
+    if (code == ONWARD_OK)
+        code = hash_file(fd, path, IMAGE_SEAL_BYTES, &bytes, sum, error);
     close(fd);
     if (code != ONWARD_OK)
         return code;
     make_seal(expected, bytes, sum);
-    if (got != IMAGE_SEAL_BYTES || memcmp(seal, expected, sizeof seal) != 0)
+    if (!has_seal || memcmp(seal, expected, sizeof seal) != 0)
         return error_set(error, ONWARD_ERR_CORRUPT,
                          "%s: is damaged: length or checksum differ from what its head names",
                          path);

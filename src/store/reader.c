@@ -55,8 +55,7 @@ static int inspect(const struct reader *reader, hid_t dataset, const char *name,
     H5_AUTO hid_t space = H5Dget_space(dataset);
     H5_AUTO hid_t stored = H5Dget_type(dataset);
     if (space < 0 || stored < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot read dataset %s", reader->where,
-                       name);
+        return h5_fail_reading(error, "%s: cannot read dataset %s", reader->where, name);
     if (H5Sget_simple_extent_ndims(space) != ndims)
         return error_set(error, ONWARD_ERR_INPUT, "%s: dataset %s has %d dimensions, expected %d",
                          reader->where, name, H5Sget_simple_extent_ndims(space), ndims);
@@ -152,8 +151,8 @@ static int read_slab(const struct reader *reader, hid_t dataset, int ndims, int 
     if (file_space < 0 || memory_space < 0 ||
         H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extents, NULL) < 0 ||
         H5Dread(dataset, h5_type(type), memory_space, file_space, H5P_DEFAULT, buffer) < 0)
-        return h5_fail(error, ONWARD_ERR_CORRUPT, "%s: cannot read rows %" PRIu64 " + %" PRIu64,
-                       reader->where, first, count);
+        return h5_fail_reading(error, "%s: cannot read rows %" PRIu64 " + %" PRIu64, reader->where,
+                               first, count);
     return ONWARD_OK;
 }
 

@@ -21,9 +21,9 @@ struct summed_hdf5 {
     haddr_t end_of_space;
 };
 
-static void tell_hdf5(const char *what)
+static void tell_hdf5(hid_t blamed, const char *what)
 {
-    H5Epush2(H5E_DEFAULT, __FILE__, __func__, __LINE__, H5E_ERR_CLS, H5E_VFL, H5E_READERROR, "%s",
+    H5Epush2(H5E_DEFAULT, __FILE__, __func__, __LINE__, H5E_ERR_CLS, blamed, H5E_READERROR, "%s",
              what);
 }
 
@@ -33,7 +33,7 @@ static H5FD_t *open_summed(const char *name, unsigned flags, hid_t access, haddr
     struct summed_hdf5 *file = calloc(1, sizeof *file);
     (void)name, (void)max_address;
     if (!file || !given || (flags & H5F_ACC_RDWR)) {
-        tell_hdf5("out of memory, or not for reading");
+        tell_hdf5(file ? H5E_VFL : H5E_RESOURCE, "out of memory, or not for reading");
         free(file);
         return NULL;
     }
@@ -73,7 +73,7 @@ static herr_t read_summed(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t
     (void)type, (void)transfer;
     if (summed_file_read(access->summed, buffer, size, address, access->error) == ONWARD_OK)
         return 0;
-    tell_hdf5("its bytes cannot be read");
+    tell_hdf5(H5E_VFL, "its bytes cannot be read");
     return -1;
 }
 

@@ -1,10 +1,11 @@
-/* failing_read.c - reads that fail with EIO, for a program that loads this before the C library
- * (LD_PRELOAD).
+/* failing_read.c - reads that fail with EIO, for a program that links this or loads it before the C
+ * library (LD_PRELOAD).
  *
  * While there is a file $FAILING_READ, calls fail that are of a file or directory whose path
  * contains the text in it, behind its first letter, which says what fails:
  * 1: pread, and the file $FAILING_READ is removed at once, so that the next one works;
- * 2: pread; 3: pread of more than a page; 4: opendir; 5: readdir; 6: fstat. */
+ * 2: pread; 3: pread of more than a page; 4: opendir; 5: readdir; 6: fstat; 7: open (EMFILE), and
+ * 8: pread, of what is not closed by an exec, as HDF5 opens its files and onward none; 9: fsync. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* RTLD_NEXT */
 #endif
@@ -12,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,8 @@ enum { PAGE_BYTES = 4096 };
 
 #define SEEN __attribute__((visibility("default")))
 
+SEEN int open(const char *path, int flags, ...);
+SEEN int fsync(int fd);
 SEEN ssize_t pread(int fd, void *buffer, size_t size, off_t offset);
 SEEN DIR *opendir(const char *path);
 SEEN struct dirent *readdir(DIR *directory);
@@ -59,11 +63,37 @@ static bool is_open_to_fail(const char *letters, int fd)
     return is_to_fail(letters, file);
 }
 
+int open(const char *path, int flags, ...)
+{
+    int (*real)(const char *, int, ...) = NULL;
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    *(void **)&real = dlsym(RTLD_NEXT, "open");
+    if (real && (flags & O_CLOEXEC || !is_to_fail("7", path)))
+        return real(path, flags, mode);
+    errno = EMFILE;
+    return -1;
+}
+
+int fsync(int fd)
+{
+    int (*real)(int) = NULL;
+    *(void **)&real = dlsym(RTLD_NEXT, "fsync");
+    if (real && !is_open_to_fail("9", fd))
+        return real(fd);
+    errno = EIO;
+    return -1;
+}
+
 ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
 {
     ssize_t (*real)(int, void *, size_t, off_t) = NULL;
     *(void **)&real = dlsym(RTLD_NEXT, "pread");
-    if (real && !is_open_to_fail(size > PAGE_BYTES ? "123" : "12", fd))
+    bool is_closed_by_exec = fcntl(fd, F_GETFD) & FD_CLOEXEC;
+    if (real && !is_open_to_fail(size > PAGE_BYTES ? "123" : "12", fd) &&
+        (is_closed_by_exec || !is_open_to_fail("8", fd)))
         return real(fd, buffer, size, offset);
     errno = EIO;
     return -1;

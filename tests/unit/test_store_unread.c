@@ -1,0 +1,136 @@
+/* test_store_unread.c - what the system does not give is no damage: a checkpoint that could not be
+ * read is not marked, and a mark that could not be read is not removed. failing_read.c is linked
+ * here in place of the calls that read. */
+#include "store_fixture.h"
+
+#include "h5.h"
+#include "run_suite.h"
+
+#define MASTER "step-00000020.h5"
+#define MARK "ckpt/step-00000020.failed"
+
+static struct checkpoint_array array = {
+    .name = "x", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {7}, .data = NULL};
+static char wish[512];
+
+static void make_two(void)
+{
+    uint64_t seed = 1;
+    make_scratch();
+    snprintf(wish, sizeof wish, "%s", in_scratch("wish"));
+    setenv("FAILING_READ", wish, 1);
+    fill_array(&array, &seed);
+    save_checkpoint(scratch, 10, &array, 1, 2);
+    save_checkpoint(scratch, 20, &array, 1, 2);
+}
+
+static void remove_two(void)
+{
+    free(array.data);
+    remove_scratch();
+}
+
+static void fail_for(const char *text)
+{
+    write_file(wish, text, strlen(text));
+}
+
+static void ignore_warning(void *context, const char *text)
+{
+    (void)context, (void)text;
+}
+
+/* By the owner, who marks what is damaged. */
+static int64_t newest(void)
+{
+    const struct checkpoint_wanted wanted = {
+        .task = "task-1", .below = INT64_MAX, .warn = ignore_warning};
+    struct checkpoint_id found = {.step = 99};
+    uint32_t passed_over = 0;
+    ck_ok(checkpoint_find(scratch, &wanted, &found, &passed_over, &failure));
+    return found.step;
+}
+
+/* Its seal, once; then HDF5 cannot open it, or not read it. */
+static const char *const master_wishes[] = {"1" MASTER, "7" MASTER, "8" MASTER};
+
+START_TEST(a_master_that_cannot_be_read_is_not_damaged)
+{
+    fail_for(master_wishes[_i]);
+    int code = checkpoint_verify(scratch, 20, NULL, &failure);
+    ck_assert_msg(code == ONWARD_ERR_IO, "%s", failure.text);
+    ck_assert_ptr_nonnull(strstr(failure.text, MASTER));
+    fail_for(master_wishes[_i]);
+    ck_assert_int_eq(newest(), 10);
+    unlink(wish);
+    ck_assert_int_eq(access(in_scratch(MARK), F_OK), -1);
+    ck_assert_int_eq(newest(), 20);
+}
+END_TEST
+
+static const char *const shard_wishes[] = {"2.shards/r001", "6.shards/r001"};
+
+START_TEST(nor_is_a_shard)
+{
+    fail_for(shard_wishes[_i]);
+    ck_assert_int_ne(checkpoint_verify(scratch, 20, NULL, &failure), ONWARD_OK);
+    ck_assert_int_ne(failure.code, ONWARD_ERR_CORRUPT);
+    newest();
+    unlink(wish);
+    ck_assert_int_eq(access(in_scratch(MARK), F_OK), -1);
+}
+END_TEST
+
+/* The mark itself, or the master that it is to mean. */
+static const char *const mark_wishes[] = {"2step-00000020.failed", "2" MASTER};
+
+START_TEST(a_mark_that_cannot_be_read_stays)
+{
+    char why[200];
+    ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
+    fail_for(mark_wishes[_i]);
+    ck_ok(retain(20, 2, &failure));
+    unlink(wish);
+    ck_assert(checkpoint_is_marked(scratch, 20, why, sizeof why));
+}
+END_TEST
+
+START_TEST(a_mark_that_means_nothing_goes)
+{
+    const char *mark = in_scratch("ckpt/step-00000015.failed");
+    write_file(mark, "{", 1);
+    ck_ok(retain(20, 2, &failure));
+    ck_assert_int_eq(access(mark, F_OK), -1);
+}
+END_TEST
+
+START_TEST(hdf5_is_not_blamed_for_the_system)
+{
+    H5_QUIET;
+    H5Epush2(H5E_DEFAULT, "", "", 1, H5E_ERR_CLS, H5E_RESOURCE, H5E_NOSPACE, "no memory");
+    H5Epush2(H5E_DEFAULT, "", "", 1, H5E_ERR_CLS, H5E_FILE, H5E_CANTOPENFILE, "cannot open");
+    ck_assert_int_eq(h5_fail_reading(&failure, "it"), ONWARD_ERR_MEMORY);
+    ck_assert_str_eq(failure.text, "it: HDF5: no memory");
+    H5Epush2(H5E_DEFAULT, "", "", 1, H5E_ERR_CLS, H5E_FILE, H5E_NOTHDF5, "no signature");
+    H5Epush2(H5E_DEFAULT, "", "", 1, H5E_ERR_CLS, H5E_FILE, H5E_CANTOPENFILE, "cannot open");
+    ck_assert_int_eq(h5_fail_reading(&failure, "it"), ONWARD_ERR_CORRUPT);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store unread");
+    TCase *tests = tcase_create("unread");
+    tcase_add_checked_fixture(tests, make_two, remove_two);
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, a_master_that_cannot_be_read_is_not_damaged, 0,
+                        (int)(sizeof master_wishes / sizeof *master_wishes));
+    tcase_add_loop_test(tests, nor_is_a_shard, 0,
+                        (int)(sizeof shard_wishes / sizeof *shard_wishes));
+    tcase_add_loop_test(tests, a_mark_that_cannot_be_read_stays, 0,
+                        (int)(sizeof mark_wishes / sizeof *mark_wishes));
+    tcase_add_test(tests, a_mark_that_means_nothing_goes);
+    tcase_add_test(tests, hdf5_is_not_blamed_for_the_system);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
