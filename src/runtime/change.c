@@ -355,15 +355,16 @@ static int end(struct onward *ow, const struct pass *pass)
     return ONWARD_OK;
 }
 
-static int end_bad_input(struct onward *ow)
+static int end_bad_input(struct onward *ow, const struct pass *pass)
 {
+    change_gather_reason(ow, pass);
     ow->ended = true;
     ow->end_code = ONWARD_ERR_INPUT;
     if (ow->control) {
         if (ow->error.code != ONWARD_ERR_INPUT)
             error_set(&ow->error, ONWARD_ERR_INPUT,
-                      "task %s: the state could not be restored; a worker's log says why: the "
-                      "checkpoint holds other arrays than the program protects, or is damaged",
+                      "task %s: the state could not be restored; a worker's log says why: what is "
+                      "stored holds other arrays than the program protects, or is damaged",
                       ow->options.task);
         control_write_end(ow, ONWARD_ERR_INPUT, ow->error.text);
     }
@@ -379,7 +380,7 @@ static int settle(struct onward *ow, struct pass *pass, int agreed)
     if (pass->opening.end)
         return end(ow, pass);
     if (!(agreed & FLAG_INPUT))
-        return end_bad_input(ow);
+        return end_bad_input(ow, pass);
     if (!(agreed & FLAG_STATE)) {
         change_rule_out_source(ow, pass);
         ow->passes_left++; /* nobody was lost, and a source is ruled out once */

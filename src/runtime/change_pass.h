@@ -29,5 +29,8 @@ int change_lay_out(struct onward *ow, struct pass *pass);
 int change_bring_state(struct onward *ow, struct pass *pass);
 /* The state could not be had from where the opening said: the next pass goes without it. */
 void change_rule_out_source(struct onward *ow, const struct pass *pass);
+/* All agreed that what the program gave does not fit. Who knows why, the first of them, tells the
+ * controller: ow->error there. */
+void change_gather_reason(struct onward *ow, const struct pass *pass);
 
 #endif

@@ -183,3 +183,18 @@ void change_rule_out_source(struct onward *ow, const struct pass *pass)
         control_warn(ow, "the local copy of step %lld on host %s could not be loaded",
                      (long long)opening->step, source->host);
 }
+
+void change_gather_reason(struct onward *ow, const struct pass *pass)
+{
+    struct error mine = {0}, *all = NULL;
+    if (!(pass->flags & FLAG_INPUT))
+        mine = ow->error;
+    if (pass->rank == 0 && !(all = calloc((size_t)pass->size, sizeof *all)))
+        transport_interrupt(ow->transport); /* the others are not to wait */
+    else                                    /* who was lost just now tells nothing */
+        transport_gather(ow->transport, &mine, sizeof mine, all);
+    for (int i = pass->size - 1; i >= 0 && all; i--)
+        if (all[i].code == ONWARD_ERR_INPUT)
+            ow->error = all[i];
+    free(all);
+}
