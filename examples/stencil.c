@@ -3,7 +3,8 @@
  * laid out anew for whoever is there, and each cell is computed the same way whoever owns it, so
  * the result has the same bits for any number of workers.
  *
- *     onward run -n 4 -- ./stencil [ROWS COLUMNS STEPS]
+ *     onward run -n 4 -- ./stencil [ROWS COLUMNS STEPS [down]]       down: the blocks are numbered
+ *                                                                    down the columns
  *     onward run -n 4 --inject kill:worker=2@step=100 -- ./stencil */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 struct plate {
     uint64_t dims[2];
     int64_t steps;
+    bool is_down;         /* blocks are numbered down the columns, not along the rows */
     int field;            /* array of onward_shard */
     int grid[2], here[2]; /* blocks in each dimension, and which one is ours */
     uint64_t first[2], size[2];
@@ -30,14 +32,27 @@ static void make_grid(int size, int grid[2])
     grid[1] = size / grid[0];
 }
 
+/* Which block in each dimension is that of a rank; and back. */
+static void find_block(const struct plate *plate, const int grid[2], int rank, int at[2])
+{
+    at[0] = plate->is_down ? rank % grid[0] : rank / grid[1];
+    at[1] = plate->is_down ? rank / grid[0] : rank % grid[1];
+}
+
+static int rank_of(const struct plate *plate, const int grid[2], const int at[2])
+{
+    return plate->is_down ? at[1] * grid[0] + at[0] : at[0] * grid[1] + at[1];
+}
+
 /* What worker `rank` of `size` owns: one block. */
 static int layout(void *context, const struct onward_role *role, struct onward_slab *slabs)
 {
     const struct plate *plate = context;
-    int grid[2];
+    int grid[2], at[2];
     make_grid(role->size, grid);
-    onward_slab_block(slabs, 0, plate->dims[0], role->rank / grid[1], grid[0]);
-    onward_slab_block(slabs, 1, plate->dims[1], role->rank % grid[1], grid[1]);
+    find_block(plate, grid, role->rank, at);
+    for (int d = 0; d < 2; d++)
+        onward_slab_block(slabs, d, plate->dims[d], at[d], grid[d]);
     return 1;
 }
 
@@ -53,8 +68,8 @@ static int take_block(struct onward *ow, struct plate *plate, const struct onwar
     double *own = onward_part(ow, plate->field, NULL);
     make_grid(role->size, plate->grid);
     layout(plate, role, &slab);
+    find_block(plate, plate->grid, role->rank, plate->here);
     for (int d = 0; d < 2; d++) {
-        plate->here[d] = d == 0 ? role->rank / plate->grid[1] : role->rank % plate->grid[1];
         plate->first[d] = slab.start[d];
         plate->size[d] = slab.block[d];
     }
@@ -76,7 +91,7 @@ static int neighbour(const struct plate *plate, int d, int by)
     at[d] += by;
     if (at[d] < 0 || at[d] >= plate->grid[d])
         return MPI_PROC_NULL;
-    return at[0] * plate->grid[1] + at[1];
+    return rank_of(plate, plate->grid, at);
 }
 
 /* With the four neighbours at once; a failed exchange is no matter: the step is thrown away then.
@@ -161,7 +176,8 @@ int main(int argc, char **argv)
     struct plate plate = {.dims = {512, 512}, .steps = 1000};
     struct onward_options options;
     struct onward *ow;
-    if (argc == 4) {
+    plate.is_down = argc == 5 && strcmp(argv[4], "down") == 0;
+    if (argc >= 4) {
         plate.dims[0] = strtoull(argv[1], NULL, 10);
         plate.dims[1] = strtoull(argv[2], NULL, 10);
         plate.steps = strtoll(argv[3], NULL, 10);

@@ -106,6 +106,10 @@ static int bring_copies(struct onward *ow, struct pass *pass)
     int code = copies_bring(ow, &plan);
     if (code == ONWARD_OK || code == ONWARD_ERR_LOST)
         return code;
+    if (code == ONWARD_ERR_INPUT) {
+        pass->flags &= ~FLAG_INPUT;
+        return ONWARD_OK;
+    }
     pass->flags &= ~FLAG_STATE;
     if (code == ONWARD_ERR_MEMORY)
         ow->restore_code = code;

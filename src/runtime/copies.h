@@ -50,7 +50,8 @@ struct copies_plan {
 /* Brings the state to where bits come in. Every member takes part. ERR_LOST: the pass failed; any
  * other error: copies could not be used, and all went through the motions; ow->error names the
  * first. Those that are damaged are removed, any other is left unread. ERR_NOT_FOUND: another
- * member of the host has removed it before. */
+ * member of the host has removed it before. ERR_INPUT: the program protects other arrays than the
+ * copies hold, or lays them out in another way; none is removed for that. */
 int copies_bring(struct onward *ow, const struct copies_plan *plan);
 
 #endif

@@ -33,23 +33,32 @@ static bool shares_host(const struct copies_plan *plan, int a, int b)
     return a == b || strcmp(plan->seats[a].host, plan->seats[b].host) == 0;
 }
 
-/* A copy that is gone is no news: who shares the host met it first, removed it, and names it.
- * Damage is there for good; that this member could not get at the file, or had no memory for it,
- * says nothing of the copy, which a later start may read. */
+/* How much there is to tell of a failure. A copy that is gone is no news: who shares the host met
+ * it first, removed it, and names it. With one that the program does not fit the task ends. */
+static int weight(int code)
+{
+    return code == ONWARD_OK              ? 0
+           : code == ONWARD_ERR_NOT_FOUND ? 1
+           : code == ONWARD_ERR_INPUT     ? 3
+                                          : 2;
+}
+
+/* Damage is there for good; that this member could not get at the file, or had no memory for it,
+ * says nothing of the copy, which a later start may read; nor does a program that it is not of. */
 static void fail_copy(struct bringing *bringing, const struct error *error)
 {
     struct copy_place place = copies_place(bringing->ow);
-    int first = bringing->error.code;
     bool is_news = error->code != ONWARD_ERR_NOT_FOUND;
     bringing->failed += is_news;
-    if (first == ONWARD_OK || (first == ONWARD_ERR_NOT_FOUND && is_news))
+    if (weight(error->code) > weight(bringing->error.code))
         bringing->error = *error;
     copy_close(bringing->source);
     bringing->source = NULL;
     bringing->is_given_up = true; /* nothing more of it is read */
     if (error->code == ONWARD_ERR_CORRUPT)
         copy_remove(&place, &bringing->id);
-    else if (is_news && copies_leave_unread(bringing->ow, &bringing->id, error->text) != ONWARD_OK)
+    else if (is_news && error->code != ONWARD_ERR_INPUT &&
+             copies_leave_unread(bringing->ow, &bringing->id, error->text) != ONWARD_OK)
         bringing->error.code = ONWARD_ERR_MEMORY; /* or it would be tried for ever */
 }
 
@@ -62,7 +71,8 @@ static int read_once(struct bringing *bringing, const struct checkpoint_array *a
     int code = ONWARD_OK;
     *elements = 0;
     if (!bringing->source)
-        code = copy_open(&place, &bringing->id, &bringing->source, error);
+        code =
+            copy_open(&place, &bringing->id, bringing->ow->array_count, &bringing->source, error);
     if (code == ONWARD_OK)
         code = copy_read(bringing->source, array, index, part, wanted, data, elements, error);
     return code;
@@ -276,10 +286,16 @@ static int bring_shards(struct bringing *bringing, struct array_part *scratch)
     return code;
 }
 
-/* What this member has to say of the copies: all that it needs is there, or why not. */
+/* What this member has to say of the copies: all that it needs is there, or why not. Elements that
+ * are in no copy, all of which could be read, are in none of the parts that the program describes
+ * for as many workers as wrote them. */
 static int judge(struct onward *ow, const struct bringing *bringing)
 {
+    static const char advice[] = "the copies stay: resume with the program and the arguments of "
+                                 "before, or with another --local-dir";
     const struct error *first = &bringing->error;
+    if (first->code == ONWARD_ERR_INPUT)
+        return error_set(&ow->error, first->code, "%.500s; %s", first->text, advice);
     if (bringing->failed > 1)
         return error_set(&ow->error, first->code,
                          "%u local copies cannot be used, the first: %.400s", bringing->failed,
@@ -287,9 +303,11 @@ static int judge(struct onward *ow, const struct bringing *bringing)
     if (first->code != ONWARD_OK)
         return error_set(&ow->error, first->code, "%s", first->text);
     if (bringing->plan->lineup_rank >= 0 && bringing->found != expected_elements(ow))
-        return error_set(&ow->error, ONWARD_ERR_CORRUPT,
-                         "local copies of step %lld: some elements are in none of them",
-                         (long long)bringing->plan->state.step);
+        return error_set(&ow->error, ONWARD_ERR_INPUT,
+                         "local copies of step %lld: the parts that the program describes for %u "
+                         "workers lack elements; %s",
+                         (long long)bringing->plan->state.step, bringing->plan->state.shard_count,
+                         advice);
     return ONWARD_OK;
 }
 
@@ -299,5 +317,7 @@ int copies_bring(struct onward *ow, const struct copies_plan *plan)
     struct array_part *scratch = calloc(2, sizeof *scratch);
     int code = scratch ? bring_shards(&bringing, scratch) : ONWARD_ERR_MEMORY;
     free(scratch);
+    if (code == ONWARD_ERR_INPUT) /* a layout, and all asked it the same: nobody waits */
+        return code;
     return code == ONWARD_OK ? judge(ow, &bringing) : ONWARD_ERR_LOST;
 }

@@ -66,6 +66,21 @@ void checkpoint_shape_text(char *text, size_t text_bytes, const struct checkpoin
                                  array->dims[i]);
 }
 
+int checkpoint_check_shape(const char *where, const struct checkpoint_array *stored,
+                           const struct checkpoint_array *asked, struct error *error)
+{
+    char asked_text[160], stored_text[160];
+    bool fits = stored->type == asked->type && stored->ndims == asked->ndims;
+    for (int i = 0; i < asked->ndims && fits; i++)
+        fits = stored->dims[i] == asked->dims[i];
+    if (fits)
+        return ONWARD_OK;
+    checkpoint_shape_text(asked_text, sizeof asked_text, asked);
+    checkpoint_shape_text(stored_text, sizeof stored_text, stored);
+    return error_set(error, ONWARD_ERR_INPUT, "%.400s: array %s is %s, expected %s", where,
+                     asked->name, stored_text, asked_text);
+}
+
 uint64_t checkpoint_row_bytes(const struct checkpoint_array *array)
 {
     uint64_t bytes = 0;
@@ -139,6 +154,15 @@ int checkpoint_check_id(const struct checkpoint_id *id, struct error *error)
     return ONWARD_OK;
 }
 
+void checkpoint_slab_lists(const struct onward_slab *slab,
+                           struct checkpoint_slab_list lists[CHECKPOINT_SLAB_LISTS])
+{
+    lists[0] = (struct checkpoint_slab_list){"start", slab->start};
+    lists[1] = (struct checkpoint_slab_list){"stride", slab->stride};
+    lists[2] = (struct checkpoint_slab_list){"count", slab->count};
+    lists[3] = (struct checkpoint_slab_list){"block", slab->block};
+}
+
 /* One hyperslab of a sharded array, with what it is of the whole. */
 static int add_slab(struct image *image, const struct checkpoint_array *array, uint32_t index,
                     const char *data, struct error *error)
@@ -153,17 +177,13 @@ static int add_slab(struct image *image, const struct checkpoint_array *array, u
     H5_AUTO hid_t dataset = H5I_INVALID_HID;
     int code =
         image_array(image, name, array->type, array->ndims, dims, data, NULL, &dataset, error);
-    const struct {
-        const char *name;
-        const uint64_t *values;
-    } lists[] = {{"start", slab->start},
-                 {"stride", slab->stride},
-                 {"count", slab->count},
-                 {"block", slab->block},
-                 {"whole_shape", array->dims}};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists && code == ONWARD_OK; i++)
+    struct checkpoint_slab_list lists[CHECKPOINT_SLAB_LISTS];
+    checkpoint_slab_lists(slab, lists);
+    for (int i = 0; i < CHECKPOINT_SLAB_LISTS && code == ONWARD_OK; i++)
         code =
             h5_put_list(dataset, lists[i].name, H5T_NATIVE_UINT64, ndims, lists[i].values, error);
+    if (code == ONWARD_OK)
+        code = h5_put_list(dataset, "whole_shape", H5T_NATIVE_UINT64, ndims, array->dims, error);
     return code;
 }
 
@@ -220,7 +240,8 @@ int checkpoint_fill_shard(struct image *image, const struct checkpoint_id *id,
                    {"epoch", id->epoch},
                    {"incarnation", id->incarnation},
                    {"rank", rank},
-                   {"size", size}};
+                   {"size", size},
+                   {"array_count", array_count}};
     int code = h5_put_text(image->file, "task", id->task, error);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && code == ONWARD_OK; i++)
         code = h5_put_int(image->file, numbers[i].name, numbers[i].value, error);

@@ -69,6 +69,21 @@ int checkpoint_fill_shard(struct image *image, const struct checkpoint_id *id,
 /* "784 x 256" */
 void checkpoint_shape_text(char *text, size_t text_bytes, const struct checkpoint_array *array);
 
+/* ONWARD_ERR_INPUT, with `where` and both shapes, when an array that is stored has not the type and
+ * shape that are asked for. */
+int checkpoint_check_shape(const char *where, const struct checkpoint_array *stored,
+                           const struct checkpoint_array *asked, struct error *error);
+
+/* Attributes of a hyperslab's dataset in a shard: what it is of the whole, whose extents are in one
+ * more, whole_shape. */
+enum { CHECKPOINT_SLAB_LISTS = 4 };
+struct checkpoint_slab_list {
+    const char *name;
+    const uint64_t *values; /* one a dimension */
+};
+void checkpoint_slab_lists(const struct onward_slab *slab,
+                           struct checkpoint_slab_list lists[CHECKPOINT_SLAB_LISTS]);
+
 /* Bytes of one row of dimension 0; 0 when there are none. */
 uint64_t checkpoint_row_bytes(const struct checkpoint_array *array);
 
@@ -101,6 +116,7 @@ void checkpoint_part_name(char *name, const struct checkpoint_array *array, uint
 struct checkpoint_source {
     char path[4096];
     struct summed_file summed;
+    bool is_alone;            /* no master says what it holds: its own attributes do */
     int64_t file;             /* hid_t */
     struct error block_error; /* of a block that HDF5 asked for */
 };
@@ -109,7 +125,11 @@ struct checkpoint_source {
 int checkpoint_source_open(struct checkpoint_source *source, const char *path,
                            const struct checkpoint_shard *expected, struct error *error);
 void checkpoint_source_close(struct checkpoint_source *source);
-/* Where in the file a part lies; the dataset must have the part's shape. */
+/* ONWARD_ERR_INPUT when a shard without a master is of another number of arrays. */
+int checkpoint_source_check_count(struct checkpoint_source *source, uint32_t array_count,
+                                  struct error *error);
+/* Where in the file a part lies; the dataset must have the part's shape. ONWARD_ERR_INPUT when a
+ * shard without a master holds no such array, or another part of it. */
 int checkpoint_source_locate(struct checkpoint_source *source, const struct checkpoint_array *array,
                              const struct checkpoint_part *part, uint64_t *offset,
                              struct error *error);

@@ -2,10 +2,15 @@
  *
  * A part is a dense, contiguous dataset, so once HDF5 has said where it begins, its elements are
  * read without it, straight to where they belong. Whatever is read, by HDF5 or here, comes from
- * blocks that fit their checksum (summed_file.h). */
+ * blocks that fit their checksum (summed_file.h).
+ *
+ * Which part it is says the master; of a shard without one, a copy on a host, who reads it says
+ * what he takes it for, and the attributes of the file whether it is that. Where it is not, the
+ * program is another one than wrote it: the file is whole, and stays for that one. */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "checkpoint.h"
 #include "checkpoint_internal.h"
@@ -72,6 +77,7 @@ int checkpoint_source_open(struct checkpoint_source *source, const char *path,
 {
     int length = snprintf(source->path, sizeof source->path, "%s", path);
     source->block_error = (struct error){0};
+    source->is_alone = !expected;
     if (length < 0 || (size_t)length >= sizeof source->path)
         return error_set(error, ONWARD_ERR_ARGUMENT, "%.400s: the path is too long", path);
     int code = summed_file_open(&source->summed, source->path, expected ? &expected->bytes : NULL,
@@ -92,6 +98,96 @@ void checkpoint_source_close(struct checkpoint_source *source)
     summed_file_close(&source->summed);
 }
 
+/* Every byte that HDF5 saw fits its checksum: what it did not find in them was never there. */
+static int judge_description(const struct checkpoint_source *source,
+                             const struct checkpoint_array *array, int code, struct error *error)
+{
+    const struct error *cause = &source->block_error;
+    if (code == ONWARD_OK || !source->is_alone)
+        return code;
+    if (cause->code != ONWARD_OK)
+        return error_set(error, cause->code, "%s", cause->text);
+    if (code != ONWARD_ERR_CORRUPT)
+        return code;
+    return error_set(error, ONWARD_ERR_INPUT, "%s: holds no array %s as the program protects it",
+                     source->path, array->name);
+}
+
+int checkpoint_source_check_count(struct checkpoint_source *source, uint32_t array_count,
+                                  struct error *error)
+{
+    int64_t count = 0;
+    source->block_error.code = ONWARD_OK;
+    if (H5Aexists(source->file, "array_count") == 0)
+        return ONWARD_OK; /* shards did not always say it */
+    int code = h5_get_int(source->file, "array_count", source->path, &count, error);
+    if (code == ONWARD_ERR_CORRUPT && source->block_error.code != ONWARD_OK)
+        return error_set(error, source->block_error.code, "%s", source->block_error.text);
+    if (code == ONWARD_OK && count != array_count)
+        code = error_set(error, ONWARD_ERR_INPUT,
+                         "%s: holds %" PRId64 " arrays, the program protects %" PRIu32,
+                         source->path, count, array_count);
+    return code;
+}
+
+static int check_whole(const struct checkpoint_source *source, hid_t dataset,
+                       const struct checkpoint_array *array, struct error *error)
+{
+    struct checkpoint_array stored = {.type = 0};
+    uint64_t ndims = 0;
+    H5_AUTO hid_t type = H5Dget_type(dataset);
+    if (type < 0)
+        return fail_reading(source, array->name, error);
+    int code = h5_get_length(dataset, "whole_shape", source->path, &ndims, error);
+    if (code != ONWARD_OK || ndims > CHECKPOINT_MAX_DIMS)
+        return code == ONWARD_OK ? ONWARD_ERR_CORRUPT : code;
+    code = h5_get_list(dataset, "whole_shape", source->path, H5T_NATIVE_UINT64, ndims, stored.dims,
+                       error);
+    stored.type = h5_type_of(type);
+    stored.ndims = (int)ndims;
+    return code == ONWARD_OK ? checkpoint_check_shape(source->path, &stored, array, error) : code;
+}
+
+/* *is_same: whether the dataset says that it is this part. */
+static int compare_place(const struct checkpoint_source *source, hid_t dataset,
+                         const struct checkpoint_array *array, const struct onward_slab *slab,
+                         bool *is_same, struct error *error)
+{
+    struct checkpoint_slab_list lists[CHECKPOINT_SLAB_LISTS];
+    uint64_t ndims = (uint64_t)array->ndims, values[CHECKPOINT_MAX_DIMS];
+    int64_t first_row = 0;
+    int code = ONWARD_OK;
+    checkpoint_slab_lists(slab, lists);
+    *is_same = true;
+    for (int i = 0; array->sharded && i < CHECKPOINT_SLAB_LISTS && code == ONWARD_OK; i++) {
+        code = h5_get_list(dataset, lists[i].name, source->path, H5T_NATIVE_UINT64, ndims, values,
+                           error);
+        *is_same = *is_same && code == ONWARD_OK &&
+                   memcmp(values, lists[i].values, ndims * sizeof *values) == 0;
+    }
+    if (!array->sharded) {
+        code = h5_get_int(dataset, "first_row", source->path, &first_row, error);
+        *is_same = code == ONWARD_OK && (uint64_t)first_row == slab->start[0];
+    }
+    return code;
+}
+
+/* Parts of other layouts may have the same extents. */
+static int check_description(const struct checkpoint_source *source, hid_t dataset,
+                             const struct checkpoint_array *array,
+                             const struct checkpoint_part *part, struct error *error)
+{
+    bool is_same = false;
+    int code = check_whole(source, dataset, array, error);
+    if (code == ONWARD_OK)
+        code = compare_place(source, dataset, array, &part->slab, &is_same, error);
+    if (code == ONWARD_OK && !is_same)
+        code = error_set(error, ONWARD_ERR_INPUT,
+                         "%s: holds another layout of array %s than the program describes",
+                         source->path, array->name);
+    return judge_description(source, array, code, error);
+}
+
 int checkpoint_source_locate(struct checkpoint_source *source, const struct checkpoint_array *array,
                              const struct checkpoint_part *part, uint64_t *offset,
                              struct error *error)
@@ -102,7 +198,11 @@ int checkpoint_source_locate(struct checkpoint_source *source, const struct chec
     checkpoint_part_name(name, array, part->index);
     H5_AUTO hid_t dataset = H5Dopen2(source->file, name, H5P_DEFAULT);
     if (dataset < 0)
-        return fail_reading(source, name, error);
+        return judge_description(source, array, fail_reading(source, name, error), error);
+    int code =
+        source->is_alone ? check_description(source, dataset, array, part, error) : ONWARD_OK;
+    if (code != ONWARD_OK)
+        return code;
     H5_AUTO hid_t space = H5Dget_space(dataset);
     H5_AUTO hid_t type = H5Dget_type(dataset);
     if (space < 0 || type < 0)

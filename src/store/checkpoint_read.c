@@ -130,7 +130,7 @@ int checkpoint_describe(const char *run, int64_t step, struct checkpoint_array *
 static int check_fits(const struct checkpoint_master *master, const struct checkpoint_array *array,
                       uint32_t *index, struct error *error)
 {
-    char asked[160], stored[160];
+    char where[64];
     const struct checkpoint_array *found = NULL;
     for (uint32_t i = 0; i < master->array_count && !found; i++)
         if (strncmp(master->arrays[i].name, array->name, CHECKPOINT_NAME_BYTES) == 0)
@@ -139,17 +139,9 @@ static int check_fits(const struct checkpoint_master *master, const struct check
         return error_set(error, ONWARD_ERR_INPUT,
                          "checkpoint of step %" PRId64 ": has no array %.63s", master->id.step,
                          array->name);
-    bool fits = found->type == array->type && found->ndims == array->ndims;
-    for (int i = 0; i < found->ndims && fits; i++)
-        fits = found->dims[i] == array->dims[i];
     *index = (uint32_t)(found - master->arrays);
-    if (fits)
-        return ONWARD_OK;
-    checkpoint_shape_text(asked, sizeof asked, array);
-    checkpoint_shape_text(stored, sizeof stored, found);
-    return error_set(error, ONWARD_ERR_INPUT,
-                     "checkpoint of step %" PRId64 ": array %s is %s, expected %s", master->id.step,
-                     found->name, stored, asked);
+    snprintf(where, sizeof where, "checkpoint of step %" PRId64, master->id.step);
+    return checkpoint_check_shape(where, found, array, error);
 }
 
 /* The slabs of an array that are wanted: its own, or the whole of it. */

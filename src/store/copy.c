@@ -248,8 +248,15 @@ static int find(const struct copy_place *place, const struct copy_id *id, char *
     return code;
 }
 
-int copy_open(const struct copy_place *place, const struct copy_id *id, struct copy_source **source,
-              struct error *error)
+void copy_close(struct copy_source *source)
+{
+    if (source)
+        checkpoint_source_close(&source->source);
+    free(source);
+}
+
+int copy_open(const struct copy_place *place, const struct copy_id *id, uint32_t array_count,
+              struct copy_source **source, struct error *error)
 {
     H5_QUIET;
     char path[COPY_PATH_BYTES];
@@ -265,15 +272,12 @@ int copy_open(const struct copy_place *place, const struct copy_id *id, struct c
         free(opened);
         return code;
     }
-    *source = opened;
-    return ONWARD_OK;
-}
-
-void copy_close(struct copy_source *source)
-{
-    if (source)
-        checkpoint_source_close(&source->source);
-    free(source);
+    code = checkpoint_source_check_count(&opened->source, array_count, error);
+    if (code == ONWARD_OK)
+        *source = opened;
+    else
+        copy_close(opened);
+    return code;
 }
 
 int copy_read(struct copy_source *source, const struct checkpoint_array *array, uint32_t index,

@@ -59,10 +59,13 @@ void copy_sweep(const struct copy_place *place,
                 bool (*is_old)(void *context, const struct copy_id *), void *context);
 void copy_remove_all(const struct copy_place *place);
 
-/* A copy that is open for reading; what is read of it is verified then. Calls HDF5. */
+/* A copy that is open for reading; what is read of it is verified then. Calls HDF5. Of both:
+ * ONWARD_ERR_CORRUPT says that the file is damaged, ONWARD_ERR_INPUT that it is whole and of
+ * another program: of another number of arrays, of an array of another name, type or shape, or of
+ * another layout. */
 struct copy_source;
-int copy_open(const struct copy_place *place, const struct copy_id *id, struct copy_source **source,
-              struct error *error);
+int copy_open(const struct copy_place *place, const struct copy_id *id, uint32_t array_count,
+              struct copy_source **source, struct error *error);
 void copy_close(struct copy_source *source); /* NULL is allowed */
 /* Of the dataset number `index` of the array, which is the part `part` (a slab), what it shares
  * with `wanted`, to its place in data. *elements grows by how many those are. */

@@ -1,5 +1,5 @@
 /* test_store_copy.c - copies of shards on a host: their names, who finds which, what is swept, and
- * that a damaged one and a full disk are errors. */
+ * that a damaged one, one of another program and a full disk are errors. */
 #include "store_fixture.h"
 
 #include "copy.h"
@@ -59,7 +59,7 @@ static int read_all(const struct copy_id *id, double *found)
     struct copy_source *source = NULL;
     struct onward_slab all = {.start = {0}, .stride = {1}, .count = {1}, .block = {100000}};
     uint64_t elements = 0;
-    int code = copy_open(&place, id, &source, &failure);
+    int code = copy_open(&place, id, 1, &source, &failure);
     if (code == ONWARD_OK)
         code = copy_read(source, &state, 0, &all, &all, found, &elements, &failure);
     copy_close(source);
@@ -115,6 +115,138 @@ START_TEST(a_damaged_copy_is_an_error)
     ck_assert_int_eq(copy_check(path), ONWARD_ERR_CORRUPT);
     free(whole);
     free(found);
+}
+END_TEST
+
+/* What a program takes shard 1 of 4 for, and what is said where it is something else. */
+static const struct {
+    const char *name;
+    int type, ndims;
+    uint64_t dims[2];
+    bool sharded;
+    struct onward_slab part;
+    uint32_t array_count;
+    const char *text; /* NULL: the copy is read */
+} programs[] = {
+    {"field", ONWARD_DOUBLE, 1, {100}, true, {{25}, {25}, {1}, {25}}, 2, NULL},
+    {"field",
+     ONWARD_DOUBLE,
+     1,
+     {100},
+     true,
+     {{5}, {20}, {5}, {5}},
+     2,
+     "another layout of array field"},
+    {"field",
+     ONWARD_DOUBLE,
+     1,
+     {100},
+     true,
+     {{50}, {25}, {1}, {25}},
+     2,
+     "another layout of array field"},
+    {"field",
+     ONWARD_DOUBLE,
+     1,
+     {104},
+     true,
+     {{25}, {25}, {1}, {25}},
+     2,
+     "array field is float64 100, expected float64 104"},
+    {"field",
+     ONWARD_DOUBLE,
+     2,
+     {100, 1},
+     true,
+     {{25, 0}, {25, 1}, {1, 1}, {25, 1}},
+     2,
+     "array field is float64 100, expected float64 100 x 1"},
+    {"field",
+     ONWARD_INT64,
+     1,
+     {100},
+     true,
+     {{25}, {25}, {1}, {25}},
+     2,
+     "array field is float64 100, expected int64 100"},
+    {"field", ONWARD_DOUBLE, 1, {100}, false, {{25}, {25}, {1}, {25}}, 2, "holds no array field"},
+    {"plate", ONWARD_DOUBLE, 1, {100}, true, {{25}, {25}, {1}, {25}}, 2, "holds no array plate"},
+    {"field",
+     ONWARD_DOUBLE,
+     1,
+     {100},
+     true,
+     {{25}, {25}, {1}, {25}},
+     1,
+     "holds 2 arrays, the program protects 1"},
+    {"rows", ONWARD_DOUBLE, 1, {100}, false, {{25}, {25}, {1}, {25}}, 2, NULL},
+    {"rows",
+     ONWARD_DOUBLE,
+     1,
+     {101},
+     false,
+     {{26}, {25}, {1}, {25}},
+     2,
+     "array rows is float64 100, expected float64 101"},
+    {"rows", ONWARD_DOUBLE, 1, {100}, true, {{25}, {25}, {1}, {25}}, 2, "holds no array rows"},
+    {"rows",
+     ONWARD_DOUBLE,
+     1,
+     {100},
+     false,
+     {{50}, {25}, {1}, {25}},
+     2,
+     "another layout of array rows"},
+};
+
+static void write_shard_1(const struct copy_id *id)
+{
+    static double numbers[100];
+    static const struct onward_slab part = {{25}, {25}, {1}, {25}};
+    struct checkpoint_array arrays[] = {{"field",
+                                         ONWARD_DOUBLE,
+                                         1,
+                                         {100},
+                                         numbers,
+                                         .sharded = true,
+                                         .slab_count = 1,
+                                         .slabs = &part},
+                                        {"rows", ONWARD_DOUBLE, 1, {100}, .data = numbers}};
+    uint64_t bytes = 0;
+    for (int i = 0; i < 100; i++)
+        numbers[i] = i;
+    ck_ok(copy_write(&place, id, arrays, 2, &bytes, &failure));
+}
+
+/* It is whole, and holds what another program protected, whatever the number of elements. */
+START_TEST(a_copy_of_another_program_is_no_damage)
+{
+    const struct copy_id id = {
+        .incarnation = 2, .epoch = 7, .step = 120, .shard = 1, .shard_count = 4};
+    struct checkpoint_array array = {.type = programs[_i].type,
+                                     .ndims = programs[_i].ndims,
+                                     .dims = {programs[_i].dims[0], programs[_i].dims[1]},
+                                     .sharded = programs[_i].sharded};
+    struct copy_source *source = NULL;
+    double found[25] = {0};
+    uint64_t elements = 0;
+    snprintf(array.name, sizeof array.name, "%s", programs[_i].name);
+    write_shard_1(&id);
+    int code = copy_open(&place, &id, programs[_i].array_count, &source, &failure);
+    if (code == ONWARD_OK)
+        code = copy_read(source, &array, 0, &programs[_i].part, &programs[_i].part, found,
+                         &elements, &failure);
+    copy_close(source);
+    if (programs[_i].text) {
+        ck_assert_msg(code == ONWARD_ERR_INPUT, "%d: %s", code, failure.text);
+        ck_assert_msg(strstr(failure.text, programs[_i].text) != NULL, "%s", failure.text);
+        ck_assert_ptr_nonnull(strstr(failure.text, "r001-of-004"));
+        ck_assert_double_eq(found[1], 0);
+        return;
+    }
+    ck_ok(code);
+    ck_assert_uint_eq(elements, 25);
+    ck_assert_double_eq(found[1], programs[_i].sharded ? 1 : 26);
 }
 END_TEST
 
@@ -187,6 +319,8 @@ int main(void)
     tcase_add_loop_test(tests, names_are_read_back, 0, (int)(sizeof names / sizeof *names));
     tcase_add_loop_test(tests, a_copy_is_found_wherever_it_comes_from, 0, 2);
     tcase_add_test(tests, a_damaged_copy_is_an_error);
+    tcase_add_loop_test(tests, a_copy_of_another_program_is_no_damage, 0,
+                        (int)(sizeof programs / sizeof *programs));
     tcase_add_test(tests, a_full_disk_leaves_nothing_and_loses_nothing);
     tcase_add_test(tests, what_is_old_is_swept_with_its_temporary_files);
     suite_add_tcase(suite, tests);
