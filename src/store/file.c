@@ -139,7 +139,6 @@ int file_temporary(const char *path, char *temporary, size_t temporary_bytes, in
     return error_set(error, ONWARD_ERR_IO, "%s: every temporary name is taken", path);
 }
 
-/* Where files are memory this would fill it with zeros first, for nothing. */
 static bool is_in_memory(int fd)
 {
     struct statfs status;
@@ -149,11 +148,19 @@ static bool is_in_memory(int fd)
 
 int file_reserve(int fd, uint64_t size, const char *path, struct error *error)
 {
+    /* Where files are memory this would fill it with zeros first, for nothing. */
     if (size < RESERVE_MIN_BYTES || is_in_memory(fd) || fallocate(fd, 0, 0, (off_t)size) == 0)
         return ONWARD_OK;
     if (errno == ENOSPC || errno == EDQUOT)
         return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot write", path);
     return ONWARD_OK; /* it cannot: the writes will tell */
+}
+
+int file_settle(int fd, const char *path, struct error *error)
+{
+    if (is_in_memory(fd) || fsync(fd) == 0 || errno == EINVAL) /* it cannot, and need not */
+        return ONWARD_OK;
+    return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: was not written to the disk", path);
 }
 
 int file_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const char *path,

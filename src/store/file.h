@@ -44,6 +44,10 @@ int file_temporary(const char *path, char *temporary, size_t temporary_bytes, in
  * it helps: a full disk shows early, and blocks that are there need not be reserved one by one at
  * each write. ONWARD_ERR_NO_SPACE where there is none. */
 int file_reserve(int fd, uint64_t size, const char *path, struct error *error);
+/* Waits until all that was written to a file is on its disk, whoever wrote it. ONWARD_ERR_IO where
+ * the disk did not take some of it, which the kernel says once. Where files are memory that is as
+ * good as any. */
+int file_settle(int fd, const char *path, struct error *error);
 
 /* All of bytes at offset. path is for the text of a failure. */
 int file_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const char *path,

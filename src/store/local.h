@@ -17,7 +17,9 @@
  *
  * The header says which boot of the host the file is of; one of an earlier boot is not trusted. The
  * owner holds a lock (flock) on its file as long as it lives. The bits of the slots have no
- * checksum: they are as good as the memory they are in. Functions return enum onward_error; one
+ * checksum: they are as good as the memory they are in. On a disk they may have left it, and the
+ * disk may not have taken them: so a file there is synced before it is loaded, which is when the
+ * kernel says that it lost some; it is never loaded then. Functions return enum onward_error; one
  * thread a handle. */
 #ifndef STORE_LOCAL_H
 #define STORE_LOCAL_H
@@ -67,7 +69,8 @@ int local_find(const struct local_id *id, void (*warn)(void *context, const stru
                void *context, struct local_copy **copy, struct error *error);
 int64_t local_copy_incarnation(const struct local_copy *copy);
 int64_t local_copy_step(const struct local_copy *copy);
-/* Reads each array to data[i]. ERR_CORRUPT where the file changed meanwhile: its owner lives. */
+/* Reads each array to data[i]. ERR_CORRUPT where the file changed meanwhile: its owner lives;
+ * ERR_IO where a disk did not take all of it, or does not give it. */
 int local_load(const struct local_copy *copy, void *const *data, struct error *error);
 void local_forget(struct local_copy *copy); /* frees the handle; NULL is allowed */
 

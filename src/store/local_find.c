@@ -206,11 +206,27 @@ int64_t local_copy_step(const struct local_copy *copy)
     return copy->record.step;
 }
 
+/* That a disk did not take all of a file the kernel says once, to who asks first. From then on the
+ * file says it itself: its owner may not write it any more. */
+static int settle(const struct local_copy *copy, struct error *error)
+{
+    struct stat status;
+    if (fstat(copy->fd, &status) != 0)
+        return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot read", copy->path);
+    if (!(status.st_mode & S_IWUSR))
+        return error_set(error, ONWARD_ERR_IO, "%s: was not written to the disk before",
+                         copy->path);
+    int code = file_settle(copy->fd, copy->path, error);
+    if (code != ONWARD_OK)
+        fchmod(copy->fd, S_IRUSR);
+    return code;
+}
+
 int local_load(const struct local_copy *copy, void *const *data, struct error *error)
 {
     const struct local_header *header = &copy->header;
     struct local_record record;
-    int code = ONWARD_OK;
+    int code = settle(copy, error);
     for (uint32_t i = 0; i < header->array_count && code == ONWARD_OK; i++) {
         bool second = local_bit(copy->record.second, i);
         code = file_read_at(copy->fd, data[i], header->bytes[i],

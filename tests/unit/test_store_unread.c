@@ -1,9 +1,13 @@
 /* test_store_unread.c - what the system does not give is no damage: a checkpoint that could not be
- * read is not marked, and a mark that could not be read is not removed. failing_read.c is linked
- * here in place of the calls that read. */
+ * read is not marked, and a mark that could not be read is not removed. What a disk did not take is
+ * not read as if it had. failing_read.c is linked here in place of the calls that read. */
 #include "store_fixture.h"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include "h5.h"
+#include "local.h"
 #include "run_suite.h"
 
 #define MASTER "step-00000020.h5"
@@ -117,6 +121,65 @@ START_TEST(hdf5_is_not_blamed_for_the_system)
 }
 END_TEST
 
+static int load_slots(const struct local_id *id, int64_t *number)
+{
+    struct local_copy *copy = NULL;
+    void *data[] = {number};
+    ck_ok(local_find(id, NULL, NULL, &copy, &failure));
+    ck_assert_ptr_nonnull(copy);
+    int code = local_load(copy, data, &failure);
+    if (code != ONWARD_OK) /* the kernel says it once, and a second try is made */
+        unlink(wish);
+    ck_assert_int_eq(local_load(copy, data, &failure), code);
+    local_forget(copy);
+    return code;
+}
+
+/* Slots of step 7, with a sync that fails, on a disk and in memory. */
+static int leave_and_load(const char *directory, int64_t *number)
+{
+    uint64_t bytes = sizeof *number;
+    struct local_id id = {directory, "task-1", 9, 5, 1, 1, &bytes};
+    struct local *local = NULL;
+    ck_ok(local_create(&id, &local, &failure));
+    *(int64_t *)local_next(local, 0) = 42;
+    local_commit(local, 1, 7);
+    local_close(local);
+    id.incarnation = 2;
+    fail_for("9.state");
+    int code = load_slots(&id, number);
+    unlink(wish);
+    if (code != ONWARD_OK) /* nor does a later start load it */
+        ck_assert_int_eq(load_slots(&id, number), code);
+    local_remove_all(&id);
+    return code;
+}
+
+START_TEST(slots_that_a_disk_did_not_take_are_not_loaded)
+{
+    struct statfs status;
+    int64_t number = 0;
+    ck_assert_int_eq(statfs(scratch, &status), 0);
+    if (status.f_type == TMPFS_MAGIC)
+        return;
+    ck_assert_int_eq(leave_and_load(scratch, &number), ONWARD_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(failure.text, "was not written to the disk"));
+    ck_assert_int_eq(number, 0);
+}
+END_TEST
+
+START_TEST(slots_in_memory_need_no_disk)
+{
+    int64_t number = 0;
+    char directory[] = "/dev/shm/store-XXXXXX";
+    if (!mkdtemp(directory))
+        return;
+    ck_assert_int_eq(leave_and_load(directory, &number), ONWARD_OK);
+    ck_assert_int_eq(number, 42);
+    rmdir(directory);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store unread");
@@ -130,6 +193,8 @@ int main(void)
     tcase_add_loop_test(tests, a_mark_that_cannot_be_read_stays, 0,
                         (int)(sizeof mark_wishes / sizeof *mark_wishes));
     tcase_add_test(tests, a_mark_that_means_nothing_goes);
+    tcase_add_test(tests, slots_that_a_disk_did_not_take_are_not_loaded);
+    tcase_add_test(tests, slots_in_memory_need_no_disk);
     tcase_add_test(tests, hdf5_is_not_blamed_for_the_system);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
