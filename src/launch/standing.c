@@ -3,6 +3,7 @@
 #include "standing.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "say.h"
@@ -52,6 +53,6 @@ int standing_read(const struct rundir *rundir, struct standing *standing, struct
         code = ONWARD_OK;
     if (code == ONWARD_OK)
         code = rundir_newest_incarnation(rundir, &newest, error);
-    standing->state = state_of(standing, newest);
+    snprintf(standing->state, sizeof standing->state, "%s", state_of(standing, newest));
     return code;
 }

@@ -11,9 +11,9 @@ struct standing {
     bool has_status;
     struct run_status status;
     struct run_completion completion;
-    const char *state; /* complete; while it is owned what the status says (restarting between a
-                          planned stop and the start after it), or starting; stopped or failed;
-                          interrupted: it died without a word */
+    char state[16]; /* complete; while it is owned what the status says (restarting between a
+                       planned stop and the start after it), or starting; stopped or failed;
+                       interrupted: it died without a word */
 };
 
 /* Opens the run directory of the task that the options name. */
