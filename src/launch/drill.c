@@ -1,10 +1,15 @@
 /* drill.c - whom a fault of a drill hits: never so many that fewer workers than the minimum could
- * be left. */
+ * be left, and no host that the task or the drill itself ends with. A host is down until the
+ * command that brings it back has succeeded; tries are bounded. */
 #include "drill.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "draw.h"
+#include "place.h"
+
+static const double pause_s = 2; /* between two tries to bring a host back */
 
 const char *drill_kind_name(enum drill_kind kind)
 {
@@ -71,10 +76,16 @@ static bool may_lose_member(const struct drill *drill, const struct run_member *
            (!is_usable(drill, member) || usable_count(drill, NULL) > drill->min_workers);
 }
 
+/* Without its launcher a task is not started again, and without the drill no host comes back. */
+static bool is_spared(const struct drill *drill, const char *host)
+{
+    return place_same_host(host, drill->owner_host) || place_same_host(host, drill->own_host);
+}
+
 /* Each host once: its first member stands for it. */
 static bool may_lose_host(const struct drill *drill, const struct run_member *member)
 {
-    if (!is_there(drill, member))
+    if (!is_there(drill, member) || is_spared(drill, member->host))
         return false;
     for (const struct run_member *other = drill->members.list; other < member; other++)
         if (is_there(drill, other) && !strcmp(other->host, member->host))
@@ -106,6 +117,52 @@ const struct run_member *drill_choose_member(const struct drill *drill, double n
 const struct run_member *drill_choose_host(const struct drill *drill, double number)
 {
     return choose(drill, number, may_lose_host);
+}
+
+struct drill_down *drill_expect_back(struct drill *drill, const char *host, const char *remedy,
+                                     double due_s)
+{
+    struct drill_down *down = &drill->down[drill->down_count++];
+    *down = (struct drill_down){.remedy = remedy, .due_s = due_s, .tries_left = DRILL_TRIES};
+    snprintf(down->host, sizeof down->host, "%s", host);
+    return down;
+}
+
+struct drill_down *drill_due(struct drill *drill, double now_s)
+{
+    for (uint32_t i = 0; i < drill->down_count; i++)
+        if (drill->down[i].tries_left > 0 && now_s >= drill->down[i].due_s)
+            return &drill->down[i];
+    return NULL;
+}
+
+void drill_is_back(struct drill *drill, struct drill_down *down)
+{
+    *down = drill->down[--drill->down_count];
+}
+
+void drill_is_not_back(struct drill_down *down, double now_s)
+{
+    down->tries_left--;
+    down->due_s = now_s + pause_s;
+}
+
+void drill_hurry(struct drill *drill, double now_s)
+{
+    for (uint32_t i = 0; i < drill->down_count; i++) {
+        struct drill_down *down = &drill->down[i];
+        if (down->tries_left == DRILL_TRIES) /* else it is only in its pause, if at all */
+            down->due_s = now_s;
+        down->tries_left = DRILL_TRIES;
+    }
+}
+
+bool drill_has_tries(const struct drill *drill)
+{
+    for (uint32_t i = 0; i < drill->down_count; i++)
+        if (drill->down[i].tries_left > 0)
+            return true;
+    return false;
 }
 
 void drill_clear(struct drill *drill)

@@ -1,7 +1,8 @@
 /* verb_drill.c - onward drill: random faults on a running task, and what each of them cost.
  *
- * Faults come at exponential times, as independent ones do. What a fault cost is told by the next
- * epoch of the event log; faults that come before that epoch are answered by it together. */
+ * Faults come at exponential times, as independent ones do. What a fault cost is told by the epoch
+ * of the event log that answers it; one epoch may answer several. After the last fault its answer
+ * is waited for. However the drill ends, it first brings back the hosts that it took down. */
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -11,13 +12,15 @@
 #include <unistd.h>
 
 #include "draw.h"
+#include "drill_costs.h"
 #include "drill_options.h"
 #include "progress.h"
 #include "say.h"
 #include "standing.h"
 #include "watch.h"
 
-static const double look_s = 0.05, last_epoch_s = 10;
+/* Time to notice a fault, and for a start of mpirun on hosts of which one may not answer. */
+static const double look_s = 0.05, answer_limit_s = 30;
 
 struct drill_run {
     const struct drill_input *input;
@@ -29,9 +32,7 @@ struct drill_run {
     struct draw_fault next;
     double begin_s, next_s, last_s;
     int64_t faults, skipped, by_kind[DRILL_KINDS];
-    int64_t unanswered; /* faults since the newest epoch */
-    int64_t epochs, steps_lost, relaunches;
-    double stall_s, longest_stall_s;
+    struct drill_costs costs;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -69,26 +70,14 @@ static void log_fault(struct drill_run *run, const char *text)
 static void take_event(void *context, const json_t *event)
 {
     struct drill_run *run = context;
-    const char *what = json_string_value(json_object_get(event, "event"));
-    if (what && !strcmp(what, "relaunch")) {
-        run->relaunches++;
-        run->unanswered += run->unanswered == 0; /* an epoch before was not the end of it */
-    }
-    if (!what || strcmp(what, "epoch") != 0 || run->unanswered == 0)
-        return;
-    double stall_s = json_number_value(json_object_get(event, "stall_s"));
-    int64_t lost = json_integer_value(json_object_get(event, "steps_lost"));
+    struct drill_cost cost;
     char stall[32];
-    progress_duration(stall_s, stall, sizeof stall);
-    tell(run, "    epoch %lld: %lld workers from step %lld, %s, %lld steps lost",
-         json_integer_value(json_object_get(event, "epoch")),
-         json_integer_value(json_object_get(event, "workers")),
-         json_integer_value(json_object_get(event, "step")), stall, (long long)lost);
-    run->unanswered = 0;
-    run->epochs++;
-    run->steps_lost += lost;
-    run->stall_s += stall_s;
-    run->longest_stall_s = fmax(run->longest_stall_s, stall_s);
+    if (!drill_costs_event(&run->costs, event, &cost))
+        return;
+    progress_duration(cost.stall_s, stall, sizeof stall);
+    tell(run, "    epoch %lld (%s): %lld workers from step %lld, %s, %lld steps lost",
+         (long long)cost.epoch, cost.cause, (long long)cost.workers, (long long)cost.step, stall,
+         (long long)cost.steps_lost);
 }
 
 static void draw(struct drill_run *run, double now_s)
@@ -118,32 +107,29 @@ static void hit_host(struct drill_run *run, const char *host)
             drill_note_hit(&run->drill, run->drill.members.list[i].member);
 }
 
-/* A host that the operator's command took down comes back after a while. */
-static void expect_back(struct drill_run *run, const char *host, const char *remedy, double now_s)
+/* A command that failed may have taken the host down all the same: then it comes back at once. */
+static int strike_by_host_command(struct drill_run *run, const char *host, bool cut, double now_s,
+                                  struct error *error)
 {
-    struct drill_down *down = &run->drill.down[run->drill.down_count++];
-    snprintf(down->host, sizeof down->host, "%s", host);
-    down->remedy = remedy;
-    down->due_s = now_s + run->next.until_back * run->input->mtbf_s;
+    if (run->drill.down_count == DRILL_MAX_DOWN)
+        return error_set(error, ONWARD_ERR_LIMIT, "%d hosts are down", DRILL_MAX_DOWN);
+    double until_back_s = run->next.until_back * run->input->mtbf_s;
+    struct drill_down *down =
+        drill_expect_back(&run->drill, host, cut ? "heal" : "boot", now_s + until_back_s);
+    int code = strike_by_command(&run->input->strike, cut ? "cut" : "kill", host, error);
+    if (code != ONWARD_OK)
+        down->due_s = now_s;
+    return code;
 }
 
 static int strike_whole_host(struct drill_run *run, const char *host, bool cut, double now_s,
                              struct error *error)
 {
     const struct strike *strike = &run->input->strike;
-    if (!strike->host_command) {
-        int code = strike_host(strike, &run->drill.members, host, error);
+    int code = strike->host_command ? strike_by_host_command(run, host, cut, now_s, error)
+                                    : strike_host(strike, &run->drill.members, host, error);
+    if (!cut) /* who is cut off for a moment may be as good as before */
         hit_host(run, host);
-        return code;
-    }
-    if (run->drill.down_count == DRILL_MAX_DOWN)
-        return error_set(error, ONWARD_ERR_LIMIT, "%d hosts are down", DRILL_MAX_DOWN);
-    int code = strike_by_command(strike, cut ? "cut" : "kill", host, error);
-    if (!cut) /* who was cut off for a moment may be as good as before, and is left alone until then
-               */
-        hit_host(run, host);
-    if (code == ONWARD_OK)
-        expect_back(run, host, cut ? "heal" : "boot", now_s);
     return code;
 }
 
@@ -183,17 +169,37 @@ static void skip(struct drill_run *run, const char *why)
     tell(run, "no fault: %s", why);
 }
 
+static const struct run_member *choose_host(struct drill_run *run, struct error *error)
+{
+    struct drill *drill = &run->drill;
+    int64_t pid;
+    if (rundir_read_owner(run->rundir, drill->owner_host, &pid, error) != ONWARD_OK)
+        return NULL;
+    const struct run_member *member = drill_choose_host(drill, run->next.victim);
+    if (!member)
+        error_set(error, ONWARD_ERR_NOT_FOUND,
+                  "all hosts that are left are needed (by --min, the launcher or the drill)");
+    return member;
+}
+
+static const struct run_member *choose_member(struct drill_run *run, struct error *error)
+{
+    const struct run_member *member = drill_choose_member(&run->drill, run->next.victim);
+    if (!member)
+        error_set(error, ONWARD_ERR_NOT_FOUND, "all who are left are needed (--min)");
+    return member;
+}
+
 static void fault(struct drill_run *run, double now_s)
 {
     const struct drill_input *input = run->input;
     enum drill_kind kind = input->kinds[draw_index(run->next.kind, input->kind_count)];
     bool whole = kind == DRILL_HOST || kind == DRILL_CUT;
-    const struct run_member *victim = whole ? drill_choose_host(&run->drill, run->next.victim)
-                                            : drill_choose_member(&run->drill, run->next.victim);
     char text[256];
     struct error error;
+    const struct run_member *victim = whole ? choose_host(run, &error) : choose_member(run, &error);
     if (!victim) {
-        skip(run, "all who are left are needed (--min)");
+        skip(run, error.text);
         return;
     }
     struct run_member member = *victim;
@@ -205,47 +211,57 @@ static void fault(struct drill_run *run, double now_s)
     }
     run->faults++;
     run->by_kind[kind]++;
-    run->unanswered++;
-    run->last_s = now_s;
+    run->last_s = clock_now_s();
+    drill_costs_add(&run->costs, run->drill.members.incarnation, whole ? 0 : member.member,
+                    member.host);
     tell(run, "%3lld  %.1f s: %s", (long long)run->faults, now_s - run->begin_s, text);
 }
 
-/* All whose time has come, or (at_end) all. */
-static void bring_back(struct drill_run *run, bool at_end)
+/* All whose time has come. */
+static void bring_back(struct drill_run *run)
 {
+    struct drill_down *down;
     double now_s = clock_now_s();
-    struct drill *drill = &run->drill;
-    for (uint32_t i = 0; i < drill->down_count;) {
-        struct drill_down down = drill->down[i];
+    while ((down = drill_due(&run->drill, now_s)) != NULL) {
         struct error error;
         char text[RUNDIR_HOST_BYTES + 32];
-        if (!at_end && now_s < down.due_s) {
-            i++;
+        snprintf(text, sizeof text, "%s host %s", down->remedy, down->host);
+        log_fault(run, text);
+        tell(run, "     %.1f s: %s", clock_now_s() - run->begin_s, text);
+        if (strike_by_command(&run->input->strike, down->remedy, down->host, &error) == ONWARD_OK) {
+            drill_is_back(&run->drill, down);
             continue;
         }
-        drill->down[i] = drill->down[--drill->down_count];
-        snprintf(text, sizeof text, "%s host %s", down.remedy, down.host);
-        log_fault(run, text);
-        tell(run, "     %.1f s: %s", now_s - run->begin_s, text);
-        if (strike_by_command(&run->input->strike, down.remedy, down.host, &error) != ONWARD_OK)
-            tell(run, "     %s", error.text);
+        drill_is_not_back(down, clock_now_s());
+        tell(run, "     %s", error.text);
     }
+}
+
+/* No host stays down because the drill ended. */
+static void bring_all_back(struct drill_run *run)
+{
+    drill_hurry(&run->drill, clock_now_s());
+    for (bring_back(run); drill_has_tries(&run->drill); bring_back(run))
+        sleep_s(look_s);
+}
+
+static bool has_enough(const struct drill_run *run, double now_s)
+{
+    const struct drill_input *input = run->input;
+    return (input->count > 0 && run->faults + run->skipped >= input->count) ||
+           (input->for_s > 0 && now_s > run->begin_s + input->for_s);
 }
 
 static bool is_over(const struct drill_run *run, double now_s)
 {
-    const struct drill_input *input = run->input;
-    bool enough = input->count > 0 && run->faults + run->skipped >= input->count;
     if (!run->standing.owned || interrupted)
         return true;
-    if (enough) /* what the last one cost is still to come */
-        return run->unanswered == 0 || now_s > run->last_s + last_epoch_s;
-    return input->for_s > 0 && now_s > run->begin_s + input->for_s;
+    return has_enough(run, now_s) && /* what the last one cost is still to come */
+           (run->costs.open_count == 0 || now_s > run->last_s + answer_limit_s);
 }
 
 static void drill_task(struct drill_run *run)
 {
-    const struct drill_input *input = run->input;
     run->begin_s = clock_now_s();
     draw(run, run->begin_s);
     for (;;) {
@@ -253,46 +269,81 @@ static void drill_task(struct drill_run *run)
         double now_s = clock_now_s();
         if (is_over(run, now_s))
             break;
-        bool enough = input->count > 0 && run->faults + run->skipped >= input->count;
-        if (!enough && now_s >= run->next_s && !strcmp(run->standing.state, "running")) {
+        if (!has_enough(run, now_s) && now_s >= run->next_s &&
+            !strcmp(run->standing.state, "running")) {
             fault(run, now_s);
             draw(run, now_s);
         }
-        bring_back(run, false);
+        bring_back(run);
         sleep_s(look_s);
     }
-    bring_back(run, true); /* no host stays down because the drill ended */
+    bring_all_back(run);
+    look(run);
+}
+
+/* True when there is one. */
+static bool tell_hosts_down(const struct drill_run *run)
+{
+    const char *command = run->input->strike.host_command;
+    for (uint32_t i = 0; i < run->drill.down_count; i++) {
+        const struct drill_down *down = &run->drill.down[i];
+        say("drill: host %s could not be brought back: `%s %s %s' failed %d times", down->host,
+            command, down->remedy, down->host, DRILL_TRIES);
+    }
+    return run->drill.down_count > 0;
+}
+
+static json_t *name_hosts_down(const struct drill_run *run)
+{
+    json_t *names = json_array();
+    for (uint32_t i = 0; i < run->drill.down_count; i++)
+        json_array_append_new(names, json_string(run->drill.down[i].host));
+    return names;
+}
+
+static json_t *summary_json(const struct drill_run *run)
+{
+    const struct drill_costs *costs = &run->costs;
+    json_t *kinds = json_object();
+    for (int kind = 0; kind < DRILL_KINDS; kind++)
+        json_object_set_new(kinds, drill_kind_name((enum drill_kind)kind),
+                            json_integer(run->by_kind[kind]));
+    return json_pack("{s:s, s:s, s:I, s:f, s:I, s:o, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:o}",
+                     "task", run->input->task.task, "state", run->standing.state, "seed",
+                     (json_int_t)run->input->seed, "seconds", clock_now_s() - run->begin_s,
+                     "faults", (json_int_t)run->faults, "kinds", kinds, "skipped",
+                     (json_int_t)run->skipped, "unanswered",
+                     (json_int_t)drill_costs_unanswered(costs), "epochs", (json_int_t)costs->epochs,
+                     "stall_s", costs->stall_s, "longest_stall_s", costs->longest_stall_s,
+                     "steps_lost", (json_int_t)costs->steps_lost, "relaunches",
+                     (json_int_t)costs->relaunches, "hosts_down", name_hosts_down(run));
+}
+
+static int print_summary(const struct drill_run *run)
+{
+    const struct drill_costs *costs = &run->costs;
+    char total[32], longest[32], duration[32];
+    if (run->input->task.json)
+        return print_json(summary_json(run));
+    if (drill_costs_unanswered(costs) > 0)
+        printf("    %lld of the faults brought no epoch\n",
+               (long long)drill_costs_unanswered(costs));
+    progress_duration(clock_now_s() - run->begin_s, duration, sizeof duration);
+    progress_duration(costs->stall_s, total, sizeof total);
+    progress_duration(costs->longest_stall_s, longest, sizeof longest);
+    printf("task %s %s after %s and %lld fault%s (seed %" PRIu64 "): %lld steps lost, %s of stall, "
+           "at most %s at once, %lld relaunch%s\n",
+           run->input->task.task, run->standing.state, duration, (long long)run->faults,
+           run->faults == 1 ? "" : "s", run->input->seed, (long long)costs->steps_lost, total,
+           longest, (long long)costs->relaunches, costs->relaunches == 1 ? "" : "es");
+    return finish_output(0);
 }
 
 static int summarize(const struct drill_run *run)
 {
-    const struct drill_input *input = run->input;
-    const struct standing *now = &run->standing;
-    int exit_code = now->owned || now->complete ? 0 : 1;
-    double seconds = clock_now_s() - run->begin_s;
-    if (input->task.json)
-        return print_json(json_pack(
-                   "{s:s, s:s, s:I, s:f, s:I, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:I, "
-                   "s:I}",
-                   "task", input->task.task, "state", now->state, "seed", (json_int_t)input->seed,
-                   "seconds", seconds, "faults", (json_int_t)run->faults, "kinds", "process",
-                   (json_int_t)run->by_kind[DRILL_PROCESS], "host",
-                   (json_int_t)run->by_kind[DRILL_HOST], "stop",
-                   (json_int_t)run->by_kind[DRILL_STOP], "cut", (json_int_t)run->by_kind[DRILL_CUT],
-                   "skipped", (json_int_t)run->skipped, "epochs", (json_int_t)run->epochs,
-                   "stall_s", run->stall_s, "longest_stall_s", run->longest_stall_s, "steps_lost",
-                   (json_int_t)run->steps_lost, "relaunches", (json_int_t)run->relaunches)) ||
-               exit_code;
-    char total[32], longest[32], duration[32];
-    progress_duration(seconds, duration, sizeof duration);
-    progress_duration(run->stall_s, total, sizeof total);
-    progress_duration(run->longest_stall_s, longest, sizeof longest);
-    printf("task %s %s after %s and %lld fault%s (seed %" PRIu64 "): %lld steps lost, %s of stall, "
-           "at most %s at once, %lld relaunch%s\n",
-           input->task.task, now->state, duration, (long long)run->faults,
-           run->faults == 1 ? "" : "s", input->seed, (long long)run->steps_lost, total, longest,
-           (long long)run->relaunches, run->relaunches == 1 ? "" : "es");
-    return finish_output(exit_code);
+    bool is_well = run->standing.owned || run->standing.complete;
+    int exit_code = print_summary(run);
+    return tell_hosts_down(run) || !is_well ? 1 : exit_code;
 }
 
 /* Only a person at a terminal is asked. */
@@ -329,16 +380,26 @@ static int prepare(struct drill_run *run, struct error *error)
     return code == ONWARD_ERR_NOT_FOUND ? ONWARD_OK : code; /* it is starting */
 }
 
+/* One that is ignored from the start, as nohup has it, stays so. A closed pipe too is only a reason
+ * to end: hosts may be down. What the drill starts has none of these handlers. */
+static void catch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    struct sigaction action = {.sa_handler = on_signal}, before;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+}
+
 static int run_drill(struct drill_run *run)
 {
     struct error error;
-    struct sigaction action = {.sa_handler = on_signal};
     if (prepare(run, &error) != ONWARD_OK)
         return say_error(&error);
     if (!is_meant(run->input))
         return 1;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    catch_signals();
+    gethostname(run->drill.own_host, sizeof run->drill.own_host - 1);
     draw_start(&run->draw, run->input->seed);
     watch_start(&run->watch, run->rundir, run->standing.status.incarnation);
     drill_task(run);

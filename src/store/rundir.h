@@ -101,6 +101,9 @@ int rundir_newest_incarnation(const struct rundir *rundir, int64_t *incarnation,
                               struct error *error);
 /* Whether a living process owns the task; never waits, changes nothing. */
 int rundir_is_owned(const struct rundir *rundir, bool *owned, struct error *error);
+/* On which host the owner runs (room for RUNDIR_HOST_BYTES), as its kernel calls it, and as which
+ * process, by what it wrote when it claimed; that is there after its death too. */
+int rundir_read_owner(const struct rundir *rundir, char *host, int64_t *pid, struct error *error);
 /* The next claim is for that start of mpirun alone, a number from 1: one that was begun for the
  * same incarnation and given up may still have members. */
 void rundir_name_start(struct rundir *rundir, int64_t start);

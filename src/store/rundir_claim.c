@@ -67,19 +67,32 @@ static json_t *describe_owner(int64_t incarnation, int64_t start)
                      time);
 }
 
-static int report_owner(const struct rundir *rundir, struct error *error)
+int rundir_read_owner(const struct rundir *rundir, char *host, int64_t *pid, struct error *error)
 {
-    json_t *root = NULL;
-    const char *host = NULL;
-    json_int_t pid = 0;
-    if (rundir_read_json(rundir, "lock", &root, NULL) == ONWARD_OK)
-        (void)json_unpack(root, "{s:s, s:I}", "host", &host, "pid", &pid);
-    int code = error_set(error, ONWARD_ERR_IN_USE,
-                         "task %s is in use by process %lld on host %s (%s): expected a task that "
-                         "nobody runs",
-                         rundir->task, (long long)pid, host ? host : "unknown", rundir->path);
+    json_t *root;
+    int code = rundir_read_json(rundir, "lock", &root, error);
+    if (code != ONWARD_OK)
+        return code;
+    const char *name = json_string_value(json_object_get(root, "host"));
+    if (!name || !*name || strlen(name) >= RUNDIR_HOST_BYTES)
+        code = error_set(error, ONWARD_ERR_CORRUPT, "%s/lock: expected \"host\", the owner's",
+                         rundir->path);
+    else
+        strcpy(host, name);
+    *pid = json_integer_value(json_object_get(root, "pid"));
     json_decref(root);
     return code;
+}
+
+static int report_owner(const struct rundir *rundir, struct error *error)
+{
+    char host[RUNDIR_HOST_BYTES] = "unknown";
+    int64_t pid = 0;
+    rundir_read_owner(rundir, host, &pid, NULL);
+    return error_set(error, ONWARD_ERR_IN_USE,
+                     "task %s is in use by process %lld on host %s (%s): expected a task that "
+                     "nobody runs",
+                     rundir->task, (long long)pid, host, rundir->path);
 }
 
 static int take_lock(struct rundir *rundir, struct error *error)

@@ -1,12 +1,9 @@
-/* test_launch_ask.c - what came of a request, the draws of a drill, and whom its faults hit. */
+/* test_launch_ask.c - what came of a request. */
 #include <check.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "answer.h"
-#include "draw.h"
-#include "drill.h"
 #include "run_suite.h"
 
 #define REQUEST "{\"event\":\"request\",\"name\":\"r\",\"epoch\":1,\"step\":9,\"accepted\":"
@@ -167,82 +164,6 @@ START_TEST(bounds_a_long_list)
 }
 END_TEST
 
-START_TEST(draws_the_same_from_the_same_seed)
-{
-    struct draw a, b, other;
-    double sum = 0;
-    int differ = 0, count = 20000;
-    draw_start(&a, 7);
-    draw_start(&b, 7);
-    draw_start(&other, 8);
-    for (int i = 0; i < count; i++) {
-        struct draw_fault x = draw_next(&a), y = draw_next(&b), z = draw_next(&other);
-        ck_assert(x.gap == y.gap && x.kind == y.kind && x.victim == y.victim &&
-                  x.until_back == y.until_back);
-        ck_assert(x.gap >= 0 && isfinite(x.gap) && x.kind >= 0 && x.kind < 1);
-        differ += x.victim != z.victim;
-        sum += x.gap;
-    }
-    ck_assert_int_gt(differ, count - 10);
-    ck_assert_double_eq_tol(sum / count, 1, 0.05); /* 7 standard errors */
-    ck_assert_uint_eq(draw_index(0, 3), 0);
-    ck_assert_uint_eq(draw_index(0.34, 3), 1);
-    ck_assert_uint_eq(draw_index(0.999999999999, 3), 2);
-}
-END_TEST
-
-/* A controller on n1, workers on n1 to n3, a spare on n3; members 1 to 5. */
-static void make_drill(struct drill *drill, uint32_t min_workers, int64_t incarnation)
-{
-    static const struct run_member members[] = {
-        {.member = 1, .rank = -1, .is_controller = true, .role = "controller", .host = "n1"},
-        {.member = 2, .rank = 0, .role = "worker", .host = "n1"},
-        {.member = 3, .rank = 1, .role = "worker", .host = "n2"},
-        {.member = 4, .rank = 2, .role = "worker", .host = "n3"},
-        {.member = 5, .rank = -1, .role = "spare", .host = "n3"},
-    };
-    struct run_members taken = {.incarnation = incarnation, .epoch = 1, .count = 5};
-    taken.list = malloc(sizeof members);
-    ck_assert_ptr_nonnull(taken.list);
-    memcpy(taken.list, members, sizeof members);
-    drill->min_workers = min_workers;
-    drill_take_members(drill, &taken);
-    ck_assert_ptr_null(taken.list);
-}
-
-START_TEST(keeps_the_minimum_of_workers)
-{
-    static struct drill drill;
-    make_drill(&drill, 3, 1);
-    ck_assert_uint_eq(drill_choose_member(&drill, 0)->member, 1);
-    ck_assert_uint_eq(drill_choose_member(&drill, 0.99)->member, 5);
-    drill_note_hit(&drill, 5);
-    for (double number = 0; number < 1; number += 0.1) /* the controller alone can be spared */
-        ck_assert_uint_eq(drill_choose_member(&drill, number)->member, 1);
-    drill_note_hit(&drill, 1);
-    ck_assert_ptr_null(drill_choose_member(&drill, 0.5));
-    make_drill(&drill, 3, 1); /* the same incarnation: a hit stays one */
-    ck_assert_ptr_null(drill_choose_member(&drill, 0.5));
-    make_drill(&drill, 3, 2);
-    ck_assert_ptr_nonnull(drill_choose_member(&drill, 0.5));
-    drill_clear(&drill);
-}
-END_TEST
-
-START_TEST(chooses_hosts_that_can_be_spared)
-{
-    static struct drill drill;
-    make_drill(&drill, 3, 1);
-    ck_assert_str_eq(drill_choose_host(&drill, 0)->host, "n1");
-    ck_assert_str_eq(drill_choose_host(&drill, 0.99)->host, "n2");
-    make_drill(&drill, 2, 1);
-    ck_assert_str_eq(drill_choose_host(&drill, 0.99)->host, "n3");
-    strcpy(drill.down[drill.down_count++].host, "n3"); /* already down: two workers are left */
-    ck_assert_ptr_null(drill_choose_host(&drill, 0.5));
-    drill_clear(&drill);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("launch ask");
@@ -250,9 +171,6 @@ int main(void)
     tcase_add_loop_test(tests, says_what_came_of_a_request, 0,
                         (int)(sizeof answers / sizeof *answers));
     tcase_add_test(tests, bounds_a_long_list);
-    tcase_add_test(tests, draws_the_same_from_the_same_seed);
-    tcase_add_test(tests, keeps_the_minimum_of_workers);
-    tcase_add_test(tests, chooses_hosts_that_can_be_spared);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -1,0 +1,108 @@
+/* drill_costs.c - a fault is answered by the first epoch that is newer than the loss of its member
+ * in the log, or that follows a relaunch. Any other epoch, a join's say, has nothing to do with it,
+ * and the cause of an epoch does not tell: it names one of several changes that came together. */
+#include "drill_costs.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "place.h"
+
+static int64_t number_of(const json_t *event, const char *key)
+{
+    return json_integer_value(json_object_get(event, key));
+}
+
+static const char *text_of(const json_t *event, const char *key)
+{
+    const char *text = json_string_value(json_object_get(event, key));
+    return text ? text : "";
+}
+
+void drill_costs_add(struct drill_costs *costs, int64_t incarnation, uint32_t member,
+                     const char *host)
+{
+    if (costs->open_count == DRILL_MAX_OPEN) { /* the oldest will hardly be answered any more */
+        memmove(costs->open, costs->open + 1, sizeof costs->open - sizeof *costs->open);
+        costs->open_count--;
+        costs->given_up++;
+    }
+    struct drill_open *fault = &costs->open[costs->open_count++];
+    *fault = (struct drill_open){.incarnation = incarnation, .member = member};
+    snprintf(fault->host, sizeof fault->host, "%s", host);
+}
+
+static void notice(struct drill_open *fault, const json_t *event, int64_t epoch)
+{
+    fault->is_noticed = true;
+    fault->noticed_incarnation = number_of(event, "incarnation");
+    fault->noticed_epoch = epoch;
+}
+
+static void take_loss(struct drill_costs *costs, const json_t *event)
+{
+    for (uint32_t i = 0; i < costs->open_count; i++) {
+        struct drill_open *fault = &costs->open[i];
+        bool is_meant = fault->member != 0 ? number_of(event, "member") == fault->member
+                                           : place_same_host(fault->host, text_of(event, "host"));
+        if (is_meant && !fault->is_noticed && number_of(event, "incarnation") == fault->incarnation)
+            notice(fault, event, number_of(event, "epoch"));
+    }
+}
+
+/* Nothing of the incarnations before is left, noticed or not. */
+static void take_relaunch(struct drill_costs *costs, const json_t *event)
+{
+    costs->relaunches++;
+    costs->is_relaunched = true;
+    for (uint32_t i = 0; i < costs->open_count; i++)
+        if (costs->open[i].incarnation < number_of(event, "incarnation"))
+            notice(&costs->open[i], event, -1);
+}
+
+static bool is_answer(const struct drill_open *fault, const json_t *event)
+{
+    int64_t incarnation = number_of(event, "incarnation");
+    return fault->is_noticed && (incarnation > fault->noticed_incarnation ||
+                                 (incarnation == fault->noticed_incarnation &&
+                                  number_of(event, "epoch") > fault->noticed_epoch));
+}
+
+static bool take_epoch(struct drill_costs *costs, const json_t *event, struct drill_cost *cost)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < costs->open_count; i++)
+        if (!is_answer(&costs->open[i], event))
+            costs->open[left++] = costs->open[i];
+    if (left == costs->open_count && !costs->is_relaunched)
+        return false;
+    costs->open_count = left;
+    costs->is_relaunched = false;
+    *cost = (struct drill_cost){.epoch = number_of(event, "epoch"),
+                                .workers = number_of(event, "workers"),
+                                .step = number_of(event, "step"),
+                                .steps_lost = number_of(event, "steps_lost"),
+                                .stall_s = json_number_value(json_object_get(event, "stall_s")),
+                                .cause = text_of(event, "cause")};
+    costs->epochs++;
+    costs->steps_lost += cost->steps_lost;
+    costs->stall_s += cost->stall_s;
+    costs->longest_stall_s = fmax(costs->longest_stall_s, cost->stall_s);
+    return true;
+}
+
+bool drill_costs_event(struct drill_costs *costs, const json_t *event, struct drill_cost *cost)
+{
+    const char *what = text_of(event, "event");
+    if (!strcmp(what, "lost"))
+        take_loss(costs, event);
+    else if (!strcmp(what, "relaunch"))
+        take_relaunch(costs, event);
+    return !strcmp(what, "epoch") && take_epoch(costs, event, cost);
+}
+
+int64_t drill_costs_unanswered(const struct drill_costs *costs)
+{
+    return costs->given_up + costs->open_count;
+}
