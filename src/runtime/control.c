@@ -417,9 +417,10 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
         control->knows_checkpoints = true;
         control_find_checkpoint(ow);
     }
-    control_choose_copies(ow);
     identify(control, reports, count, seats);
     lose_missing(ow, reports, count, seats);
+    control_settle_commit(ow); /* the core orders nothing once it knows of the change */
+    control_choose_copies(ow);
     register_unknown(ow, reports, count, seats);
     remember_seats(control, seats, count);
     if (!same_arrays(reports, count))

@@ -303,6 +303,9 @@ void control_order_checkpoint(struct onward *ow, int64_t step);
 /* All shards of the step are there: begins to write the master; and looks whether it is there. */
 void control_commit(struct onward *ow, int64_t step);
 void control_look_at_commit(struct onward *ow);
+/* In a change, where no tick does that: tells the core of a checkpoint that was committed since.
+ * What it replaces is being removed from then on. Does not wait. */
+void control_settle_commit(struct onward *ow);
 /* The checkpoint of this step failed, with this code. Where that is for want of room, those go that
  * are older than what is to be kept: a kill between a commit and the removal of old ones left one
  * too many, and on a disk that is full then no other commit would ever remove it. Once an attempt,

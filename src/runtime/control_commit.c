@@ -6,6 +6,7 @@
  * who would wait for the one of them that it holds up. Its end is looked for at each tick, and told
  * to the core. That thread may be held up for long; so the fence is asked again right before it
  * puts the master in place, and before it removes anything. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,6 +146,8 @@ struct commit {
     struct background_task task;
     bool is_behind; /* there is such a thread */
     bool is_there;  /* the checkpoint was committed before: it only removes the old ones */
+    bool is_told;   /* to the core: it is committed, and the thread may still remove the old ones */
+    atomic_bool is_written; /* the same, of the thread: what it removes, it removes after that */
     const char *run;
     int64_t attempt;
     struct fence fence; /* of the run directory, which stays open until the thread has ended */
@@ -184,6 +187,7 @@ static void write_master(void *argument)
         return;
     checkpoint_listing_add(commit->keep.known, commit->run, &commit->id, &commit->metric,
                            commit->shards, commit->shard_count);
+    atomic_store(&commit->is_written, true);
     remove_old(commit);
 }
 
@@ -277,9 +281,18 @@ static void fail(struct onward *ow, int64_t step, const char *text)
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_FAILED, .step = step});
 }
 
+static void tell_success(struct onward *ow, int64_t step)
+{
+    ow->control->checkpoint_incarnation = ow->incarnation;
+    control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
+    control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
+}
+
 static void tell_commit(struct onward *ow, const struct commit *commit)
 {
     int64_t step = commit->id.step;
+    if (commit->is_there || commit->is_told)
+        return;
     if (commit->code != ONWARD_OK && commit->attempt != ow->control->attempt) {
         control_warn(ow, "checkpoint of step %lld: %s", (long long)step, commit->error.text);
         return; /* the core gave it up before */
@@ -289,9 +302,7 @@ static void tell_commit(struct onward *ow, const struct commit *commit)
         fail(ow, step, commit->error.text);
         return;
     }
-    ow->control->checkpoint_incarnation = ow->incarnation;
-    control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
-    control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
+    tell_success(ow, step);
 }
 
 /* Of what it came to, a side that is fenced has nothing to say: the log is another's. */
@@ -304,10 +315,18 @@ static void end_commit(struct onward *ow)
     if (!control_is_fenced(ow) && commit->code != ONWARD_ERR_FENCED) {
         if (commit->keep_code != ONWARD_OK)
             control_warn(ow, "old checkpoints: %s", commit->keep_error.text);
-        if (!commit->is_there)
-            tell_commit(ow, commit);
+        tell_commit(ow, commit);
     }
     free_commit(commit);
+}
+
+void control_settle_commit(struct onward *ow)
+{
+    struct commit *commit = ow->control->commit;
+    if (!commit || commit->is_told || !atomic_load(&commit->is_written) || control_is_fenced(ow))
+        return;
+    commit->is_told = true; /* feeding the core may come back here */
+    tell_success(ow, commit->id.step);
 }
 
 /* What an attempt that failed left, or the incarnation before that was cut in one, could be in the

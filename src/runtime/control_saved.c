@@ -53,12 +53,18 @@ void control_find_checkpoint(struct onward *ow)
     control->checkpoint_incarnation = newest.incarnation;
 }
 
+/* One that was committed since the decision may be why this one is gone: it is taken next. Else the
+ * one before is to be found. */
 void control_checkpoint_bad(struct onward *ow, int64_t step)
 {
     struct control *control = ow->control;
+    control_settle_commit(ow);
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_BAD, .step = step});
-    control->bad_step = control->tried_step = step;
-    control->knows_checkpoints = false; /* the one before is to be found */
+    control->bad_step = step;
+    if (controller_checkpoint_step(control->core) > step)
+        return;
+    control->tried_step = step;
+    control->knows_checkpoints = false;
 }
 
 static const struct change_report *find_failure(const struct change_report *reports, int count,
