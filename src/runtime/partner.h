@@ -34,8 +34,9 @@ void partner_own_address(const struct partner *partner, struct partner_address *
 
 enum partner_state { PARTNER_IDLE, PARTNER_SENDS, PARTNER_FAILED };
 
-/* Sends a copy; the one that is under way is given up. drop_below: the receiver removes older
- * copies of the same shard and epoch. */
+/* Sends a copy; the one that is under way is given up. drop_below: of that step all copies of the
+ * epoch have arrived, so that the receiver removes older ones of the same shard, and any of epochs
+ * before; -1: of none. */
 void partner_send(struct partner *partner, const struct partner_address *to,
                   const struct copy_id *id, int64_t drop_below);
 /* IDLE: the newest has arrived, or none was sent. text (256 bytes): why one failed. */

@@ -1,0 +1,117 @@
+/* test_partner.c - copies that go from one host to another, which are two directories here: what
+ * comes is whole, and what it replaces goes. */
+#include "store_fixture.h"
+
+#include "copy.h"
+#include "partner.h"
+#include "run_suite.h"
+
+enum { LIMIT_S = 20, LOOK_US = 2000 };
+
+static struct checkpoint_array state = {
+    .name = "state", .type = ONWARD_DOUBLE, .ndims = 1, .dims = {20000}};
+static const struct copy_id sent = {
+    .incarnation = 2, .epoch = 7, .step = 120, .shard = 1, .shard_count = 2};
+static struct copy_place here, there;
+static char here_path[64], there_path[64];
+static struct partner *sender, *receiver;
+static struct partner_address address;
+
+static void make_hosts(void)
+{
+    uint64_t seed = 5, bytes = 0;
+    make_scratch_in_memory();
+    snprintf(here_path, sizeof here_path, "%s/here", scratch);
+    snprintf(there_path, sizeof there_path, "%s/there", scratch);
+    ck_assert_int_eq(mkdir(here_path, 0700) | mkdir(there_path, 0700), 0);
+    here = (struct copy_place){.directory = here_path, .task = "task-1", .run = 9};
+    there = here;
+    there.directory = there_path;
+    fill_array(&state, &seed);
+    ck_ok(copy_write(&here, &sent, &state, 1, &bytes, &failure));
+    ck_ok(partner_start(&here, &sender, &failure));
+    ck_ok(partner_start(&there, &receiver, &failure));
+    partner_own_address(receiver, &address);
+}
+
+static void remove_hosts(void)
+{
+    partner_stop(sender);
+    partner_stop(receiver);
+    free(state.data);
+    remove_scratch();
+}
+
+static const char *path_there(const struct copy_id *id)
+{
+    static char path[COPY_PATH_BYTES];
+    char directory[COPY_PATH_BYTES];
+    ck_ok(copy_directory(&there, directory, &failure));
+    ck_ok(copy_path(&there, id, path, &failure));
+    return path;
+}
+
+static bool is_there(const struct copy_id *id)
+{
+    return access(path_there(id), F_OK) == 0;
+}
+
+static enum partner_state await_end(void)
+{
+    char text[256];
+    enum partner_state now = PARTNER_SENDS;
+    for (int i = 0; i < LIMIT_S * 1000000 / LOOK_US && now == PARTNER_SENDS; i++) {
+        usleep(LOOK_US);
+        now = partner_look(sender, text);
+    }
+    return now;
+}
+
+static void deliver(int64_t drop_below)
+{
+    struct copy_id arrived = sent;
+    arrived.is_partner = 1;
+    partner_send(sender, &address, &sent, drop_below);
+    ck_assert_int_eq(await_end(), PARTNER_IDLE);
+    ck_assert(is_there(&arrived));
+    ck_ok(copy_check(path_there(&arrived)));
+}
+
+static const struct {
+    struct copy_id id; /* incarnation, epoch, step, shard, of so many, of a worker elsewhere */
+    bool is_old;       /* once all copies of step 110 of the epoch have arrived */
+} held[] = {
+    {{1, 9, 130, 0, 2, 0, 0}, true},
+    {{2, 6, 130, 0, 1, 0, 0}, true},
+    {{2, 6, 130, 1, 2, 1, 0}, true},
+    {{2, 7, 100, 1, 2, 1, 0}, true},
+    {{2, 7, 110, 1, 2, 1, 0}, false},
+    {{2, 7, 100, 0, 2, 1, 0}, false}, /* its own worker sends word of it */
+    {{2, 8, 100, 1, 2, 1, 0}, false},
+    {{3, 1, 100, 1, 2, 1, 0}, false},
+};
+enum { HELD_COUNT = sizeof held / sizeof held[0] };
+
+START_TEST(what_it_replaces_goes_once_a_set_has_arrived)
+{
+    for (size_t i = 0; i < HELD_COUNT; i++)
+        write_file(path_there(&held[i].id), "x", 1);
+    deliver(-1);
+    for (size_t i = 0; i < HELD_COUNT; i++)
+        ck_assert_msg(is_there(&held[i].id), "%zu is gone before a set has arrived", i);
+    deliver(110);
+    for (size_t i = 0; i < HELD_COUNT; i++)
+        ck_assert_msg(is_there(&held[i].id) != held[i].is_old, "%zu", i);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("partner");
+    TCase *all = tcase_create("partner");
+    tcase_add_checked_fixture(all, make_hosts, remove_hosts);
+    tcase_set_timeout(all, 3 * LIMIT_S);
+    tcase_add_test(all, what_it_replaces_goes_once_a_set_has_arrived);
+    suite_add_tcase(suite, all);
+    return run_suite(suite);
+}
