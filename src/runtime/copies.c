@@ -10,6 +10,9 @@
 /* The share of the time that copies may take, as one in so many. */
 enum { COST_DIVISOR = 100, MAX_INTERVAL = 1000000 };
 
+/* Until so many sets in a row failed to arrive, the one of an epoch before is kept. */
+enum { FLIGHT_TRIES = 3 };
+
 /* For the change that a copy was ordered for: all reach its step at about the same time. Then one
  * of them did not, and may need what this one does in the next step. */
 static const int64_t HOLD_NS = 500000000, MAX_MORE_HOLD_NS = 5000000000;
@@ -142,19 +145,18 @@ static void settle(struct onward *ow, bool newest_is_whole, bool flight_ended, b
 {
     struct copies *copies = &ow->copies;
     struct copy_place place = copies_place(ow);
-    bool gives_up_partner = false;
     if (copies->newest_step >= 0 && newest_is_whole)
         copies->whole_step = copies->newest_step;
     copies->newest_step = -1;
     if (copies->flight_step >= 0 && flight_ended) {
-        gives_up_partner = !flight_is_whole;
+        copies->failures = flight_is_whole ? 0 : copies->failures + 1;
         if (flight_is_whole)
             copies->sent_step = copies->flight_step;
         copies->flight_step = -1;
     }
     copy_sweep(&place, is_done_with, ow);
-    bool is_safe = copies->whole_step >= 0 &&
-                   (!copies->has_partner || copies->sent_step >= 0 || gives_up_partner);
+    bool is_safe = copies->whole_step >= 0 && (!copies->has_partner || copies->sent_step >= 0 ||
+                                               copies->failures >= FLIGHT_TRIES);
     if (is_safe && !copies->is_swept) {
         copy_sweep(&place, is_of_epoch_before, ow);
         copies->is_swept = true;

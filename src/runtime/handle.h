@@ -105,6 +105,7 @@ struct copies {
     int64_t flight_step; /* on its way to the partners; -1: none */
     int64_t sent_step;   /* all partners have it; -1: none */
     bool flight_failed;  /* here */
+    uint32_t failures;   /* of sets in a row that did not all arrive */
     bool has_partner;    /* there is another host */
     struct partner_address to;
     int64_t begin_ns, begin_step; /* of the steps since the newest was written */
