@@ -328,7 +328,7 @@ static void commit(struct onward *ow, struct pass *pass)
     ow->changing = false;
     forget_orders(ow);
     take_role(ow, pass);
-    copies_opened(ow);
+    copies_opened(ow, &pass->opening.copy);
     worker_checkpoint_give_up(ow);
     mark_place(ow, BEAT_INSIDE);
     ow->spawned = ow->controller_spawns = false;

@@ -200,6 +200,7 @@ int64_t control_present_count(const struct onward *ow);
 void control_take_request(struct onward *ow);
 
 /* control_change.c */
+bool control_has_shards(const struct control *control); /* the task has sharded state */
 /* Makes a change begin between two steps; at once when that takes too long. */
 void control_plan_change(struct onward *ow);
 void control_take_copied(struct onward *ow, const struct message *message);

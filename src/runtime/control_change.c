@@ -24,7 +24,7 @@ static void begin(struct onward *ow)
     transport_interrupt(ow->transport); /* a worker that is the controller: between its own steps */
 }
 
-static bool has_shards(const struct control *control)
+bool control_has_shards(const struct control *control)
 {
     for (uint32_t i = 0; i < control->array_count; i++)
         if (control->arrays[i].sharded)
@@ -59,7 +59,7 @@ void control_plan_change(struct onward *ow)
     struct control *control = ow->control;
     control->change_ns = clock_ns() + (int64_t)(ow->options.reform_limit_s * 1e9);
     control->copy_tries = 0;
-    if (has_shards(control) && !ow->options.service)
+    if (control_has_shards(control) && !ow->options.service)
         order_copy(ow);
     else
         begin(ow);

@@ -87,13 +87,14 @@ static void choose_partner(struct onward *ow)
             ow->copies.to = ow->seats[i].partner;
 }
 
-void copies_opened(struct onward *ow)
+void copies_opened(struct onward *ow, const struct copy_id *from)
 {
     ow->copies = (struct copies){.whole_step = -1,
                                  .newest_step = -1,
                                  .flight_step = -1,
                                  .sent_step = -1,
                                  .ordered_step = -1,
+                                 .from = *from,
                                  .interval = 1,
                                  .cost_ns = ow->copies.cost_ns};
     copies_forget_unread(ow);
@@ -140,6 +141,30 @@ static bool is_done_with(void *context, const struct copy_id *id)
            id->step != copies->sent_step && id->step != copies->flight_step;
 }
 
+struct making_room {
+    struct onward *ow;
+    int64_t saved_step; /* all know of a committed checkpoint of that step; -1: of none */
+};
+
+static bool is_in_the_way(void *context, const struct copy_id *id)
+{
+    struct making_room *making = context;
+    const struct copy_id *from = &making->ow->copies.from;
+    bool is_of_set = from->shard_count > 0 && id->incarnation == from->incarnation &&
+                     id->epoch == from->epoch && id->step == from->step;
+    return is_of_epoch_before(making->ow, id) && !(is_of_set && from->step > making->saved_step);
+}
+
+/* For want of it no set of this epoch is whole yet: of those before, the one that the epoch began
+ * from is enough, and none is needed where a checkpoint is as new. */
+static void make_room(struct onward *ow, int64_t saved_step)
+{
+    struct copy_place place = copies_place(ow);
+    struct making_room making = {ow, saved_step};
+    if (!ow->copies.is_swept)
+        copy_sweep(&place, is_in_the_way, &making);
+}
+
 /* What all agreed on, of the newest copy and of the one on its way. */
 static void settle(struct onward *ow, bool newest_is_whole, bool flight_ended, bool flight_is_whole)
 {
@@ -182,6 +207,7 @@ static void write_copy(struct onward *ow)
     copies->newest_step = ow->complete_step;
     bool is_news = code != ONWARD_OK && !copies->has_failed;
     copies->has_failed = code != ONWARD_OK;
+    copies->lacks_room = code == ONWARD_ERR_NO_SPACE;
     if (is_news)
         warn(ow, error.text);
 }
@@ -218,12 +244,18 @@ void copies_step(struct onward *ow)
         return;
     bool sends = look_at_flight(ow);
     int64_t agreed[] = {wanted_interval(copies, ow->complete_step - copies->begin_step),
-                        copies->has_failed, sends, copies->flight_failed};
-    if (transport_max(ow->transport, agreed, 4) != ONWARD_OK) {
+                        copies->has_failed,
+                        sends,
+                        copies->flight_failed,
+                        copies->lacks_room,
+                        -ow->saved_step};
+    if (transport_max(ow->transport, agreed, sizeof agreed / sizeof *agreed) != ONWARD_OK) {
         transport_note_loss(ow->transport);
         return;
     }
     settle(ow, !agreed[1], !agreed[2], !agreed[3]);
+    if (agreed[4])
+        make_room(ow, -agreed[5]);
     copies->interval = agreed[0];
     write_copy(ow);
     begin_flight(ow);

@@ -4,7 +4,8 @@
  *
  * All workers write at the same steps. Before one writes, all agree how many steps come until the
  * next time, so that the cost stays small, and thereby that the copies before are written: only
- * then the ones before those are removed. So one whole set is there at any time, and two at most.
+ * then the ones before those are removed. So one whole set is there at any time, and two at most;
+ * of epochs before some more, until one of this epoch is whole, or there is no room for it.
  */
 #ifndef RUNTIME_COPIES_H
 #define RUNTIME_COPIES_H
@@ -13,8 +14,9 @@
 #include "copy.h"
 
 struct copy_place copies_place(const struct onward *ow);
-/* An epoch opened, and this member has the state of complete_step. */
-void copies_opened(struct onward *ow);
+/* An epoch opened, and this member has the state of complete_step. from: the set of copies that it
+ * is from; its shard_count is 0 where it is from elsewhere. */
+void copies_opened(struct onward *ow, const struct copy_id *from);
 /* Between two steps: writes this worker's copy when it is time. A loss is noted in transport. */
 void copies_step(struct onward *ow);
 /* Begins to take copies of other hosts, once; the address is for the seat. */

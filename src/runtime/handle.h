@@ -44,6 +44,7 @@ enum message_kind {
     ORDER_SPAWNS,       /* controller: it begins (code 1) or ended (0) a spawn */
     ORDER_CHANGE,       /* controller, to one worker: begin a planned change, between steps */
     ORDER_COPY,         /* controller: copy the shard when step is complete, and await the change */
+    ORDER_SAVED,        /* controller: the checkpoint of step is committed */
     ORDER_PROGRESS,     /* controller: the service counts step as complete */
     MESSAGE_PROGRAM     /* of the program, behind a struct program_head; see service.c */
 };
@@ -100,6 +101,8 @@ struct copies {
     int64_t whole_step;  /* of this epoch, all workers have it; -1: none */
     int64_t newest_step; /* written here, of the others it is not known; -1: none */
     bool has_failed;     /* the newest could not be written here */
+    bool lacks_room;     /* for want of room */
+    struct copy_id from; /* the set that the epoch began from; shard_count 0: none */
     bool is_swept;       /* copies of epochs before are removed */
     int64_t interval;    /* steps to the next */
     int64_t flight_step; /* on its way to the partners; -1: none */
@@ -137,6 +140,7 @@ struct onward {
     struct local_copy *held; /* what an earlier incarnation left on this host; NULL: nothing */
     bool held_sought;
     struct copies copies;
+    int64_t saved_step; /* of the newest committed checkpoint that this worker was told of, or -1 */
     struct partner *partner;     /* NULL: not listening */
     uint64_t run_number;         /* of the run directory, the same in each incarnation */
     char warning[WARNING_BYTES]; /* for the event log; "": none */

@@ -106,6 +106,10 @@ void worker_take_order(struct onward *ow, const struct message *message)
     case ORDER_COPY:
         copies_order(ow, message->step);
         break;
+    case ORDER_SAVED:
+        if (message->step > ow->saved_step)
+            ow->saved_step = message->step;
+        break;
     case ORDER_PROGRESS:
         if (message->step > ow->complete_step)
             ow->complete_step = message->step;
