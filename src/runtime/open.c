@@ -280,9 +280,9 @@ static void release(struct onward *ow)
     control_destroy(ow);
     transport_finish(ow->transport);
     heart_stop(ow->heart); /* only now: to end MPI may take a while */
+    partner_stop(ow->partner);
     watchdog_destroy(ow->watchdog);
     sum_destroy(ow->sum);
-    partner_stop(ow->partner);
     trace_close(ow->trace);
     slots_release(ow);
     copies_forget_unread(ow);
@@ -327,6 +327,7 @@ int onward_open(MPI_Comm base, const struct onward_options *options, struct onwa
  * launcher clears the hosts that it leaves. */
 static void remove_copies(struct onward *ow)
 {
+    partner_end(ow->partner); /* or what waits to be taken in comes behind the removal */
     copies_remove_all(ow);
     if (!ow->restarts)
         slots_remove_all(ow);

@@ -1,5 +1,8 @@
 /* partner.c - the handle of the partner level: its address, its threads, and the order that the
  * sender carries out; see partner.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* pthread_timedjoin_np */
+#endif
 #include "partner.h"
 
 #include <arpa/inet.h>
@@ -17,7 +20,7 @@
 #include "background.h"
 #include "partner_wire.h"
 
-enum { BACKLOG = 64 };
+enum { BACKLOG = 64, STOP_LIMIT_S = 2 };
 
 bool partner_write(int fd, const void *bytes, size_t size)
 {
@@ -113,7 +116,21 @@ static void release(struct partner *partner)
         close(partner->listen_fd);
     pthread_cond_destroy(&partner->changed);
     pthread_mutex_destroy(&partner->mutex);
+    pthread_mutex_destroy(&partner->placing);
+    free(partner->directory);
+    free(partner->task);
     free(partner);
+}
+
+static int copy_strings(struct partner *partner, const struct copy_place *place,
+                        struct error *error)
+{
+    partner->directory = strdup(place->directory);
+    partner->task = strdup(place->task);
+    partner->place = (struct copy_place){partner->directory, partner->task, place->run};
+    return partner->directory && partner->task
+               ? ONWARD_OK
+               : error_set(error, ONWARD_ERR_MEMORY, "no memory for the partner level");
 }
 
 int partner_start(const struct copy_place *place, struct partner **result, struct error *error)
@@ -122,11 +139,13 @@ int partner_start(const struct copy_place *place, struct partner **result, struc
     *result = NULL;
     if (!partner)
         return error_set(error, ONWARD_ERR_MEMORY, "no memory for the partner level");
-    partner->place = *place;
     partner->listen_fd = partner->fd = partner->receive_fd = -1;
     pthread_mutex_init(&partner->mutex, NULL);
+    pthread_mutex_init(&partner->placing, NULL);
     pthread_cond_init(&partner->changed, NULL);
-    int code = open_port(partner, error);
+    int code = copy_strings(partner, place, error);
+    if (code == ONWARD_OK)
+        code = open_port(partner, error);
     if (code == ONWARD_OK)
         code = start_threads(partner, error);
     if (code == ONWARD_OK)
@@ -136,19 +155,32 @@ int partner_start(const struct copy_place *place, struct partner **result, struc
     return code;
 }
 
-void partner_stop(struct partner *partner)
+void partner_end(struct partner *partner)
 {
     if (!partner)
         return;
+    pthread_mutex_lock(&partner->placing);
     atomic_store(&partner->ended, true);
+    pthread_mutex_unlock(&partner->placing);
     partner_cancel(partner);
     pthread_mutex_lock(&partner->mutex);
     if (partner->receive_fd >= 0)
         shutdown(partner->receive_fd, SHUT_RDWR);
     pthread_mutex_unlock(&partner->mutex);
-    pthread_join(partner->receiver, NULL);
-    pthread_join(partner->sender, NULL);
-    release(partner);
+}
+
+void partner_stop(struct partner *partner)
+{
+    struct timespec until;
+    if (!partner)
+        return;
+    partner_end(partner);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STOP_LIMIT_S;
+    bool has_received = pthread_timedjoin_np(partner->receiver, NULL, &until) == 0;
+    bool has_sent = pthread_timedjoin_np(partner->sender, NULL, &until) == 0;
+    if (has_received && has_sent)
+        release(partner);
 }
 
 void partner_own_address(const struct partner *partner, struct partner_address *address)

@@ -27,9 +27,14 @@ struct partner_address {
 
 struct partner;
 
-/* Begins to listen. place's strings are borrowed until partner_stop. */
+/* Begins to listen. place's strings are copied. */
 int partner_start(const struct copy_place *place, struct partner **partner, struct error *error);
-void partner_stop(struct partner *partner); /* NULL is allowed */
+/* No copy gets its name here any more, and none is sent. Does not wait for the threads. For this
+ * and the next one NULL is allowed. */
+void partner_end(struct partner *partner);
+/* The same, and waits for the threads for a few seconds: those that a disk or a long check holds up
+ * then end with the process. */
+void partner_stop(struct partner *partner);
 void partner_own_address(const struct partner *partner, struct partner_address *address);
 
 enum partner_state { PARTNER_IDLE, PARTNER_SENDS, PARTNER_FAILED };

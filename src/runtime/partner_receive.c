@@ -52,8 +52,16 @@ static bool is_older(void *context, const struct copy_id *id)
            id->shard == head->id.shard && id->step < head->drop_below;
 }
 
+static bool put_in_place(struct partner *partner, const char *temporary, const char *path)
+{
+    pthread_mutex_lock(&partner->placing);
+    bool is_done = !atomic_load(&partner->ended) && rename(temporary, path) == 0;
+    pthread_mutex_unlock(&partner->placing);
+    return is_done;
+}
+
 /* One connection: a head, a file. */
-static bool take_copy(const struct partner *partner, int fd, struct partner_head *head)
+static bool take_copy(struct partner *partner, int fd, struct partner_head *head)
 {
     struct copy_id id = head->id;
     char directory[COPY_PATH_BYTES], path[COPY_PATH_BYTES], temporary[COPY_PATH_BYTES + 32];
@@ -68,13 +76,14 @@ static bool take_copy(const struct partner *partner, int fd, struct partner_head
         return false;
     bool is_whole = take_bytes(partner, fd, file, head->bytes);
     close(file);
-    is_whole = is_whole && copy_check(temporary) == ONWARD_OK && rename(temporary, path) == 0;
+    is_whole =
+        is_whole && copy_check(temporary) == ONWARD_OK && put_in_place(partner, temporary, path);
     if (!is_whole)
         unlink(temporary);
     return is_whole;
 }
 
-static void serve(const struct partner *partner, int fd)
+static void serve(struct partner *partner, int fd)
 {
     struct partner_head head;
     char answer = PARTNER_YES;

@@ -21,8 +21,10 @@ struct partner_head {
 
 struct partner {
     struct copy_place place;
+    char *directory, *task; /* of place */
     struct partner_address address;
     int listen_fd;
+    pthread_mutex_t placing; /* held while a copy gets its name */
     atomic_bool ended;
     pthread_t receiver, sender;
 
