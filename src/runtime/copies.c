@@ -74,17 +74,21 @@ static const char *next_host(const struct onward *ow, const char *host)
 static void choose_partner(struct onward *ow)
 {
     const char *host = next_host(ow, ow->host);
-    uint32_t place = 0, count = 0;
+    uint32_t place = 0, count = 0, senders = 0;
     ow->copies.has_partner = host && ow->partner;
     for (uint32_t i = 0; i < ow->seat_count && host; i++) {
         const struct seat *seat = &ow->seats[i];
-        place += seat->rank >= 0 && seat->rank < ow->role.rank && strcmp(seat->host, ow->host) == 0;
+        bool sends = seat->rank >= 0 && strcmp(seat->host, ow->host) == 0;
+        senders += sends;
+        place += sends && seat->rank < ow->role.rank;
         count += takes_copies(seat) && strcmp(seat->host, host) == 0;
     }
     for (uint32_t i = 0, at = 0; i < ow->seat_count && host; i++)
         if (takes_copies(&ow->seats[i]) && strcmp(ow->seats[i].host, host) == 0 &&
-            at++ == place % count)
+            at++ == place % count) {
             ow->copies.to = ow->seats[i].partner;
+            ow->copies.ahead = (senders - 1 - place % count) / count;
+        }
 }
 
 void copies_opened(struct onward *ow, const struct copy_id *from)
@@ -219,7 +223,7 @@ static void begin_flight(struct onward *ow)
     if (!copies->has_partner || copies->flight_step >= 0)
         return;
     copies->flight_step = ow->complete_step;
-    partner_send(ow->partner, &copies->to, &id, copies->sent_step);
+    partner_send(ow->partner, &copies->to, &id, copies->sent_step, copies->ahead);
 }
 
 /* Whether this worker's copy is on its way still. */

@@ -111,6 +111,7 @@ struct copies {
     uint32_t failures;   /* of sets in a row that did not all arrive */
     bool has_partner;    /* there is another host */
     struct partner_address to;
+    uint32_t ahead;               /* so many other workers send there, too */
     int64_t begin_ns, begin_step; /* of the steps since the newest was written */
     int64_t cost_ns;
     uint64_t bytes;        /* of one copy */

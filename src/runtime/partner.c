@@ -20,7 +20,7 @@
 #include "background.h"
 #include "partner_wire.h"
 
-enum { BACKLOG = 64, STOP_LIMIT_S = 2 };
+enum { BACKLOG = 1024, STOP_LIMIT_S = 2 };
 
 bool partner_write(int fd, const void *bytes, size_t size)
 {
@@ -52,9 +52,9 @@ bool partner_read(int fd, void *bytes, size_t size)
     return true;
 }
 
-void partner_limit(int fd)
+void partner_limit(int fd, uint64_t bytes)
 {
-    struct timeval limit = {.tv_sec = PARTNER_LIMIT_S};
+    struct timeval limit = {.tv_sec = PARTNER_LIMIT_S + (time_t)(bytes / PARTNER_BYTES_PER_S)};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
@@ -191,7 +191,7 @@ void partner_own_address(const struct partner *partner, struct partner_address *
 /* With the mutex held: what is under way ends with an error. */
 static void give_up(struct partner *partner)
 {
-    partner->number++;
+    partner->order.number++;
     partner->has_order = partner->sends = false;
     if (partner->fd >= 0)
         shutdown(partner->fd, SHUT_RDWR);
@@ -199,13 +199,11 @@ static void give_up(struct partner *partner)
 }
 
 void partner_send(struct partner *partner, const struct partner_address *to,
-                  const struct copy_id *id, int64_t drop_below)
+                  const struct copy_id *id, int64_t drop_below, uint32_t ahead)
 {
     pthread_mutex_lock(&partner->mutex);
     give_up(partner);
-    partner->to = *to;
-    partner->id = *id;
-    partner->drop_below = drop_below;
+    partner->order = (struct partner_order){*to, *id, drop_below, ahead, partner->order.number};
     partner->has_order = partner->sends = true;
     partner->has_failed = false;
     pthread_mutex_unlock(&partner->mutex);

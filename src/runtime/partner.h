@@ -41,9 +41,9 @@ enum partner_state { PARTNER_IDLE, PARTNER_SENDS, PARTNER_FAILED };
 
 /* Sends a copy; the one that is under way is given up. drop_below: of that step all copies of the
  * epoch have arrived, so that the receiver removes older ones of the same shard, and any of epochs
- * before; -1: of none. */
+ * before; -1: of none. ahead: so many others may send there at the same time. */
 void partner_send(struct partner *partner, const struct partner_address *to,
-                  const struct copy_id *id, int64_t drop_below);
+                  const struct copy_id *id, int64_t drop_below, uint32_t ahead);
 /* IDLE: the newest has arrived, or none was sent. text (256 bytes): why one failed. */
 enum partner_state partner_look(struct partner *partner, char *text);
 void partner_cancel(struct partner *partner);

@@ -1,6 +1,7 @@
 /* partner_receive.c - the thread that takes in the copies of workers of other hosts; see partner.h.
  *
  * A copy goes to a temporary file, and gets its name once its checksums fit. */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include "background.h"
 #include "partner_wire.h"
 
-enum { POLL_MS = 100 };
+enum { POLL_MS = 100, HEAD_POLLS = 20 };
 
 static bool head_fits(const struct partner *partner, const struct partner_head *head)
 {
@@ -83,12 +84,29 @@ static bool take_copy(struct partner *partner, int fd, struct partner_head *head
     return is_whole;
 }
 
+/* It is there where the connection is of a member: whoever says nothing must not keep others out.
+ */
+static bool read_head(const struct partner *partner, int fd, struct partner_head *head)
+{
+    char *next = (char *)head, *end = next + sizeof *head;
+    for (int i = 0; i < HEAD_POLLS && next < end && !atomic_load(&partner->ended); i++) {
+        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        if (poll(&poll_fd, 1, POLL_MS) <= 0)
+            continue;
+        ssize_t got = recv(fd, next, (size_t)(end - next), MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
+            return false;
+        next += got > 0 ? got : 0;
+    }
+    return next == end;
+}
+
 static void serve(struct partner *partner, int fd)
 {
     struct partner_head head;
     char answer = PARTNER_YES;
-    partner_limit(fd);
-    if (!partner_read(fd, &head, sizeof head))
+    partner_limit(fd, 0);
+    if (!read_head(partner, fd, &head))
         return;
     if (!head_fits(partner, &head)) {
         answer = PARTNER_NO;

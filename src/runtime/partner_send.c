@@ -34,7 +34,7 @@ static int connect_to(const struct partner_address *to, int index)
         return -1;
     if ((connect(fd, (struct sockaddr *)&in, sizeof in) == 0 || errno == EINPROGRESS) &&
         await_connection(fd) && fcntl(fd, F_SETFL, 0) == 0) {
-        partner_limit(fd);
+        partner_limit(fd, 0);
         return fd;
     }
     close(fd);
@@ -45,15 +45,17 @@ static int connect_to(const struct partner_address *to, int index)
 static bool register_connection(struct partner *partner, uint64_t number, int fd)
 {
     pthread_mutex_lock(&partner->mutex);
-    bool is_newest = partner->number == number;
+    bool is_newest = partner->order.number == number;
     partner->fd = is_newest ? fd : -1;
     pthread_mutex_unlock(&partner->mutex);
     return is_newest;
 }
 
-static bool hear_yes(int fd)
+/* bytes: that the receiver may have to deal with before. */
+static bool hear_yes(int fd, uint64_t bytes)
 {
     char answer = PARTNER_NO;
+    partner_limit(fd, bytes);
     return partner_read(fd, &answer, 1) && answer == PARTNER_YES;
 }
 
@@ -71,19 +73,32 @@ static bool send_file(int fd, int file, uint64_t bytes)
     return true;
 }
 
-/* By whichever address leads to the process with the token. */
-static bool deliver(struct partner *partner, const struct partner_address *to,
-                    struct partner_head *head, uint64_t number, int file)
+/* Those before this one are about as large, and all of them begin at the same time. */
+static bool await_turn(int fd, const struct partner_head *head, uint32_t ahead)
 {
+    return partner_write(fd, head, sizeof *head) && hear_yes(fd, ahead * head->bytes);
+}
+
+static bool send_whole(int fd, int file, uint64_t bytes)
+{
+    partner_limit(fd, 0);
+    return send_file(fd, file, bytes) && hear_yes(fd, bytes);
+}
+
+/* By whichever address leads to the process with the token. */
+static bool deliver(struct partner *partner, const struct partner_order *order,
+                    struct partner_head *head, int file)
+{
+    const struct partner_address *to = &order->to;
     head->token = to->token;
     for (int i = 0; i < to->count && i < PARTNER_MAX_ADDRESSES; i++) {
         int fd = connect_to(to, i);
         if (fd < 0)
             continue;
-        bool is_right = register_connection(partner, number, fd) &&
-                        partner_write(fd, head, sizeof *head) && hear_yes(fd);
-        bool is_done = is_right && send_file(fd, file, head->bytes) && hear_yes(fd);
-        register_connection(partner, number, -1);
+        bool is_right =
+            register_connection(partner, order->number, fd) && await_turn(fd, head, order->ahead);
+        bool is_done = is_right && send_whole(fd, file, head->bytes);
+        register_connection(partner, order->number, -1);
         close(fd);
         if (is_right)
             return is_done;
@@ -91,23 +106,22 @@ static bool deliver(struct partner *partner, const struct partner_address *to,
     return false;
 }
 
-static bool send_copy(struct partner *partner, const struct partner_address *to,
-                      const struct copy_id *id, int64_t drop_below, uint64_t number)
+static bool send_copy(struct partner *partner, const struct partner_order *order)
 {
     struct partner_head head;
     struct stat status;
     char path[COPY_PATH_BYTES];
     memset(&head, 0, sizeof head);
     memcpy(head.magic, PARTNER_MAGIC, sizeof head.magic);
-    head.id = *id;
-    head.drop_below = drop_below;
-    int file = copy_path(&partner->place, id, path, NULL) == ONWARD_OK
+    head.id = order->id;
+    head.drop_below = order->drop_below;
+    int file = copy_path(&partner->place, &order->id, path, NULL) == ONWARD_OK
                    ? open(path, O_RDONLY | O_CLOEXEC)
                    : -1;
     if (file < 0)
         return false;
     head.bytes = fstat(file, &status) == 0 ? (uint64_t)status.st_size : 0;
-    bool is_done = head.bytes > 0 && deliver(partner, to, &head, number, file);
+    bool is_done = head.bytes > 0 && deliver(partner, order, &head, file);
     close(file);
     return is_done;
 }
@@ -131,20 +145,18 @@ void *partner_deliver(void *argument)
     background_lower_priority(BACKGROUND_LOW);
     pthread_mutex_lock(&partner->mutex);
     while (take_order(partner)) {
-        struct partner_address to = partner->to;
-        struct copy_id id = partner->id;
-        int64_t drop_below = partner->drop_below;
-        uint64_t number = partner->number;
+        struct partner_order order = partner->order;
         pthread_mutex_unlock(&partner->mutex);
-        bool is_done = send_copy(partner, &to, &id, drop_below, number);
+        bool is_done = send_copy(partner, &order);
         pthread_mutex_lock(&partner->mutex);
-        if (partner->number != number)
+        if (partner->order.number != order.number)
             continue; /* given up */
         partner->sends = false;
         partner->has_failed = !is_done;
         if (!is_done)
             snprintf(partner->text, sizeof partner->text,
-                     "the copy of step %lld could not be sent to another host", (long long)id.step);
+                     "the copy of step %lld could not be sent to another host",
+                     (long long)order.id.step);
     }
     pthread_mutex_unlock(&partner->mutex);
     return NULL;

@@ -11,12 +11,24 @@
 
 enum { PARTNER_NO = 'n', PARTNER_YES = 'y', PARTNER_LIMIT_S = 60, PARTNER_WINDOW_BYTES = 1 << 18 };
 
+/* A receiver takes one copy at a time, and reads it once more: what the slowest network and disk
+ * that are put up with do of both. */
+enum { PARTNER_BYTES_PER_S = 5 << 20 };
+
 /* Then the bytes of the file come; one byte answers the head, and one the file. */
 struct partner_head {
     char magic[8];
     uint64_t token, bytes;
     struct copy_id id;
     int64_t drop_below;
+};
+
+struct partner_order {
+    struct partner_address to;
+    struct copy_id id;
+    int64_t drop_below;
+    uint32_t ahead;
+    uint64_t number;
 };
 
 struct partner {
@@ -31,12 +43,9 @@ struct partner {
     pthread_mutex_t mutex; /* of what follows */
     pthread_cond_t changed;
     bool has_order, sends, has_failed;
-    struct partner_address to;
-    struct copy_id id;
-    int64_t drop_below;
-    uint64_t number; /* of the newest order: an older one is given up */
-    int fd;          /* the connection that is under way; -1: none */
-    int receive_fd;  /* the same, of the receiver */
+    struct partner_order order; /* the newest: an older one is given up */
+    int fd;                     /* the connection that is under way; -1: none */
+    int receive_fd;             /* the same, of the receiver */
     char text[256];
 };
 
@@ -47,6 +56,8 @@ void *partner_deliver(void *partner);
 /* All of it, or false. */
 bool partner_write(int fd, const void *bytes, size_t size);
 bool partner_read(int fd, void *bytes, size_t size);
-void partner_limit(int fd); /* no call waits longer than PARTNER_LIMIT_S */
+/* No call waits longer than PARTNER_LIMIT_S, or than that and until so many bytes are dealt with.
+ */
+void partner_limit(int fd, uint64_t bytes);
 
 #endif

@@ -2,6 +2,10 @@
  * comes is whole, and what it replaces goes. */
 #include "store_fixture.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "copy.h"
 #include "partner.h"
 #include "run_suite.h"
@@ -71,7 +75,7 @@ static void deliver(int64_t drop_below)
 {
     struct copy_id arrived = sent;
     arrived.is_partner = 1;
-    partner_send(sender, &address, &sent, drop_below);
+    partner_send(sender, &address, &sent, drop_below, 0);
     ck_assert_int_eq(await_end(), PARTNER_IDLE);
     ck_assert(is_there(&arrived));
     ck_ok(copy_check(path_there(&arrived)));
@@ -105,6 +109,23 @@ START_TEST(what_it_replaces_goes_once_a_set_has_arrived)
 }
 END_TEST
 
+/* A scan of ports, or a member that is stopped there. */
+START_TEST(who_says_nothing_keeps_nobody_out)
+{
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(address.port), .sin_addr = {address.hosts[0]}};
+    int silent[2];
+    for (int i = 0; i < 2; i++) {
+        silent[i] = socket(AF_INET, SOCK_STREAM, 0);
+        ck_assert_int_eq(connect(silent[i], (struct sockaddr *)&in, sizeof in), 0);
+    }
+    ck_assert_int_eq(write(silent[1], "onward", 6), 6);
+    deliver(-1);
+    for (int i = 0; i < 2; i++)
+        close(silent[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("partner");
@@ -112,6 +133,7 @@ int main(void)
     tcase_add_checked_fixture(all, make_hosts, remove_hosts);
     tcase_set_timeout(all, 3 * LIMIT_S);
     tcase_add_test(all, what_it_replaces_goes_once_a_set_has_arrived);
+    tcase_add_test(all, who_says_nothing_keeps_nobody_out);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }
