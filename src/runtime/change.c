@@ -108,6 +108,7 @@ static int gather_and_decide(struct onward *ow, struct pass *pass)
     copies_listen(ow, &mine.partner);
     copies_find(ow, &copies, &mine.copy_count);
     memcpy(mine.unread, ow->unread_text, sizeof mine.unread);
+    mine.unread_code = ow->unread_code;
     if (!mine.warning[0]) /* what was found just now may be one */
         memcpy(mine.warning, ow->warning, sizeof mine.warning);
     int code = ONWARD_OK;

@@ -126,7 +126,7 @@ static int load_held(struct onward *ow)
     sleep_ns(READ_AGAIN_NS);
     code = slots_load_held(ow);
     if (code == ONWARD_ERR_IO) {
-        copies_note_unread(ow, ow->error.text);
+        copies_note_unread(ow, code, ow->error.text);
         report_error(ow);
     }
     return code;

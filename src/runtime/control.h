@@ -40,6 +40,7 @@ struct change_report {
     char warning[WARNING_BYTES]; /* "": none */
     /* Why what may be the newest state could not be read; "": all was. */
     char unread[WARNING_BYTES];
+    int32_t unread_code;
     int32_t restore_code; /* why the state of the pass before could not be read */
     uint64_t replicated_bytes, sharded_bytes; /* of the whole state */
 };
@@ -103,6 +104,7 @@ struct control {
     int64_t checkpoint_incarnation;          /* of the newest one then; 0: none */
     uint32_t unusable_checkpoints;           /* that are there and failed to be read */
     char unread[HOST_BYTES + WARNING_BYTES]; /* host and text of the first in this pass; "": none */
+    int unread_code;                         /* its error */
     int64_t tried_step;                      /* no checkpoint from this step on is tried again */
     int64_t bad_step;         /* of one that a worker could not read; why is to come; or -1 */
     struct run_status before; /* the last of the incarnation before; "" for its task: none */

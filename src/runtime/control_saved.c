@@ -108,8 +108,10 @@ void control_take_warnings(struct onward *ow, const struct change_report *report
     for (int i = 0; i < count; i++) {
         if (tells || reports[i].restore_code == ONWARD_OK)
             control_take_warning(ow, reports[i].warning);
-        if (unread[0] == '\0' && reports[i].unread[0] && may_be_held(ow))
-            snprintf(unread, unread_bytes, "%s: %s", reports[i].host, reports[i].unread);
+        if (unread[0] != '\0' || !reports[i].unread[0] || !may_be_held(ow))
+            continue;
+        ow->control->unread_code = reports[i].unread_code;
+        snprintf(unread, unread_bytes, "%s: %s", reports[i].host, reports[i].unread);
     }
     const struct change_report *short_of = find_failure(reports, count, ONWARD_ERR_MEMORY);
     if (short_of && !ow->control->give_up)
@@ -149,12 +151,16 @@ static void fail_for_unread(struct onward *ow)
     static const char in_short[] = "; resume without that host, or with another --local-dir";
     static const char in_full[] = "; nothing was removed: resume once it can be read, or without "
                                   "that host, or with another --local-dir to begin anew";
+    static const char for_input[] = "; nothing was removed: resume with the program of before, or "
+                                    "with another --local-dir to begin anew";
     char text[REPORT_TEXT_BYTES];
+    bool is_input = ow->control->unread_code == ONWARD_ERR_INPUT;
+    const char *advice = is_input ? for_input : in_full;
     size_t length = strlen(ow->control->unread);
-    bool fits = length + sizeof in_full <= sizeof text;
+    bool fits = length + strlen(advice) < sizeof text;
     snprintf(text, sizeof text, "%.*s%s", (int)length, ow->control->unread,
-             fits ? in_full : in_short);
-    control_end(ow, ONWARD_ERR_IO, text);
+             fits ? advice : in_short);
+    control_end(ow, ow->control->unread_code, text);
 }
 
 /* To begin at the initial values, and in time overwrite what may still be mended, is for the user

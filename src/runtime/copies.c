@@ -76,6 +76,7 @@ static void choose_partner(struct onward *ow)
     const char *host = next_host(ow, ow->host);
     uint32_t place = 0, count = 0, senders = 0;
     ow->copies.has_partner = host && ow->partner;
+    ow->copies.lacks_partner = host && !ow->partner;
     for (uint32_t i = 0; i < ow->seat_count && host; i++) {
         const struct seat *seat = &ow->seats[i];
         bool sends = seat->rank >= 0 && strcmp(seat->host, ow->host) == 0;
@@ -250,7 +251,7 @@ void copies_step(struct onward *ow)
     int64_t agreed[] = {wanted_interval(copies, ow->complete_step - copies->begin_step),
                         copies->has_failed,
                         sends,
-                        copies->flight_failed,
+                        copies->flight_failed || copies->lacks_partner,
                         copies->lacks_room,
                         -ow->saved_step};
     if (transport_max(ow->transport, agreed, sizeof agreed / sizeof *agreed) != ONWARD_OK) {
@@ -318,10 +319,12 @@ struct run_flight copies_flight(const struct onward *ow)
     return sends ? (struct run_flight){copies->flight_step, copies->bytes} : (struct run_flight){0};
 }
 
-void copies_note_unread(struct onward *ow, const char *text)
+void copies_note_unread(struct onward *ow, int code, const char *text)
 {
-    if (ow->unread_text[0] == '\0')
-        snprintf(ow->unread_text, sizeof ow->unread_text, "%.255s", text);
+    if (ow->unread_text[0] != '\0')
+        return;
+    ow->unread_code = code;
+    snprintf(ow->unread_text, sizeof ow->unread_text, "%.255s", text);
 }
 
 int copies_leave_unread(struct onward *ow, const struct copy_id *id, const char *text)
@@ -331,7 +334,7 @@ int copies_leave_unread(struct onward *ow, const struct copy_id *id, const char 
         return ONWARD_ERR_MEMORY;
     ow->unread = grown;
     ow->unread[ow->unread_count++] = *id;
-    copies_note_unread(ow, text);
+    copies_note_unread(ow, ONWARD_ERR_IO, text);
     return ONWARD_OK;
 }
 
@@ -363,7 +366,7 @@ void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count)
     if (!ow->dedicated && shards_any(ow) && copy_list(&place, list, count, &error) != ONWARD_OK)
         snprintf(ow->warning, sizeof ow->warning, "%.255s", error.text);
     if (error.code == ONWARD_ERR_IO)
-        copies_note_unread(ow, error.text);
+        copies_note_unread(ow, ONWARD_ERR_IO, error.text);
     for (uint32_t i = 0; i < *count; i++)
         (*list)[i].is_unread = is_unread(ow, &(*list)[i]);
 }

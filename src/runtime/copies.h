@@ -32,9 +32,9 @@ struct run_flight copies_flight(const struct onward *ow);
 void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count);
 /* This member cannot get at a copy: until an epoch opens no member of its host is asked for it. */
 int copies_leave_unread(struct onward *ow, const struct copy_id *id, const char *text);
-/* Why something on this host cannot be got at which may hold the newest state: the task does not
- * begin at the initial values for that. */
-void copies_note_unread(struct onward *ow, const char *text);
+/* Why something on this host cannot be got at which may hold the newest state (ERR_IO), or is of
+ * another program (ERR_INPUT): the task does not begin at the initial values for that. */
+void copies_note_unread(struct onward *ow, int code, const char *text);
 void copies_forget_unread(struct onward *ow);
 /* The state is in the run directory: none is needed any more. */
 void copies_remove_all(struct onward *ow);

@@ -110,6 +110,7 @@ struct copies {
     bool flight_failed;  /* here */
     uint32_t failures;   /* of sets in a row that did not all arrive */
     bool has_partner;    /* there is another host */
+    bool lacks_partner;  /* there is one, and this worker can send nothing: no set ever arrives */
     struct partner_address to;
     uint32_t ahead;               /* so many other workers send there, too */
     int64_t begin_ns, begin_step; /* of the steps since the newest was written */
@@ -150,6 +151,7 @@ struct onward {
     struct copy_id *unread; /* copies that this member could not get at in the change under way */
     uint32_t unread_count;
     char unread_text[WARNING_BYTES]; /* why the first of them, or the local copy; "": none */
+    int unread_code;                 /* its error */
 
     uint32_t member; /* 0 until registered */
     struct onward_role role;

@@ -45,8 +45,8 @@ static void note(struct onward *ow, const char *text)
 
 static void note_problem(void *context, const struct error *problem)
 {
-    if (problem->code == ONWARD_ERR_IO)
-        copies_note_unread(context, problem->text);
+    if (problem->code == ONWARD_ERR_IO || problem->code == ONWARD_ERR_INPUT)
+        copies_note_unread(context, problem->code, problem->text);
     else
         note(context, problem->text);
 }

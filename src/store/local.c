@@ -46,6 +46,11 @@ bool local_bit(const uint64_t *words, uint32_t array)
     return words[array / 64] >> array % 64 & 1;
 }
 
+uint64_t local_header_sum(const struct local_header *header)
+{
+    return XXH64(header, offsetof(struct local_header, sum), 0);
+}
+
 uint64_t local_record_sum(const struct local_record *record)
 {
     return XXH64(record, offsetof(struct local_record, sum), 0);
@@ -85,7 +90,7 @@ int local_expect(const struct local_id *id, int64_t incarnation, struct local_he
     header->incarnation = incarnation;
     snprintf(header->task, sizeof header->task, "%s", id->task);
     int code = read_boot(header->boot, error);
-    header->sum = XXH64(header, offsetof(struct local_header, sum), 0);
+    header->sum = local_header_sum(header);
     return code;
 }
 

@@ -111,6 +111,15 @@ static int read_control(const struct local_copy *copy, struct local_record *reco
     return ONWARD_OK;
 }
 
+/* An intact header of this task, which is not what it would have to be for the program's arrays. */
+static bool is_of_other_arrays(const struct local_header *found,
+                               const struct local_header *expected)
+{
+    return found->sum == local_header_sum(found) && found->format == expected->format &&
+           found->run == expected->run &&
+           memcmp(found->task, expected->task, LOCAL_TASK_BYTES) == 0;
+}
+
 /* Whether the file holds a state that could be taken; *problem is set where that is worth a
  * warning. */
 static bool examine(const struct search *search, struct local_copy *copy, const struct stat *status,
@@ -125,9 +134,15 @@ static bool examine(const struct search *search, struct local_copy *copy, const 
         return false; /* of an earlier boot */
     if (is_ours && found->incarnation >= search->id->incarnation)
         return false;
-    if (memcmp(found, &expected, sizeof expected) != 0 || found->incarnation < 1 ||
-        (uint64_t)status->st_size != expected.file_bytes) {
-        skip(copy, "is damaged, or holds other arrays than the program protects", problem);
+    bool fits = memcmp(found, &expected, sizeof expected) == 0;
+    if (!fits && is_ours && is_of_other_arrays(found, &expected)) {
+        if (read_control(copy, &copy->record, problem) == ONWARD_OK && copy->record.step > 0)
+            error_set(problem, ONWARD_ERR_INPUT, "%s: holds other arrays than the program protects",
+                      copy->path);
+        return false;
+    }
+    if (!fits || found->incarnation < 1 || (uint64_t)status->st_size != expected.file_bytes) {
+        skip(copy, "is damaged", problem);
         return false;
     }
     return read_control(copy, &copy->record, problem) == ONWARD_OK;

@@ -53,6 +53,7 @@ int local_expect(const struct local_id *id, int64_t incarnation, struct local_he
                  struct error *error);
 uint64_t local_offset(const uint64_t *bytes, uint32_t array, bool second);
 bool local_bit(const uint64_t *words, uint32_t array);
+uint64_t local_header_sum(const struct local_header *header);
 uint64_t local_record_sum(const struct local_record *record);
 /* The newest record that can be used; NULL: nothing was committed, or (*damaged) it is not whole.
  */
