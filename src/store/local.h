@@ -64,8 +64,8 @@ void local_discard(struct local *local);
 /* The newest whole state of an earlier incarnation of this task on this host: the one of the newest
  * incarnation and then step; *copy is NULL where there is none. Files that are damaged are skipped,
  * with what is wrong to `warn` (may be NULL). So are those that hold a state of other arrays
- * (ONWARD_ERR_INPUT), and those that cannot be read (ONWARD_ERR_IO), which says nothing of what they
- * hold. */
+ * (ONWARD_ERR_INPUT), and those that cannot be read (ONWARD_ERR_IO), which says nothing of what
+ * they hold. */
 int local_find(const struct local_id *id, void (*warn)(void *context, const struct error *problem),
                void *context, struct local_copy **copy, struct error *error);
 int64_t local_copy_incarnation(const struct local_copy *copy);
