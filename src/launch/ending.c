@@ -93,7 +93,7 @@ void ending_tell_faults(const struct launch_options *options, const struct rundi
     const char *next = options->inject ? options->inject : "";
     for (uint32_t fault = 0; *next; fault++) {
         int length = (int)strcspn(next, ",");
-        if (!has_happened(rundir, incarnation, result->status.incarnation, fault))
+        if (!has_happened(rundir, incarnation, result->incarnation, fault))
             say("--inject %.*s: it did not come to that", length, next);
         next += length;
         next += *next == ',';

@@ -233,6 +233,8 @@ static void note_checkpoint(struct supervisor *s, const json_t *event)
 
 void host_changes_ask_again(struct supervisor *s)
 {
+    s->stop_is_taken = false;
+    s->stop_asked_s = clock_now_s();
     if (s->signal || s->result->was_asked_to_stop)
         supervise_ask_to_stop(s);
     else if (s->owes_checkpoint)

@@ -138,9 +138,11 @@ static bool is_overdue(struct supervisor *s)
         return false;
     if (move->is_taken)
         return true;
-    move_withdraw(s);
-    move->request[0] = '\0';
-    move->due_s = now_s + s->settings->stop_s;
+    move->is_taken = !move_withdraw(s); /* it was taken, and the event is not seen yet */
+    if (!move->is_taken) {
+        move->request[0] = '\0';
+        move->due_s = now_s + s->settings->stop_s;
+    }
     return false;
 }
 
@@ -186,10 +188,9 @@ void move_tell(struct supervisor *s, bool is_on)
     rundir_write_status(s->settings->rundir, &status, NULL); /* without room it stays as it was */
 }
 
-void move_withdraw(struct supervisor *s)
+bool move_withdraw(struct supervisor *s)
 {
-    if (s->move.request[0])
-        rundir_withdraw_request(s->settings->rundir, s->move.request);
+    return s->move.request[0] && rundir_withdraw_request(s->settings->rundir, s->move.request);
 }
 
 /* One of the task's own job: back to Slurm. */

@@ -44,8 +44,9 @@ bool move_is_made(const struct supervisor *s);
  * is_on until the next start, else what the controller said stands again. */
 void move_tell(struct supervisor *s, bool is_on);
 
-/* Does a request to stop still wait that was made for the move? It is not for the next start. */
-void move_withdraw(struct supervisor *s);
+/* Does a request to stop still wait that was made for the move? It is not for the next start. True
+ * when it did. */
+bool move_withdraw(struct supervisor *s);
 
 /* A start, planned or not, is about to be made. */
 void move_begin(struct supervisor *s);

@@ -60,6 +60,7 @@ static void record_end(struct supervisor *s)
     rundir_write_status(s->settings->rundir, &status, NULL);
     rundir_event(s->settings->rundir, result->state, status.epoch, status.step, extra, NULL);
     json_decref(extra);
+    s->watch.status = status;
 }
 
 /* The job has lost more processes than it can go on without; the hosts may have room for others. */
@@ -184,7 +185,7 @@ static bool has_enough(struct supervisor *s, int64_t incarnation, const char *ca
         members = waiting_for_hosts(s, incarnation, members);
     if (supervise_must_end(s))
         end_by_signal(s);
-    else if (members < needed && (s->signal || s->result->was_asked_to_stop))
+    else if (members < needed && (s->signal || s->stops_waiting))
         end_waiting(s);
     else if (members < needed)
         end_too_few(s, cause, members);
@@ -304,6 +305,13 @@ static int take_next(struct supervisor *s, const char *cause, json_t *lost, bool
     return ONWARD_OK;
 }
 
+/* Another launcher may have taken over while this one was cut off, or waited. */
+static int check_owner(const struct supervisor *s, struct error *error)
+{
+    int code = rundir_check_fence(s->settings->rundir, error);
+    return code == ONWARD_ERR_FENCED ? code : ONWARD_OK;
+}
+
 /* A new start is allowed: finds hosts for it and takes the next incarnation. False in *again when
  * there are none or no time is left. A task that was to stop when mpirun went down is started again
  * to write the checkpoint that it was asked for: its newest steps are in the hosts' memory alone.
@@ -312,8 +320,8 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
 {
     struct allotment *allotment = s->settings->allotment;
     double pause_s = s->is_planned ? 0 : budget_pause_s(&s->budget);
-    if (rundir_check_fence(s->settings->rundir, error) == ONWARD_ERR_FENCED)
-        return ONWARD_ERR_FENCED; /* another launcher took over while this one was cut off */
+    if (check_owner(s, error) != ONWARD_OK)
+        return error->code;
     move_withdraw(s);
     if (allotment->places.count == 0) /* else onward-host does it, on each host */
         segments_remove();
@@ -328,14 +336,19 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
     }
     joins_look(s, true);
     expect_answers(s);
+    if (check_owner(s, error) != ONWARD_OK) { /* the waits were long enough */
+        hosts_clear(&before);
+        return error->code;
+    }
     bool is_early = early_begin(s);
     uint32_t members = allot_probe(allotment, s->incarnation + 1, false);
     json_t *lost = add_lost_hosts(s, &before, cause, CAUSE_BYTES);
     hosts_clear(&before);
     if (is_early)
         early_settle(s, members >= allotment->min_workers);
-    int code = ONWARD_OK;
-    if (has_enough(s, s->incarnation + 1, cause, members))
+    bool goes_on = has_enough(s, s->incarnation + 1, cause, members);
+    int code = check_owner(s, error);
+    if (code == ONWARD_OK && goes_on)
         code = take_next(s, cause, lost, again, error);
     json_decref(lost);
     move_begin(s);
@@ -410,6 +423,16 @@ static uint32_t probe_first(struct allotment *allotment, int64_t incarnation)
     return members;
 }
 
+/* Whether it is for want of answers, or of hosts that the file may name, that too few fit. */
+static bool may_ever_fit(const struct supervisor *s)
+{
+    const struct allotment *allotment = s->settings->allotment;
+    uint32_t slots = 0;
+    for (uint32_t i = 0; i < allotment->places.count; i++)
+        slots += allotment->places.list[i].host.slots;
+    return s->settings->hostfile || slots >= allotment->min_workers;
+}
+
 int restart_begin(struct supervisor *s, bool *starts, struct error *error)
 {
     struct allotment *allotment = s->settings->allotment;
@@ -422,17 +445,21 @@ int restart_begin(struct supervisor *s, bool *starts, struct error *error)
         if (!places->list[i].usable)
             say("%s", places->list[i].reason);
     }
-    bool is_new = s->incarnation == 1;
+    bool may_come = s->incarnation > 1 && may_ever_fit(s);
     *starts = true;
-    if (members < allotment->min_workers && is_new)
+    if (members < allotment->min_workers && !may_come)
         return error_set(error, ONWARD_ERR_INPUT,
                          "%u of %u hosts can be used, with room for %u worker%s: expected room for "
                          "at least %u (--min)",
                          usable, places->count, members, members == 1 ? "" : "s",
                          allotment->min_workers);
     *starts = has_enough(s, s->incarnation, "", members);
+    if (*starts && (s->signal || s->stops_waiting)) { /* nobody is there to be asked */
+        end_waiting(s);
+        *starts = false;
+    }
     if (!*starts)
-        return ONWARD_OK;
+        return check_owner(s, error);
     usable = usable_hosts(places); /* some may have come */
     if (usable < places->count)
         say("going on with %u of %u hosts", usable, places->count);

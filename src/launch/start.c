@@ -210,6 +210,7 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     settings.detect_s = options->detect_s;
     settings.wait_s = record->wait_s;
     settings.hang_s = options->hang_s;
+    settings.end_time_s = options->end_time_s;
     settings.hostfile = options->hostfile;
     settings.respawns = !strcmp(record->replace, "spawn");
     settings.has_commands = !strcmp(record->program, "farm");

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
 #include "joins.h"
 #include "say.h"
@@ -36,6 +37,8 @@ static const double move_settle_s = 0.5;
 /* A task that has begun to stop ends its step and writes its state, which may take long; its
  * controller gives up what comes to nothing, and is watched. */
 static const double taken_stop_s = 3600;
+/* Before the end of the job's time, to put it back into the queue, and to end what is left. */
+static const double job_reserve_s = 10;
 static const double kill_s = 5, again_limit_s = 20, again_factor = 5;
 /* The controller writes no status while the lineup changes, which may take a while. */
 static const double silent_detections = 12;
@@ -118,7 +121,10 @@ double supervise_stop_limit_s(const struct supervisor *s, bool is_taken)
 
 bool supervise_must_end(const struct supervisor *s)
 {
-    bool is_overdue = clock_now_s() - s->stop_asked_s > supervise_stop_limit_s(s, s->stop_is_taken);
+    double end_time_s = s->settings->end_time_s;
+    bool is_overdue =
+        clock_now_s() - s->stop_asked_s > supervise_stop_limit_s(s, s->stop_is_taken) ||
+        (end_time_s > 0 && clock_since_1970_s() > end_time_s - job_reserve_s);
     return s->signal_count > 1 || (s->signal && (s->stop_fails || is_overdue));
 }
 
@@ -384,9 +390,9 @@ static bool has_saved_all(const struct supervisor *s)
 static void sweep(struct supervisor *s)
 {
     char names[256];
-    bool cleans = s->watch.complete || has_saved_all(s);
-    bool is_over = rundir_check_fence(s->settings->rundir, NULL) == ONWARD_ERR_FENCED;
-    int64_t before = is_over ? s->incarnation + 1 : 0;
+    bool is_ours = rundir_check_fence(s->settings->rundir, NULL) == ONWARD_OK; /* else who knows */
+    bool cleans = is_ours && (s->watch.complete || has_saved_all(s));
+    int64_t before = is_ours ? 0 : s->incarnation + 1;
     if (s->settings->allotment->places.count == 0)
         segments_remove();
     if (places_sweep(&s->settings->allotment->places, before, cleans, names, sizeof names) > 0)
@@ -459,6 +465,7 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
         sweep(s);
     result->seconds = clock_now_s() - begin_s;
     result->status = s->watch.status;
+    result->incarnation = s->incarnation;
     result->signal = s->signal;
     if (s->signal_fd >= 0)
         close(s->signal_fd);

@@ -20,6 +20,7 @@ struct supervise_settings {
     double start_s;       /* the program has so long to open its task */
     double stop_s;        /* a task that was asked to stop has so long to begin with it */
     double settle_s;      /* mpirun has so long to end once the task ended */
+    double end_time_s;    /* of the job, in seconds since 1970; 0: not known */
     const char *hostfile; /* to be watched for hosts that come and go; NULL: none */
     bool respawns;        /* members are to come in the place of lost ones */
     bool has_commands;    /* a new start ends commands, whose work is lost: never unasked */
@@ -37,6 +38,7 @@ struct supervise_result {
     char state[16];           /* complete stopped failed */
     char text[512];           /* why, when it is not complete */
     struct run_status status; /* the newest */
+    int64_t incarnation;      /* the newest */
     int signal;               /* that asked it to stop; 0: none */
     bool was_asked_to_stop;   /* by an operator's request */
     double seconds;           /* since the first start */

@@ -46,6 +46,7 @@ struct supervisor {
     struct host_watch host_watch;
     char file_request[64]; /* the name of the newest for hosts of its file; "": none */
     bool is_waiting;       /* for hosts: no controller is there to be asked */
+    bool stops_waiting;    /* an operator stopped the task meanwhile */
     struct slurm_news slurm_news;
     struct move move;
     struct refill refill;

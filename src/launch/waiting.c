@@ -16,24 +16,41 @@ static const double turn_s = 0.5;
 static void tell(struct supervisor *s, const char *text)
 {
     struct run_status status;
+    display_line(s->settings->display, text);
     if (rundir_read_status(s->settings->rundir, &status, NULL) != ONWARD_OK)
         return;
     snprintf(status.state, sizeof status.state, "waiting");
     snprintf(status.text, sizeof status.text, "%.255s", text);
     status.exit_code = -1;
     rundir_write_status(s->settings->rundir, &status, NULL); /* without room it stays as it was */
-    display_line(s->settings->display, text);
+}
+
+static bool is_list_of_hosts(const char *text)
+{
+    struct hosts hosts = {.list = NULL};
+    bool is_one = !strstr(text, ":0") && hosts_parse_list(text, "hosts", &hosts, NULL) == ONWARD_OK;
+    hosts_clear(&hosts);
+    return is_one;
+}
+
+/* Why it cannot be done; NULL: it is done. */
+static const char *refusal(const struct supervisor *s, const struct run_request *request)
+{
+    bool has_hosts = !strcmp(request->request, "hosts");
+    if (!strcmp(request->request, "stop"))
+        return NULL;
+    if (!has_hosts && strcmp(request->request, "scale") != 0)
+        return "the task waits for hosts";
+    if (request->count < s->settings->allotment->min_workers)
+        return "expected at least as many workers as --min";
+    return has_hosts && !is_list_of_hosts(request->hosts) ? "expected NAME:SLOTS,..." : NULL;
 }
 
 static void answer(struct supervisor *s, const struct run_request *request)
 {
-    static const char *const taken[] = {"stop", "hosts", "scale"};
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        if (!strcmp(request->request, taken[i])) {
-            host_changes_answer(s, request, NULL);
-            return;
-        }
-    host_changes_answer(s, request, "the task waits for hosts");
+    const char *reason = refusal(s, request);
+    host_changes_answer(s, request, reason);
+    s->stops_waiting |= !reason && !strcmp(request->request, "stop");
 }
 
 /* Whether there is a reason to ask the hosts at once. */
@@ -49,9 +66,11 @@ static bool hears_news(struct supervisor *s)
     return found || s->settings->allotment->places.count != before;
 }
 
+/* A stop from before the wait is for the next incarnation, which has the state to be saved. */
 static bool is_to_end(const struct supervisor *s)
 {
-    return s->signal || s->result->was_asked_to_stop;
+    return s->signal || s->stops_waiting ||
+           rundir_check_fence(s->settings->rundir, NULL) == ONWARD_ERR_FENCED;
 }
 
 uint32_t waiting_for_hosts(struct supervisor *s, int64_t incarnation, uint32_t members)

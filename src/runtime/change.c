@@ -214,14 +214,15 @@ static int pass_body(struct onward *ow, struct pass *pass)
 }
 
 /* What all agreed on at the end of the pass. State moves over communicators that a member whose
- * split failed does not have: it could not free those who would wait for it there. So all agree
- * before that they have them; who failed already takes it for the agreement at the end. */
+ * split failed does not have, and to parts that one whose layout is wrong does not have: it could
+ * not free those who would wait for it there. So all agree before that they have them; who failed
+ * already takes it for the agreement at the end. */
 static int walk_pass(struct onward *ow, struct pass *pass)
 {
     int code = pass_body(ow, pass);
-    if (code == ONWARD_OK && pass->opening.move_state) {
+    if (code == ONWARD_OK && (pass->opening.move_state || pass->opening.copy.shard_count > 0)) {
         int agreed = transport_agree(ow->transport, pass->flags);
-        if (!(agreed & FLAG_PASS))
+        if (!(agreed & FLAG_PASS) || !(agreed & FLAG_INPUT))
             return agreed;
     }
     if (code == ONWARD_OK && !pass->opening.end) {

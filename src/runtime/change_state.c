@@ -68,7 +68,7 @@ static void report_error(struct onward *ow)
 static void read_checkpoint(struct onward *ow, struct pass *pass)
 {
     struct checkpoint_array incoming[ONWARD_MAX_ARRAYS];
-    if (pass->lineup_rank < 0)
+    if (pass->lineup_rank < 0 || !(pass->flags & FLAG_INPUT)) /* it has no part to read to */
         return;
     expose(ow, SOURCE_CHECKPOINT);
     for (uint32_t i = 0; i < ow->array_count; i++) {

@@ -259,8 +259,9 @@ static int begin_commit(struct onward *ow, int64_t step, struct error *error)
     const struct commit *before = ow->control->commit;
     if (before) /* it takes its time: this one is tried again later */
         return error_set(error, ONWARD_ERR_LIMIT,
-                         before->is_there ? "old ones are being removed still"
-                                          : "the one before is being committed still");
+                         before->is_there || before->is_told
+                             ? "old ones are being removed still"
+                             : "the one before is being committed still");
     struct commit *commit = make_commit(ow, step);
     if (!commit)
         return error_set(error, ONWARD_ERR_MEMORY, "no memory to commit it");
@@ -338,7 +339,7 @@ static void sweep_attempts(struct onward *ow, int64_t newest)
 {
     const struct commit *beside = ow->control->commit;
     struct error error = {0};
-    if ((beside && !beside->is_there) || control_is_fenced(ow))
+    if ((beside && !beside->is_there && !beside->is_told) || control_is_fenced(ow))
         return;
     if (checkpoint_sweep(ow->run, ow->incarnation, beside ? newest : -1, &error) != ONWARD_OK)
         control_warn(ow, "what is left of checkpoints that failed: %s", error.text);
@@ -355,7 +356,8 @@ static void give_order(struct onward *ow, bool may_have_failed)
 {
     struct control *control = ow->control;
     int64_t step = control->ordered_step;
-    control->order_waits = control->commit && is_last(ow, step);
+    bool removes = control->commit && (control->commit->is_there || control->commit->is_told);
+    control->order_waits = control->commit && (removes || is_last(ow, step));
     if (control->order_waits)
         return;
     if (may_have_failed)

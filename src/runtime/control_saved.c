@@ -158,8 +158,9 @@ static void fail_for_unread(struct onward *ow)
     const char *advice = is_input ? for_input : in_full;
     size_t length = strlen(ow->control->unread);
     bool fits = length + strlen(advice) < sizeof text;
+    const char *short_advice = is_input ? "" : in_short;
     snprintf(text, sizeof text, "%.*s%s", (int)length, ow->control->unread,
-             fits ? advice : in_short);
+             fits ? advice : short_advice);
     control_end(ow, ow->control->unread_code, text);
 }
 

@@ -102,6 +102,8 @@ void copies_opened(struct onward *ow, const struct copy_id *from)
                                  .from = *from,
                                  .interval = 1,
                                  .cost_ns = ow->copies.cost_ns};
+    if (ow->complete_step < ow->saved_step) /* it could not be read, or is gone */
+        ow->saved_step = -1;
     copies_forget_unread(ow);
     if (ow->partner)
         partner_cancel(ow->partner);
@@ -160,8 +162,8 @@ static bool is_in_the_way(void *context, const struct copy_id *id)
     return is_of_epoch_before(making->ow, id) && !(is_of_set && from->step > making->saved_step);
 }
 
-/* For want of it no set of this epoch is whole yet: of those before, the one that the epoch began
- * from is enough, and none is needed where a checkpoint is as new. */
+/* Of the sets of epochs before, the one that this epoch began from is enough, and, where for want
+ * of room no set of this epoch is whole yet, none is needed where a checkpoint is as new. */
 static void make_room(struct onward *ow, int64_t saved_step)
 {
     struct copy_place place = copies_place(ow);
@@ -185,8 +187,9 @@ static void settle(struct onward *ow, bool newest_is_whole, bool flight_ended, b
         copies->flight_step = -1;
     }
     copy_sweep(&place, is_done_with, ow);
-    bool is_safe = copies->whole_step >= 0 && (!copies->has_partner || copies->sent_step >= 0 ||
-                                               copies->failures >= FLIGHT_TRIES);
+    bool is_alone = !copies->has_partner && !copies->lacks_partner;
+    bool is_safe = copies->whole_step >= 0 &&
+                   (is_alone || copies->sent_step >= 0 || copies->failures >= FLIGHT_TRIES);
     if (is_safe && !copies->is_swept) {
         copy_sweep(&place, is_of_epoch_before, ow);
         copies->is_swept = true;
@@ -221,10 +224,12 @@ static void begin_flight(struct onward *ow)
 {
     struct copies *copies = &ow->copies;
     struct copy_id id = own_id(ow, ow->complete_step);
-    if (!copies->has_partner || copies->flight_step >= 0)
+    bool takes_part = copies->has_partner || copies->lacks_partner;
+    if (!takes_part || copies->flight_step >= 0)
         return;
     copies->flight_step = ow->complete_step;
-    partner_send(ow->partner, &copies->to, &id, copies->sent_step, copies->ahead);
+    if (copies->has_partner) /* else that of the others comes to nothing */
+        partner_send(ow->partner, &copies->to, &id, copies->sent_step, copies->ahead);
 }
 
 /* Whether this worker's copy is on its way still. */
@@ -232,7 +237,7 @@ static bool look_at_flight(struct onward *ow)
 {
     struct copies *copies = &ow->copies;
     char text[256];
-    if (copies->flight_step < 0)
+    if (copies->flight_step < 0 || !copies->has_partner)
         return false;
     enum partner_state state = partner_look(ow->partner, text);
     if (state == PARTNER_FAILED && !copies->flight_failed)
@@ -261,6 +266,9 @@ void copies_step(struct onward *ow)
     settle(ow, !agreed[1], !agreed[2], !agreed[3]);
     if (agreed[4])
         make_room(ow, -agreed[5]);
+    else if (!copies->is_trimmed && copies->from.shard_count > 0)
+        make_room(ow, -1);
+    copies->is_trimmed = true;
     copies->interval = agreed[0];
     write_copy(ow);
     begin_flight(ow);
@@ -315,7 +323,8 @@ struct run_flight copies_flight(const struct onward *ow)
 {
     const struct copies *copies = &ow->copies;
     char text[256];
-    bool sends = copies->flight_step >= 0 && partner_look(ow->partner, text) == PARTNER_SENDS;
+    bool sends = copies->has_partner && copies->flight_step >= 0 &&
+                 partner_look(ow->partner, text) == PARTNER_SENDS;
     return sends ? (struct run_flight){copies->flight_step, copies->bytes} : (struct run_flight){0};
 }
 
@@ -357,6 +366,18 @@ static bool is_unread(const struct onward *ow, const struct copy_id *id)
     return false;
 }
 
+/* A program that has nothing sharded any more began anew over them. */
+static void note_copies_of_another(struct onward *ow, const struct copy_place *place)
+{
+    struct copy_id *list = NULL;
+    uint32_t count = 0;
+    if (copy_list(place, &list, &count, NULL) == ONWARD_OK && count > 0)
+        copies_note_unread(
+            ow, ONWARD_ERR_INPUT,
+            "copies of sharded arrays are there, of which the program protects none");
+    free(list);
+}
+
 void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count)
 {
     struct copy_place place = copies_place(ow);
@@ -367,6 +388,8 @@ void copies_find(struct onward *ow, struct copy_id **list, uint32_t *count)
         snprintf(ow->warning, sizeof ow->warning, "%.255s", error.text);
     if (error.code == ONWARD_ERR_IO)
         copies_note_unread(ow, ONWARD_ERR_IO, error.text);
+    else if (!ow->dedicated && !ow->opened && !ow->spawned && !shards_any(ow))
+        note_copies_of_another(ow, &place);
     for (uint32_t i = 0; i < *count; i++)
         (*list)[i].is_unread = is_unread(ow, &(*list)[i]);
 }

@@ -104,6 +104,7 @@ struct copies {
     bool lacks_room;     /* for want of room */
     struct copy_id from; /* the set that the epoch began from; shard_count 0: none */
     bool is_swept;       /* copies of epochs before are removed */
+    bool is_trimmed;     /* all but the set that the epoch began from are */
     int64_t interval;    /* steps to the next */
     int64_t flight_step; /* on its way to the partners; -1: none */
     int64_t sent_step;   /* all partners have it; -1: none */

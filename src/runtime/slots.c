@@ -136,9 +136,9 @@ void slots_find_held(struct onward *ow)
     if (ow->held_sought)
         return;
     ow->held_sought = true;
-    if (ow->array_count == 0 || !slots_have_all(ow))
+    if (ow->array_count == 0)
         return;
-    find_held(ow);
+    find_held(ow); /* without slots nothing that is there fits: it is another program's */
     if (ow->unread_text[0]) { /* a disk that stumbled gets a second chance */
         sleep_ns(READ_AGAIN_NS);
         slots_forget_held(ow);

@@ -160,7 +160,10 @@ int file_settle(int fd, const char *path, struct error *error)
 {
     if (is_in_memory(fd) || fsync(fd) == 0 || errno == EINVAL) /* it cannot, and need not */
         return ONWARD_OK;
-    return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: was not written to the disk", path);
+    error_set_errno(error, ONWARD_ERR_IO, errno, "%s: was not written to the disk", path);
+    if (error) /* also where it was for want of room */
+        error->code = ONWARD_ERR_IO;
+    return ONWARD_ERR_IO;
 }
 
 int file_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const char *path,

@@ -219,8 +219,8 @@ struct run_request {
 };
 /* Writes it for the task of rundir; request->name and request->by are filled in. */
 int rundir_put_request(struct rundir *rundir, struct run_request *request, struct error *error);
-/* Takes back the request of that name, if nobody has taken it. */
-void rundir_withdraw_request(const struct rundir *rundir, const char *name);
+/* Takes back the request of that name. False: somebody has taken it. */
+bool rundir_withdraw_request(const struct rundir *rundir, const char *name);
 /* The oldest request that is waiting: ONWARD_OK and *found. A file that is no request, or one for
  * another task, is moved to NAME.rejected and reported as ONWARD_ERR_INPUT with its name and what
  * was expected. ONWARD_ERR_FENCED: it is for the incarnation that took over, and stays. */

@@ -155,11 +155,12 @@ void rundir_name_start(struct rundir *rundir, int64_t start)
     rundir->start = start;
 }
 
-/* That the claim was for this start, or for none, or the member has none to name. */
+/* That the claim was for this start, or the member has none to name: one that has a number is of a
+ * launcher that claims with it, and a claim without one is another's. */
 static int check_start(const struct rundir *rundir, int64_t start, int64_t claimed,
                        struct error *error)
 {
-    if (start == 0 || claimed == 0 || claimed == start)
+    if (start == 0 || claimed == start)
         return ONWARD_OK;
     return error_set(error, ONWARD_ERR_FENCED,
                      "task %s: start %lld of mpirun was given up for start %lld", rundir->task,

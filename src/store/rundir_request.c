@@ -76,12 +76,14 @@ int rundir_put_request(struct rundir *rundir, struct run_request *request, struc
     return rundir_judge_access(code, error);
 }
 
-void rundir_withdraw_request(const struct rundir *rundir, const char *name)
+bool rundir_withdraw_request(const struct rundir *rundir, const char *name)
 {
+    bool is_removed = false;
     char file[NAME_MAX + 16], path[PATH_MAX];
     snprintf(file, sizeof file, "requests/%.200s" SUFFIX, name);
     if (file_join(path, sizeof path, rundir->path, file, NULL) == ONWARD_OK)
-        unlink(path); /* most often it is gone already */
+        is_removed = unlink(path) == 0;
+    return is_removed;
 }
 
 /* The first in order of names into name (without the suffix); "" when there is none. */
@@ -179,7 +181,7 @@ static int take_file(const struct rundir *rundir, const char *file, struct run_r
 int rundir_take_request(struct rundir *rundir, struct run_request *request, bool *found,
                         struct error *error)
 {
-    char directory[PATH_MAX], file[NAME_MAX + 1];
+    char directory[PATH_MAX], file[NAME_MAX + 1] = "";
     *found = false;
     int code = file_join(directory, sizeof directory, rundir->path, "requests", error);
     if (code == ONWARD_OK)

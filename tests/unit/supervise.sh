@@ -207,8 +207,10 @@ healthy; (sleep 4; healthy) & over host-heals 0 --min 2 --wait 20; relaunches 1;
 printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"
 healthy; (sleep 3; echo 'n2 slots=1' >>"$work/list") &
 run host-dies:file-comes 0 --min 2 --wait 30 --hostfile "$work/list" --agent "$agent -x"; used 2 n0:1,n2:1; within 15
-healthy; (sleep 3; "$onward" scale --no-wait scale-comes 2 --hosts n2:1) >"$work/verb" 2>&1 &
-over host-dies:scale-comes 0 --min 2 --wait 30; used 2 n0:1,n2:1; within 15
+healthy; (sleep 3; "$onward" scale --wait 3 scale-comes 1; "$onward" scale --wait 20 scale-comes 2 --hosts n2:1) >"$work/verb" 2>&1 &
+verb=$!
+over host-dies:scale-comes 0 --min 2 --wait 30; used 2 n0:1,n2:1; within 20
+wait $verb; grep -q 'scale 1.*expected at least as many workers as --min' "$work/verb" || fail "scale-comes: below the minimum: $(cat "$work/verb")"
 healthy; (sleep 3; "$onward" status stop-comes; "$onward" drain --wait 5 stop-comes n0; "$onward" stop stop-comes) >"$work/verb" 2>&1 &
 verb=$!
 over host-dies:stop-comes 75 --min 2 --wait 30; within 15; state stopped
@@ -217,7 +219,11 @@ grep -q '^state *waiting$' "$work/verb" && grep -q 'the task waits for hosts' "$
 # So does a start that goes on with a task.
 begin=$(date +%s)
 (cd "$work" && STORY=hosts "$onward" resume --wait 2 stop-comes >out 2>err); [ $? = 69 ] || fail "stop-comes: resume: expected 69"
-says 'waiting 2 s'; "$onward" status stop-comes | grep -q '^step *5 of 20' || fail "stop-comes: its step is gone"
+says 'waiting 2 s'; says 'after 5 of 20 steps'; "$onward" status stop-comes | grep -q '^step *5 of 20' || fail "stop-comes: its step is gone"
+# A stop that comes while it waits counts, also where the hosts come at the same time.
+(sleep 2; healthy; "$onward" stop stop-comes) >"$work/verb" 2>&1 &
+(cd "$work" && STORY=hosts "$onward" resume --wait 20 stop-comes >out 2>err); [ $? = 75 ] || fail "stop-comes: stopped: expected 75: $(cat "$work/err")"
+(cd "$work" && STORY=hosts "$onward" resume stop-comes --hosts n0:1 --min 2 >out 2>err); [ $? = 2 ] || fail "stop-comes: never: expected 2"
 healthy; (cd "$work" && STORY=hosts "$onward" resume stop-comes >out 2>err) || fail "stop-comes: no resume: $(cat "$work/err")"
 # Another launcher took the task while this one was cut off: it leaves all of that alone.
 run taken-over 1; relaunches 0; says 'incarnation 9 took over from incarnation 1'

@@ -266,6 +266,7 @@ static void start_verb(const char *kinds, const char *option, const char *value,
         "1",     "--yes", option, value,    "--host-command", command,  "t",   NULL};
     verb = fork();
     if (verb == 0) {
+        signal(SIGHUP, SIG_DFL); /* the tests may run under nohup */
         snprintf(text, sizeof text, "%s/said", base);
         if (!freopen(text, "w", stdout) || dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
             _exit(127);
