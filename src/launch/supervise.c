@@ -37,9 +37,10 @@ static const double move_settle_s = 0.5;
 /* A task that has begun to stop ends its step and writes its state, which may take long; its
  * controller gives up what comes to nothing, and is watched. */
 static const double taken_stop_s = 3600;
-/* Before the end of the job's time, to put it back into the queue, and to end what is left. A job
- * that is still there so long behind it was given more time. */
-static const double job_reserve_s = 10, more_time_s = 60;
+/* Behind the end of the job's time Slurm leaves 30 s (KillWait): the second half of them is to end
+ * what is left and to put the job back into the queue. One that is there still longer was given
+ * more time. */
+static const double job_grace_s = 15, more_time_s = 60;
 static const double kill_s = 5, again_limit_s = 20, again_factor = 5;
 /* The controller writes no status while the lineup changes, which may take a while. */
 static const double silent_detections = 12;
@@ -124,7 +125,7 @@ bool supervise_must_end(const struct supervisor *s)
 {
     double past_end_s = clock_since_1970_s() - s->settings->end_time_s;
     bool job_ends =
-        s->settings->end_time_s > 0 && past_end_s > -job_reserve_s && past_end_s < more_time_s;
+        s->settings->end_time_s > 0 && past_end_s > job_grace_s && past_end_s < more_time_s;
     bool is_overdue =
         job_ends || clock_now_s() - s->stop_asked_s > supervise_stop_limit_s(s, s->stop_is_taken);
     return s->signal_count > 1 || (s->signal && (s->stop_fails || is_overdue));
