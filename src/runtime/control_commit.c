@@ -356,8 +356,7 @@ static void give_order(struct onward *ow, bool may_have_failed)
 {
     struct control *control = ow->control;
     int64_t step = control->ordered_step;
-    bool removes = control->commit && (control->commit->is_there || control->commit->is_told);
-    control->order_waits = control->commit && (removes || is_last(ow, step));
+    control->order_waits = control->commit && is_last(ow, step);
     if (control->order_waits)
         return;
     if (may_have_failed)
