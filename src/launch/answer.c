@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "event.h"
 #include "place.h"
 #include "words.h"
 
@@ -15,39 +16,28 @@ void answer_start(struct answer *answer, const struct run_request *request)
     *answer = (struct answer){.request = *request};
 }
 
-static const char *text_of(const json_t *event, const char *key)
-{
-    const char *text = json_string_value(json_object_get(event, key));
-    return text ? text : "";
-}
-
-static int64_t number_of(const json_t *event, const char *key)
-{
-    return json_integer_value(json_object_get(event, key));
-}
-
 static void take_answer(struct answer *answer, const json_t *event)
 {
     answer->taken = true;
     answer->accepted = json_is_true(json_object_get(event, "accepted"));
     answer->changes = json_is_true(json_object_get(event, "changes"));
-    answer->expected = number_of(event, "expected");
-    answer->asked_epoch = number_of(event, "epoch");
-    answer->step = number_of(event, "step");
+    answer->expected = event_number(event, "expected");
+    answer->asked_epoch = event_number(event, "epoch");
+    answer->step = event_number(event, "step");
     answer->done = !answer->accepted || !answer->changes;
-    snprintf(answer->reason, sizeof answer->reason, "%s", text_of(event, "reason"));
+    snprintf(answer->reason, sizeof answer->reason, "%s", event_text(event, "reason"));
 }
 
 static void take_epoch(struct answer *answer, const json_t *event)
 {
-    if (number_of(event, "epoch") <= answer->asked_epoch)
+    if (event_number(event, "epoch") <= answer->asked_epoch)
         return;
     bool is_started = answer->restarted && !strcmp(answer->request.request, "undrain");
-    answer->done = number_of(event, "workers") >= answer->expected || is_started;
-    answer->epoch = number_of(event, "epoch");
-    answer->step = number_of(event, "step");
-    answer->workers = number_of(event, "workers");
-    answer->steps_lost = number_of(event, "steps_lost");
+    answer->done = event_number(event, "workers") >= answer->expected || is_started;
+    answer->epoch = event_number(event, "epoch");
+    answer->step = event_number(event, "step");
+    answer->workers = event_number(event, "workers");
+    answer->steps_lost = event_number(event, "steps_lost");
     answer->stall_s = json_number_value(json_object_get(event, "stall_s"));
 }
 
@@ -67,7 +57,7 @@ static bool names_host(const struct answer *answer, const char *host)
 static void remember(struct member_list *list, const json_t *event)
 {
     if (list->count < ANSWER_LIST_MAX)
-        list->member[list->count] = (uint32_t)number_of(event, "member");
+        list->member[list->count] = (uint32_t)event_number(event, "member");
     list->count++;
 }
 
@@ -78,7 +68,7 @@ static bool is_end(const char *what)
 
 void answer_event(struct answer *answer, const json_t *event)
 {
-    const char *what = text_of(event, "event");
+    const char *what = event_text(event, "event");
     if (answer->done)
         return;
     if (is_end(what)) {
@@ -89,12 +79,13 @@ void answer_event(struct answer *answer, const json_t *event)
         answer->ended = false;
         answer->restarted = true;
         answer->asked_epoch = 0; /* each incarnation counts its own */
-    } else if (!strcmp(what, "request") && !strcmp(text_of(event, "name"), answer->request.name)) {
+    } else if (!strcmp(what, "request") &&
+               !strcmp(event_text(event, "name"), answer->request.name)) {
         take_answer(answer, event);
     } else if (!answer->taken) {
         return;
-    } else if (!strcmp(what, "warning") && names_host(answer, text_of(event, "host"))) {
-        snprintf(answer->obstacle, sizeof answer->obstacle, "%s", text_of(event, "text"));
+    } else if (!strcmp(what, "warning") && names_host(answer, event_text(event, "host"))) {
+        snprintf(answer->obstacle, sizeof answer->obstacle, "%s", event_text(event, "text"));
     } else if (!strcmp(what, "joined")) {
         remember(&answer->joined, event);
     } else if (!strcmp(what, "drained")) {

@@ -7,18 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "event.h"
 #include "place.h"
-
-static int64_t number_of(const json_t *event, const char *key)
-{
-    return json_integer_value(json_object_get(event, key));
-}
-
-static const char *text_of(const json_t *event, const char *key)
-{
-    const char *text = json_string_value(json_object_get(event, key));
-    return text ? text : "";
-}
 
 void drill_costs_add(struct drill_costs *costs, int64_t incarnation, uint32_t member,
                      const char *host)
@@ -36,7 +26,7 @@ void drill_costs_add(struct drill_costs *costs, int64_t incarnation, uint32_t me
 static void notice(struct drill_open *fault, const json_t *event, int64_t epoch)
 {
     fault->is_noticed = true;
-    fault->noticed_incarnation = number_of(event, "incarnation");
+    fault->noticed_incarnation = event_number(event, "incarnation");
     fault->noticed_epoch = epoch;
 }
 
@@ -44,10 +34,12 @@ static void take_loss(struct drill_costs *costs, const json_t *event)
 {
     for (uint32_t i = 0; i < costs->open_count; i++) {
         struct drill_open *fault = &costs->open[i];
-        bool is_meant = fault->member != 0 ? number_of(event, "member") == fault->member
-                                           : place_same_host(fault->host, text_of(event, "host"));
-        if (is_meant && !fault->is_noticed && number_of(event, "incarnation") == fault->incarnation)
-            notice(fault, event, number_of(event, "epoch"));
+        bool is_meant = fault->member != 0
+                            ? event_number(event, "member") == fault->member
+                            : place_same_host(fault->host, event_text(event, "host"));
+        if (is_meant && !fault->is_noticed &&
+            event_number(event, "incarnation") == fault->incarnation)
+            notice(fault, event, event_number(event, "epoch"));
     }
 }
 
@@ -57,16 +49,16 @@ static void take_relaunch(struct drill_costs *costs, const json_t *event)
     costs->relaunches++;
     costs->is_relaunched = true;
     for (uint32_t i = 0; i < costs->open_count; i++)
-        if (costs->open[i].incarnation < number_of(event, "incarnation"))
+        if (costs->open[i].incarnation < event_number(event, "incarnation"))
             notice(&costs->open[i], event, -1);
 }
 
 static bool is_answer(const struct drill_open *fault, const json_t *event)
 {
-    int64_t incarnation = number_of(event, "incarnation");
+    int64_t incarnation = event_number(event, "incarnation");
     return fault->is_noticed && (incarnation > fault->noticed_incarnation ||
                                  (incarnation == fault->noticed_incarnation &&
-                                  number_of(event, "epoch") > fault->noticed_epoch));
+                                  event_number(event, "epoch") > fault->noticed_epoch));
 }
 
 static bool take_epoch(struct drill_costs *costs, const json_t *event, struct drill_cost *cost)
@@ -79,12 +71,12 @@ static bool take_epoch(struct drill_costs *costs, const json_t *event, struct dr
         return false;
     costs->open_count = left;
     costs->is_relaunched = false;
-    *cost = (struct drill_cost){.epoch = number_of(event, "epoch"),
-                                .workers = number_of(event, "workers"),
-                                .step = number_of(event, "step"),
-                                .steps_lost = number_of(event, "steps_lost"),
+    *cost = (struct drill_cost){.epoch = event_number(event, "epoch"),
+                                .workers = event_number(event, "workers"),
+                                .step = event_number(event, "step"),
+                                .steps_lost = event_number(event, "steps_lost"),
                                 .stall_s = json_number_value(json_object_get(event, "stall_s")),
-                                .cause = text_of(event, "cause")};
+                                .cause = event_text(event, "cause")};
     costs->epochs++;
     costs->steps_lost += cost->steps_lost;
     costs->stall_s += cost->stall_s;
@@ -94,7 +86,7 @@ static bool take_epoch(struct drill_costs *costs, const json_t *event, struct dr
 
 bool drill_costs_event(struct drill_costs *costs, const json_t *event, struct drill_cost *cost)
 {
-    const char *what = text_of(event, "event");
+    const char *what = event_text(event, "event");
     if (!strcmp(what, "lost"))
         take_loss(costs, event);
     else if (!strcmp(what, "relaunch"))

@@ -138,12 +138,17 @@ void host_changes_look(struct supervisor *s)
     }
 }
 
+bool host_changes_parse(const char *text, struct hosts *hosts)
+{
+    return !strstr(text, ":0") && hosts_parse_list(text, "hosts", hosts, NULL) == ONWARD_OK;
+}
+
 /* An operator named hosts: the next incarnation uses them too. */
 static void take_named(struct supervisor *s, const char *text)
 {
     struct places *places = &s->settings->allotment->places;
     struct hosts hosts = {.list = NULL};
-    if (strstr(text, ":0") || hosts_parse_list(text, "hosts", &hosts, NULL) != ONWARD_OK)
+    if (!host_changes_parse(text, &hosts))
         return;
     for (uint32_t i = 0; i < hosts.count; i++) {
         places_drain(places, hosts.list[i].name, false);

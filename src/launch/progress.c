@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "event.h"
 #include "words.h"
 
 enum { TELL_STATE_BYTES = 1000000000 };
@@ -75,17 +76,6 @@ void progress_status(const struct run_status *status, char *text, size_t text_by
     }
 }
 
-static const char *text_of(const json_t *event, const char *key)
-{
-    const char *text = json_string_value(json_object_get(event, key));
-    return text ? text : "";
-}
-
-static long long number_of(const json_t *event, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(event, key));
-}
-
 static void remember_loss(struct progress_events *events, const json_t *event)
 {
     size_t used = strlen(events->losses);
@@ -94,11 +84,11 @@ static void remember_loss(struct progress_events *events, const json_t *event)
     words_add(&words, "%s", used ? ", " : "");
     if (json_is_integer(rank) && json_integer_value(rank) >= 0)
         words_add(&words, "worker %lld (member %lld", (long long)json_integer_value(rank),
-                  number_of(event, "member"));
+                  event_number(event, "member"));
     else
-        words_add(&words, "member %lld (no worker", number_of(event, "member"));
-    if (*text_of(event, "host"))
-        words_add(&words, ", host %s", text_of(event, "host"));
+        words_add(&words, "member %lld (no worker", event_number(event, "member"));
+    if (*event_text(event, "host"))
+        words_add(&words, ", host %s", event_text(event, "host"));
     words_add(&words, ")");
 }
 
@@ -106,9 +96,9 @@ static void remember_loss(struct progress_events *events, const json_t *event)
 static void describe_relaunch(const struct progress_events *events, const json_t *event,
                               struct words *words)
 {
-    long long hosts = number_of(event, "hosts");
-    words_add(words, "%s %s %lld%s: starting again", text_of(event, "cause"),
-              events->in_seconds ? "after" : "at step", number_of(event, "step"),
+    long long hosts = event_number(event, "hosts");
+    words_add(words, "%s %s %lld%s: starting again", event_text(event, "cause"),
+              events->in_seconds ? "after" : "at step", event_number(event, "step"),
               events->in_seconds ? " s" : "");
     if (hosts > 0)
         words_add(words, " on %lld host%s", hosts, plural((uint64_t)hosts));
@@ -128,7 +118,7 @@ static bool has_partners(const json_t *event)
 
 static void add_source(struct words *words, const json_t *event)
 {
-    const char *source = text_of(event, "source");
+    const char *source = event_text(event, "source");
     static const char *const names[][2] = {
         {"start", "the start"}, {"local", "local copies"}, {"checkpoint", "the checkpoint"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -140,16 +130,16 @@ static void add_source(struct words *words, const json_t *event)
 /* Steps may have ended before the event was written. */
 static long long resume_step_of(const json_t *event)
 {
-    return number_of(event, json_object_get(event, "resume_step") ? "resume_step" : "step");
+    return event_number(event, json_object_get(event, "resume_step") ? "resume_step" : "step");
 }
 
 /* Of a program that does not use libonward. */
 static void describe_program(struct progress_events *events, const json_t *event,
                              struct words *words)
 {
-    long long ranks = number_of(event, "workers");
+    long long ranks = event_number(event, "workers");
     words_add(words, "%lld rank%s run%s %s", ranks, plural((uint64_t)ranks), ranks == 1 ? "s" : "",
-              text_of(event, "runs"));
+              event_text(event, "runs"));
     if (events->restart_s > 0) {
         char pause[32];
         progress_duration(events->restart_s, pause, sizeof pause);
@@ -160,12 +150,12 @@ static void describe_program(struct progress_events *events, const json_t *event
 
 static void describe_epoch(struct progress_events *events, const json_t *event, struct words *words)
 {
-    long long workers = number_of(event, "workers"), lost = number_of(event, "steps_lost");
-    bool first = !strcmp(text_of(event, "cause"), "start");
+    long long workers = event_number(event, "workers"), lost = event_number(event, "steps_lost");
+    bool first = !strcmp(event_text(event, "cause"), "start");
     if (events->losses[0])
         words_add(words, "lost %s: going on with ", events->losses);
     else if (!first)
-        words_add(words, "%s: going on with ", text_of(event, "cause"));
+        words_add(words, "%s: going on with ", event_text(event, "cause"));
     words_add(words, "%lld worker%s", workers, plural((uint64_t)workers));
     if (!events->in_seconds)
         words_add(words, " from step %lld", resume_step_of(event));
@@ -188,27 +178,27 @@ static void describe_epoch(struct progress_events *events, const json_t *event, 
 
 static void describe_request(const json_t *event, struct words *words)
 {
-    words_add(words, "%s", text_of(event, "request"));
+    words_add(words, "%s", event_text(event, "request"));
     if (json_is_integer(json_object_get(event, "count")))
-        words_add(words, " %lld", number_of(event, "count"));
+        words_add(words, " %lld", event_number(event, "count"));
     else if (json_is_integer(json_object_get(event, "member")))
-        words_add(words, " member %lld", number_of(event, "member"));
-    else if (*text_of(event, "host"))
-        words_add(words, " %s", text_of(event, "host"));
-    if (*text_of(event, "hosts"))
-        words_add(words, " (%s)", text_of(event, "hosts"));
-    words_add(words, " was asked for by %s", text_of(event, "by"));
+        words_add(words, " member %lld", event_number(event, "member"));
+    else if (*event_text(event, "host"))
+        words_add(words, " %s", event_text(event, "host"));
+    if (*event_text(event, "hosts"))
+        words_add(words, " (%s)", event_text(event, "hosts"));
+    words_add(words, " was asked for by %s", event_text(event, "by"));
     if (json_is_false(json_object_get(event, "accepted")))
-        words_add(words, " and refused: %s", text_of(event, "reason"));
+        words_add(words, " and refused: %s", event_text(event, "reason"));
 }
 
 /* A smaller state is there before the line is read, and a loss is to be one line. */
 static void describe_restore(const json_t *event, struct words *words)
 {
-    if (number_of(event, "bytes") < TELL_STATE_BYTES)
+    if (event_number(event, "bytes") < TELL_STATE_BYTES)
         return;
     words_add(words, "taking in the state of step %lld, %.3g GB for each worker",
-              number_of(event, "resume_step"), (double)number_of(event, "bytes") / 1e9);
+              event_number(event, "resume_step"), (double)event_number(event, "bytes") / 1e9);
     add_source(words, event);
 }
 
@@ -216,27 +206,27 @@ bool progress_event(struct progress_events *events, const json_t *event, char *t
                     size_t text_bytes)
 {
     struct words words = words_start(text, text_bytes);
-    const char *what = text_of(event, "event");
+    const char *what = event_text(event, "event");
     if (!strcmp(what, "lost"))
         remember_loss(events, event);
-    else if (!strcmp(what, "epoch") && *text_of(event, "runs"))
+    else if (!strcmp(what, "epoch") && *event_text(event, "runs"))
         describe_program(events, event, &words);
     else if (!strcmp(what, "epoch"))
         describe_epoch(events, event, &words);
     else if (!strcmp(what, "restore"))
         describe_restore(event, &words);
     else if (!strcmp(what, "warning"))
-        words_add(&words, "warning: %s", text_of(event, "text"));
+        words_add(&words, "warning: %s", event_text(event, "text"));
     else if (!strcmp(what, "relaunch"))
         describe_relaunch(events, event, &words);
     else if (!strcmp(what, "request"))
         describe_request(event, &words);
     else if (!strcmp(what, "joined"))
-        words_add(&words, "member %lld (host %s) joined the lineup", number_of(event, "member"),
-                  text_of(event, "host"));
+        words_add(&words, "member %lld (host %s) joined the lineup", event_number(event, "member"),
+                  event_text(event, "host"));
     else if (!strcmp(what, "drained"))
-        words_add(&words, "member %lld (host %s) is drained", number_of(event, "member"),
-                  text_of(event, "host"));
+        words_add(&words, "member %lld (host %s) is drained", event_number(event, "member"),
+                  event_text(event, "host"));
     return words.used > 0;
 }
 

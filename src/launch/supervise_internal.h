@@ -120,6 +120,8 @@ bool restart_is_poisoned(const struct supervisor *s);
 /* host_changes.c: hosts that come and go, by the file or by an operator's request. */
 void host_changes_look(struct supervisor *s);
 void host_changes_event(struct supervisor *s, const json_t *event);
+/* The hosts of a request that names such as come; the caller's to clear. False: it does not. */
+bool host_changes_parse(const char *text, struct hosts *hosts);
 /* Answers a request in the event log where no controller does; reason: why it is refused, or NULL.
  */
 void host_changes_answer(struct supervisor *s, const struct run_request *request,

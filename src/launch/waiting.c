@@ -28,7 +28,7 @@ static void tell(struct supervisor *s, const char *text)
 static bool is_list_of_hosts(const char *text)
 {
     struct hosts hosts = {.list = NULL};
-    bool is_one = !strstr(text, ":0") && hosts_parse_list(text, "hosts", &hosts, NULL) == ONWARD_OK;
+    bool is_one = host_changes_parse(text, &hosts);
     hosts_clear(&hosts);
     return is_one;
 }

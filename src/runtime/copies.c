@@ -134,8 +134,7 @@ static int64_t wanted_interval(const struct copies *copies, int64_t steps)
 static bool is_of_epoch_before(void *context, const struct copy_id *id)
 {
     const struct onward *ow = context;
-    return id->incarnation < ow->incarnation ||
-           (id->incarnation == ow->incarnation && id->epoch < ow->role.epoch);
+    return copy_is_before(id, ow->incarnation, ow->role.epoch);
 }
 
 /* A copy of this worker that no set needs any more. */

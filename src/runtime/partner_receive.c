@@ -37,19 +37,13 @@ static bool take_bytes(const struct partner *partner, int fd, int file, uint64_t
     return is_fine && bytes == 0;
 }
 
-static bool is_of_epoch_before(const struct copy_id *id, const struct copy_id *of)
-{
-    return id->incarnation < of->incarnation ||
-           (id->incarnation == of->incarnation && id->epoch < of->epoch);
-}
-
 /* On a host without a worker nobody else removes what was sent there in epochs before. Of the same
  * shard the newest and the one of the newest set that is whole are enough: where no set is ever
  * whole, too. */
 static bool is_older(void *context, const struct copy_id *id)
 {
     const struct partner_head *head = context;
-    if (is_of_epoch_before(id, &head->id))
+    if (copy_is_before(id, head->id.incarnation, head->id.epoch))
         return head->drop_below >= 0;
     return id->incarnation == head->id.incarnation && id->epoch == head->id.epoch &&
            id->shard == head->id.shard && id->step < head->id.step && id->step != head->drop_below;

@@ -18,6 +18,11 @@
 
 enum { MAX_COPIES = 65536 };
 
+bool copy_is_before(const struct copy_id *id, int64_t incarnation, int64_t epoch)
+{
+    return id->incarnation < incarnation || (id->incarnation == incarnation && id->epoch < epoch);
+}
+
 void copy_name(char *name, const struct copy_id *id)
 {
     snprintf(name, COPY_NAME_BYTES,

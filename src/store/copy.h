@@ -33,6 +33,9 @@ struct copy_id {
     uint32_t is_unread;  /* 1, in what a member lists: it could not get at the file */
 };
 
+/* Whether it is of an epoch before that one, or of an incarnation before. */
+bool copy_is_before(const struct copy_id *id, int64_t incarnation, int64_t epoch);
+
 /* The name of its file, COPY_NAME_BYTES; and back: false when it is no such name. */
 void copy_name(char *name, const struct copy_id *id);
 bool copy_parse_name(const char *name, struct copy_id *id);

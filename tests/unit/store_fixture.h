@@ -201,6 +201,16 @@ static __attribute__((unused)) void save_checkpoint(const char *run, int64_t ste
     free(shards);
 }
 
+/* The checkpoints of steps 10 and 20 of one array, with bits of its own, in two shards each. */
+static __attribute__((unused)) void make_two_of(struct checkpoint_array *array)
+{
+    uint64_t seed = 1;
+    make_scratch();
+    fill_array(array, &seed);
+    save_checkpoint(scratch, 10, array, 1, 2);
+    save_checkpoint(scratch, 20, array, 1, 2);
+}
+
 /* As after the commit of `step` of task-1. */
 static __attribute__((unused)) int retain(int64_t step, uint32_t newest, struct error *error)
 {

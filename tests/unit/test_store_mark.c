@@ -10,11 +10,7 @@ static struct checkpoint_array array = {
 
 static void make_two(void)
 {
-    uint64_t seed = 1;
-    make_scratch();
-    fill_array(&array, &seed);
-    save_checkpoint(scratch, 10, &array, 1, 2);
-    save_checkpoint(scratch, 20, &array, 1, 2);
+    make_two_of(&array);
 }
 
 static void remove_two(void)

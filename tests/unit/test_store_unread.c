@@ -19,13 +19,9 @@ static char wish[512];
 
 static void make_two(void)
 {
-    uint64_t seed = 1;
-    make_scratch();
+    make_two_of(&array);
     snprintf(wish, sizeof wish, "%s", in_scratch("wish"));
     setenv("FAILING_READ", wish, 1);
-    fill_array(&array, &seed);
-    save_checkpoint(scratch, 10, &array, 1, 2);
-    save_checkpoint(scratch, 20, &array, 1, 2);
 }
 
 static void remove_two(void)
