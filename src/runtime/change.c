@@ -260,7 +260,7 @@ static void take_role(struct onward *ow, const struct pass *pass)
     }
     traces_open(ow);
     slots_forget_held(ow);
-    if (ow->in_lineup)
+    if (ow->in_lineup && (ow->outlives || opening->saved))
         slots_remove_older(ow);
 }
 

@@ -141,8 +141,11 @@ int change_bring_state(struct onward *ow, struct pass *pass)
     if (pass->opening.source == SOURCE_HELD && pass->opening.copy.shard_count > 0)
         return bring_copies(ow, pass);
     /* Where the holder cannot load it, it sends what it has and says so in the agreement. */
-    if (pass->opening.source == SOURCE_HELD && is_source(pass) && load_held(ow) != ONWARD_OK)
-        pass->flags &= ~FLAG_STATE;
+    if (pass->opening.source == SOURCE_HELD && is_source(pass)) {
+        expose(ow, SOURCE_HELD);
+        if (load_held(ow) != ONWARD_OK)
+            pass->flags &= ~FLAG_STATE;
+    }
     if (pass->opening.source == SOURCE_FRESH)
         shards_put_initial(ow);
     if (pass->opening.source == SOURCE_FRESH && ow->dirty) {

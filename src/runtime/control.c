@@ -443,6 +443,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
         fill_end(ow, opening);
     else if (!opening->again) {
         fill_source(ow, reports, count, opening, seats);
+        opening->saved = controller_checkpoint_step(control->core) >= opening->step;
         opening->state_bytes = control_state_bytes(reports, count, opening);
         control_tell_restore(ow, opening);
     }

@@ -53,7 +53,7 @@ struct opening {
     bool again;       /* no epoch yet: newcomers join in the next pass */
     bool move_state;  /* some worker's memory is not the state of step */
     bool move_to_all; /* to every member but a dedicated controller, not just to the team */
-    bool saved;       /* end: the newest step is in a committed checkpoint */
+    bool saved;       /* its step, or at the end the newest, is in a committed checkpoint */
     bool restarts;    /* end: the launcher starts again at once, from the copies on the hosts */
     uint8_t source;   /* enum state_source */
     int32_t end_code;

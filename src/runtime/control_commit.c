@@ -350,6 +350,13 @@ static bool is_last(const struct onward *ow, int64_t step)
     return controller_is_stopping(ow->control->core) || step >= ow->options.step_count;
 }
 
+static enum behind behind(const struct control *control)
+{
+    if (!controller_is_stopping(control->core))
+        return BEHIND_STEPS;
+    return control->restarts ? BEHIND_START : BEHIND_STOP;
+}
+
 /* An attempt at the last one would find no room, or be refused, while others are being removed, and
  * it has few; the core's deadline bounds the wait. */
 static void give_order(struct onward *ow, bool may_have_failed)
@@ -365,7 +372,7 @@ static void give_order(struct onward *ow, bool may_have_failed)
                   (struct message){.kind = ORDER_CHECKPOINT,
                                    .step = step,
                                    .attempt = control->attempt,
-                                   .code = controller_is_stopping(control->core)},
+                                   .code = behind(control)},
                   true);
 }
 

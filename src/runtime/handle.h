@@ -37,8 +37,7 @@ enum message_kind {
     MESSAGE_WARNING,    /* worker: text, for the event log */
     MESSAGE_GIVE_UP,    /* worker: the program ends the task; code, text */
     MESSAGE_COPIED,     /* worker: the copy of step that was ordered is written; code: it is not */
-    ORDER_CHECKPOINT,   /* controller: write the shard when step is complete; code 1: the task stops
-                           then, and a step that is begun meanwhile would be lost */
+    ORDER_CHECKPOINT,   /* controller: write the shard when step is complete; code: enum behind */
     ORDER_FINISH,       /* controller: do the final work */
     ORDER_COMPLETE,     /* controller: the task is complete */
     ORDER_SPAWNS,       /* controller: it begins (code 1) or ended (0) a spawn */
@@ -47,6 +46,13 @@ enum message_kind {
     ORDER_SAVED,        /* controller: the checkpoint of step is committed */
     ORDER_PROGRESS,     /* controller: the service counts step as complete */
     MESSAGE_PROGRAM     /* of the program, behind a struct program_head; see service.c */
+};
+
+/* What comes after a checkpoint that was ordered. */
+enum behind {
+    BEHIND_STEPS,
+    BEHIND_STOP, /* a step that is begun meanwhile would be lost */
+    BEHIND_START /* the same, and the launcher starts again at once */
 };
 
 struct message {
@@ -140,6 +146,7 @@ struct onward {
     struct local *local;     /* slots; NULL before the first change */
     struct trace *trace;     /* of where this worker is; NULL: none */
     bool outlives;           /* they are in a file, and hold the whole state */
+    struct local *left;      /* the state for a start that follows; NULL: none, see slots_leave */
     struct local_copy *held; /* what an earlier incarnation left on this host; NULL: nothing */
     bool held_sought;
     struct copies copies;
@@ -187,9 +194,10 @@ struct onward {
 
     int64_t checkpoint_step; /* ordered; -1 none */
     int64_t checkpoint_attempt;
-    bool checkpoint_waits; /* the task stops with it: no step is begun behind it */
-    int64_t hold_until_ns; /* it is written, and the end of the task is waited for; 0: not */
-    struct saving *saving; /* of a shard, behind the steps; NULL: none. See worker_checkpoint.c */
+    bool checkpoint_waits;  /* the task stops with it: no step is begun behind it */
+    bool checkpoint_leaves; /* and starts again: the state is to be on the hosts */
+    int64_t hold_until_ns;  /* it is written, and the end of the task is waited for; 0: not */
+    struct saving *saving;  /* of a shard, behind the steps; NULL: none. See worker_checkpoint.c */
     struct message saving_message; /* what is told when it has ended */
     int64_t saving_begin_ns;
     uint64_t saving_bytes; /* of its copy */

@@ -24,11 +24,11 @@ bool slots_have_all(const struct onward *ow)
     return true;
 }
 
-/* bytes: room for ONWARD_MAX_ARRAYS; an array without slots has size 0 there. */
+/* bytes: room for ONWARD_MAX_ARRAYS; a sharded array has size 0 there. */
 static struct local_id local_id_of(const struct onward *ow, uint64_t *bytes)
 {
     for (uint32_t i = 0; i < ow->array_count; i++)
-        bytes[i] = has_no_slots(ow, i) ? 0 : ow->protected[i].bytes;
+        bytes[i] = ow->protected[i].bytes;
     return (struct local_id){.directory = ow->options.local_directory,
                              .task = ow->options.task,
                              .run = ow->run_number,
@@ -82,6 +82,9 @@ int slots_create(struct onward *ow)
         note(ow, error.text);
     }
     id.directory = NULL;
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        if (has_no_slots(ow, i))
+            bytes[i] = 0;
     int code = ow->local ? ONWARD_OK : local_create(&id, &ow->local, &ow->error);
     if (code == ONWARD_OK)
         take_initial_values(ow);
@@ -93,6 +96,7 @@ void slots_release(struct onward *ow)
     for (uint32_t i = 0; i < ow->array_count; i++)
         free(ow->protected[i].initial);
     local_close(ow->local);
+    local_close(ow->left);
     slots_forget_held(ow);
 }
 
@@ -165,12 +169,40 @@ void slots_forget_held(struct onward *ow)
     ow->held = NULL;
 }
 
+static bool is_first_of_host(const struct onward *ow)
+{
+    for (uint32_t i = 0; i < ow->seat_count; i++) {
+        const struct seat *seat = &ow->seats[i];
+        if (seat->rank >= 0 && seat->rank < ow->role.rank && strcmp(seat->host, ow->host) == 0)
+            return false;
+    }
+    return true;
+}
+
+void slots_leave(struct onward *ow)
+{
+    uint64_t bytes[ONWARD_MAX_ARRAYS];
+    struct local_id id = local_id_of(ow, bytes);
+    const void *data[ONWARD_MAX_ARRAYS];
+    struct local *before = ow->left;
+    struct error error;
+    if (ow->outlives || shards_any(ow) || ow->array_count == 0 || !is_first_of_host(ow))
+        return;
+    for (uint32_t i = 0; i < ow->array_count; i++)
+        data[i] = ow->arrays[i].data;
+    if (local_leave(&id, data, ow->role.epoch, ow->complete_step, &ow->left, &error) == ONWARD_OK) {
+        local_remove(before);
+        return;
+    }
+    ow->left = before;
+    note(ow, error.text);
+}
+
 void slots_remove_older(const struct onward *ow)
 {
     uint64_t bytes[ONWARD_MAX_ARRAYS];
     struct local_id id = local_id_of(ow, bytes);
-    if (ow->outlives)
-        local_remove_older(&id);
+    local_remove_older(&id);
 }
 
 void slots_remove_all(const struct onward *ow)

@@ -88,7 +88,8 @@ void worker_take_order(struct onward *ow, const struct message *message)
         worker_checkpoint_give_up(ow); /* there is never more than one that the core waits for */
         ow->checkpoint_step = message->step;
         ow->checkpoint_attempt = message->attempt;
-        ow->checkpoint_waits = message->code != 0;
+        ow->checkpoint_waits = message->code != BEHIND_STEPS;
+        ow->checkpoint_leaves = message->code == BEHIND_START;
         break;
     case ORDER_FINISH:
         ow->finish_ordered = true;

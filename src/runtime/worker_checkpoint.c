@@ -16,6 +16,7 @@
 #include "handle.h"
 #include "saving.h"
 #include "shards.h"
+#include "slots.h"
 
 /* One who began a step before the order came waits in it for those who hold. */
 enum { HOLD_NS = 1000000000 };
@@ -117,6 +118,8 @@ static bool begin_saving(struct onward *ow, const struct checkpoint_id *id)
 static void take_checkpoint(struct onward *ow, struct message *message)
 {
     struct checkpoint_id id = state_checkpoint_id(ow, ow->role.epoch, ow->complete_step);
+    if (ow->checkpoint_leaves) /* the start may come as soon as the checkpoint is committed */
+        slots_leave(ow);
     int64_t begin_ns = clock_ns();
     bool is_behind = !ow->checkpoint_waits && begin_saving(ow, &id);
     fault_at_phase(ow, INJECT_PHASE_CHECKPOINT);

@@ -26,6 +26,7 @@ struct local {
     uint64_t offsets[ONWARD_MAX_ARRAYS][2]; /* of the slots */
     bool is_begun;                          /* control->begun says so */
     int fd;                                 /* holds the lock; -1: no file */
+    char path[PATH_MAX];                    /* of the file */
 };
 
 static uint64_t slot_bytes(uint64_t bytes)
@@ -145,6 +146,7 @@ static int make_file(const struct local_id *id, char *path, int *fd, struct erro
         if (flock(*fd, LOCK_EX | LOCK_NB) == 0 && fstat(*fd, &status) == 0 && status.st_nlink > 0)
             return ONWARD_OK;
         close(*fd);
+        *fd = -1;
         unlink(path);
     }
     return error_set(error, ONWARD_ERR_IO, "%s: cannot lock a file there", id->directory);
@@ -180,29 +182,71 @@ static int map(struct local *local, struct error *error)
     return ONWARD_OK;
 }
 
-int local_create(const struct local_id *id, struct local **result, struct error *error)
+/* The handle, with its header and, where there is a directory, its file. */
+static int begin(const struct local_id *id, struct local **result, struct error *error)
 {
-    char path[PATH_MAX] = "";
-    *result = NULL;
     struct local *local = calloc(1, sizeof *local);
+    *result = local;
     if (!local)
         return error_set(error, ONWARD_ERR_MEMORY, "no memory for the local state");
     local->fd = -1;
     int code = local_expect(id, id->incarnation, &local->header, error);
     if (code == ONWARD_OK && id->directory)
-        code = make_file(id, path, &local->fd, error);
-    if (code == ONWARD_OK && id->directory)
-        code = take_room(local, id->directory, error);
-    if (code == ONWARD_OK)
-        code = map(local, error);
-    if (code == ONWARD_OK) {
-        *result = local;
-        return ONWARD_OK;
-    }
-    if (local->fd >= 0)
-        unlink(path);
-    local_close(local);
+        code = make_file(id, local->path, &local->fd, error);
     return code;
+}
+
+static int end(struct local **local, int code)
+{
+    if (code == ONWARD_OK)
+        return code;
+    local_remove(*local);
+    *local = NULL;
+    return code;
+}
+
+int local_create(const struct local_id *id, struct local **local, struct error *error)
+{
+    int code = begin(id, local, error);
+    if (code == ONWARD_OK && id->directory)
+        code = take_room(*local, id->directory, error);
+    if (code == ONWARD_OK)
+        code = map(*local, error);
+    return end(local, code);
+}
+
+/* The first slots, and a commit of them; the second ones stay a hole. */
+static int write_once(const struct local *local, const void *const *data, int64_t epoch,
+                      int64_t step, struct error *error)
+{
+    const struct local_header *header = &local->header;
+    struct local_control control = {.not_begun = ~(uint64_t)0};
+    struct local_record *record = &control.records[1];
+    int code = ONWARD_OK;
+    record->sequence = 1;
+    record->epoch = epoch;
+    record->step = step;
+    record->sum = local_record_sum(record);
+    for (uint32_t i = 0; i < header->array_count && code == ONWARD_OK; i++)
+        code = file_write_at(local->fd, data[i], header->bytes[i],
+                             local_offset(header->bytes, i, false), local->path, error);
+    if (code == ONWARD_OK && ftruncate(local->fd, (off_t)header->file_bytes) != 0)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot set its size", local->path);
+    if (code == ONWARD_OK)
+        code = file_write_at(local->fd, &control, sizeof control, LOCAL_PAGE_BYTES, local->path,
+                             error);
+    return code == ONWARD_OK
+               ? file_write_at(local->fd, header, sizeof *header, 0, local->path, error)
+               : code;
+}
+
+int local_leave(const struct local_id *id, const void *const *data, int64_t epoch, int64_t step,
+                struct local **local, struct error *error)
+{
+    int code = begin(id, local, error);
+    if (code == ONWARD_OK)
+        code = write_once(*local, data, epoch, step, error);
+    return end(local, code);
 }
 
 void local_close(struct local *local)
@@ -214,6 +258,13 @@ void local_close(struct local *local)
     if (local->fd >= 0)
         close(local->fd);
     free(local);
+}
+
+void local_remove(struct local *local)
+{
+    if (local && local->fd >= 0)
+        unlink(local->path);
+    local_close(local);
 }
 
 static void *slot(const struct local *local, uint32_t array, bool second)

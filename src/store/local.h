@@ -51,6 +51,13 @@ int local_create(const struct local_id *id, struct local **local, struct error *
 /* Frees the handle; the file stays. NULL is allowed. */
 void local_close(struct local *local);
 
+/* A file with the state after `step`, for an incarnation that follows: data[i] is the whole of
+ * array i, and there is room for one slot of each. The handle holds its lock, and is for
+ * local_close or local_remove alone. On failure *local is NULL and nothing is left behind. */
+int local_leave(const struct local_id *id, const void *const *data, int64_t epoch, int64_t step,
+                struct local **local, struct error *error);
+void local_remove(struct local *local); /* the file and the handle; NULL is allowed */
+
 /* The slot that is current, at a multiple of 4096 bytes. Valid until the next commit. */
 void *local_current(const struct local *local, uint32_t array);
 /* The other slot, which becomes current with the next commit; until then it holds anything. */
