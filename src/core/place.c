@@ -48,10 +48,33 @@ bool place_next_name(const char **names, char *name, char *own)
 const char *place_own_name(const char *names, const char *name, char *own)
 {
     char called[PLACE_NAME_BYTES];
-    while (place_next_name(&names, called, own))
+    for (const char *rest = names; place_next_name(&rest, called, own);)
         if (strcmp(called, name) == 0)
             return own;
+    while (place_next_name(&names, called, own))
+        if (place_same_host(called, name))
+            return own;
     return name;
+}
+
+const char *place_listed_name(const char *names, const char *host, char *name)
+{
+    char own[PLACE_NAME_BYTES];
+    while (place_next_name(&names, name, own))
+        if (place_same_host(own, host) && !place_is_loopback(name))
+            return name;
+    return host;
+}
+
+bool place_is_one(const char *names, const char *a, const char *b)
+{
+    char own_a[PLACE_NAME_BYTES], own_b[PLACE_NAME_BYTES];
+    return place_same_host(place_own_name(names, a, own_a), place_own_name(names, b, own_b));
+}
+
+bool place_is_loopback(const char *name)
+{
+    return strcmp(name, "localhost") == 0 || strncmp(name, "127.", 4) == 0;
 }
 
 /* NAME:SLOTS at *text, which then stands behind it and its comma. */
@@ -124,10 +147,13 @@ bool place_choose(const char *hosts, uint32_t wanted,
 }
 
 /* The host of that name in the list; false when there is none, or the list is bad before it. */
-static bool find_host(const char *hosts, const char *name, struct slots *host)
+static bool find_host(const char *hosts, const char *names, const char *name, struct slots *host)
 {
+    char own[PLACE_NAME_BYTES], other[PLACE_NAME_BYTES];
+    const char *called = place_own_name(names, name, own);
     while (*hosts && read_host(&hosts, host))
-        if (place_same_host(host->name, name))
+        if (place_same_host(host->name, name) ||
+            place_same_host(place_own_name(names, host->name, other), called))
             return true;
     return false;
 }
@@ -141,16 +167,16 @@ static bool is_list(const char *hosts)
     return true;
 }
 
-static uint32_t changed_slots(const char *changes, const struct slots *host)
+static uint32_t changed_slots(const char *changes, const char *names, const struct slots *host)
 {
     struct slots other;
-    if (!find_host(changes, host->name, &other))
+    if (!find_host(changes, names, host->name, &other))
         return host->free;
     return other.free == 0 || other.free > host->free ? other.free : host->free;
 }
 
-bool place_merge(const char *hosts, const char *changes, bool grows, char *merged, uint32_t *added,
-                 uint32_t *total)
+bool place_merge(const char *hosts, const char *changes, const char *names, bool grows,
+                 char *merged, uint32_t *added, uint32_t *total)
 {
     struct slots host, other;
     char *at = merged;
@@ -158,7 +184,7 @@ bool place_merge(const char *hosts, const char *changes, bool grows, char *merge
         return false;
     *added = *total = 0;
     while (*hosts && read_host(&hosts, &host)) {
-        uint32_t slots = changed_slots(changes, &host);
+        uint32_t slots = changed_slots(changes, names, &host);
         *added += slots > host.free ? slots - host.free : 0;
         *total += slots;
         if (slots > 0)
@@ -166,7 +192,7 @@ bool place_merge(const char *hosts, const char *changes, bool grows, char *merge
     }
     *at = '\0';
     while (grows && *changes && read_host(&changes, &host)) {
-        if (host.free == 0 || find_host(merged, host.name, &other))
+        if (host.free == 0 || find_host(merged, names, host.name, &other))
             continue;
         *added += host.free;
         *total += host.free;

@@ -18,7 +18,7 @@
 enum {
     GANG_MAX_PER_WORKER = 256,
     GANG_MAX_MEMBERS = 16384, /* as the core's */
-    GANG_ADDRESS_BYTES = 64,
+    GANG_ADDRESS_BYTES = 256,
     GANG_TEXT_BYTES = 256
 };
 

@@ -11,6 +11,7 @@
 
 #include "file.h"
 #include "gang.h"
+#include "place.h"
 #include "rundir.h"
 
 enum { SAY_NS = 100000000, PATH_BYTES = 4096 };
@@ -216,6 +217,16 @@ static uint32_t count_workers(const struct gang_control *control, const char *ho
     return count;
 }
 
+/* By the name that whoever started the task has for the host: what it calls itself may mean nothing
+ * on the others. */
+static void find_address(const char *host, bool is_only, char *address)
+{
+    char name[PLACE_NAME_BYTES];
+    const char *names = getenv("ONWARD_HOST_NAMES");
+    const char *listed = place_listed_name(names ? names : "", host, name);
+    snprintf(address, GANG_ADDRESS_BYTES, "%s", is_only ? "127.0.0.1" : listed);
+}
+
 /* Ranks in the order of the members; the first one's host has the port. */
 static void give_ranks(struct gang_control *control)
 {
@@ -231,8 +242,7 @@ static void give_ranks(struct gang_control *control)
         if (!member->works)
             continue;
         if (!before) {
-            snprintf(order.address, sizeof order.address, "%s",
-                     hosts == 1 ? "127.0.0.1" : member->host);
+            find_address(member->host, hosts == 1, order.address);
             order.port = member->standing.port;
         } else if (strcmp(before->host, member->host) != 0) {
             order.group_rank++;

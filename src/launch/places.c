@@ -225,7 +225,7 @@ static void take_own_name(struct place *place, const char *name)
 {
     if (!name || strlen(name) >= sizeof place->own_name || !*name || strpbrk(name, "=,:"))
         return;
-    strcpy(place->own_name, place_same_host(place->host.name, name) ? "" : name);
+    strcpy(place->own_name, strcmp(place->host.name, name) != 0 ? name : "");
 }
 
 static void judge(const struct places *places, struct place *place, const struct agent_call *call)

@@ -101,11 +101,22 @@ static int64_t run_s(const struct supervisor *s)
     return s->best_step + (plain->opened ? (int64_t)(clock_now_s() - plain->opened_s) : 0);
 }
 
+static json_t *host_names(const struct places *places)
+{
+    json_t *names = json_object();
+    for (uint32_t i = 0; i < places->count; i++)
+        if (places->list[i].own_name[0])
+            json_object_set_new(names, places->list[i].host.name,
+                                json_string(places->list[i].own_name));
+    return names;
+}
+
 static void write_members(struct supervisor *s)
 {
     const struct ranks *ranks = &s->plain.ranks;
     struct run_members members = {.epoch = 1, .count = ranks->count};
     members.list = calloc(ranks->count, sizeof *members.list);
+    members.host_names = host_names(&s->settings->allotment->places);
     for (uint32_t i = 0; members.list && i < ranks->count; i++) {
         struct run_member *member = &members.list[i];
         *member = (struct run_member){

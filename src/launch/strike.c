@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host_names.h"
 #include "process.h"
 #include "say.h"
 #include "words.h"
@@ -105,11 +106,11 @@ static int run_command(const char *command, const char *first, const char *secon
                                    command, first, second, status);
 }
 
-/* The one way to another host. */
+/* The one way to another host, which is called as the task's list has it. */
 static int run_on_host(const struct strike *strike, const char *host, const char *script,
                        struct error *error)
 {
-    return run_command(strike->agent, host, script, error);
+    return run_command(strike->agent, host_names_listed(strike->names, host), script, error);
 }
 
 int strike_member(const struct strike *strike, const struct run_member *member, int signal,

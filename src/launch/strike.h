@@ -8,6 +8,7 @@
 struct strike {
     const char *task;
     const char *agent;        /* what reaches a host: AGENT HOST COMMAND */
+    const json_t *names;      /* by which it does: of the members (host_names.h); borrowed */
     const char *host_command; /* the operator's, or NULL */
 };
 
@@ -21,7 +22,7 @@ int strike_member(const struct strike *strike, const struct run_member *member, 
 int strike_host(const struct strike *strike, const struct run_members *members, const char *host,
                 struct error *error);
 
-/* Runs the operator's command: kill, boot, cut or heal, and the host. */
+/* Runs the operator's command: kill, boot, cut or heal, and the host by that name. */
 int strike_by_command(const struct strike *strike, const char *action, const char *host,
                       struct error *error);
 

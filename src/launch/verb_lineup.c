@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "answer.h"
+#include "host_names.h"
 #include "hosts.h"
-#include "place.h"
 #include "say.h"
 #include "standing.h"
 #include "watch.h"
@@ -149,9 +149,8 @@ static int refuse_target(const struct lineup_input *input, const struct run_memb
 
 static bool is_host_of(const struct run_members *members, const char *host)
 {
-    const char *own = json_string_value(json_object_get(members->host_names, host));
     for (uint32_t i = 0; i < members->count; i++)
-        if (place_same_host(members->list[i].host, own ? own : host))
+        if (host_names_same(members->host_names, members->list[i].host, host))
             return true;
     return false;
 }
@@ -164,8 +163,7 @@ static bool is_drained_of(const struct run_members *members, const char *host)
     json_array_foreach(members->drained_hosts, i, each)
     {
         const char *name = json_string_value(each);
-        const char *own = json_string_value(json_object_get(members->host_names, name));
-        if (place_same_host(name, host) || (own && place_same_host(own, host)))
+        if (name && host_names_same(members->host_names, name, host))
             return true;
     }
     return false;

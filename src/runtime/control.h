@@ -178,6 +178,8 @@ uint32_t control_slots_after_drain(const struct onward *ow, const struct control
 uint32_t control_host_number(const char *host);
 
 /* control_names.c */
+/* NAME=OWN,... of the hosts that the list calls otherwise than they do. */
+const char *control_names(void);
 /* Is the host that its members call `host` meant by the name, of the list of hosts or a person's?
  */
 bool control_is_host(const char *host, const char *name);

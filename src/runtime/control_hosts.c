@@ -14,7 +14,7 @@ static char *merge(const char *hosts, const char *changes, bool grows, uint32_t 
                    uint32_t *total)
 {
     char *merged = malloc(strlen(hosts) + strlen(changes) + 2);
-    if (merged && place_merge(hosts, changes, grows, merged, added, total))
+    if (merged && place_merge(hosts, changes, control_names(), grows, merged, added, total))
         return merged;
     free(merged);
     return NULL;

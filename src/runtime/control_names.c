@@ -14,7 +14,7 @@ static const char *said(const char *variable)
     return text ? text : "";
 }
 
-static const char *names_of_hosts(void)
+const char *control_names(void)
 {
     return said("ONWARD_HOST_NAMES");
 }
@@ -26,15 +26,13 @@ static const char *drained_hosts(void)
 
 bool control_is_host(const char *host, const char *name)
 {
-    char own[PLACE_NAME_BYTES];
-    return place_same_host(host, place_own_name(names_of_hosts(), name, own));
+    return place_is_one(control_names(), host, name);
 }
 
 const char *control_listed_host(const struct onward *ow, const char *name, char *own)
 {
-    const char *called = place_own_name(names_of_hosts(), name, own);
-    bool is_loopback = strcmp(called, "localhost") == 0 || strncmp(called, "127.", 4) == 0;
-    return is_loopback || !strchr(ow->options.hosts, ',') ? ow->host : called;
+    const char *called = place_own_name(control_names(), name, own);
+    return place_is_loopback(called) || !strchr(ow->options.hosts, ',') ? ow->host : called;
 }
 
 /* That very name goes before one that is similar. */
@@ -53,11 +51,10 @@ const char *control_seat_host(const struct onward *ow, const char *name)
 
 bool control_is_drained(const char *name, uint32_t *slots)
 {
-    char listed[PLACE_NAME_BYTES], own[PLACE_NAME_BYTES];
+    char listed[PLACE_NAME_BYTES];
     const char *hosts = drained_hosts();
     while (place_next_host(&hosts, listed, slots))
-        if (place_same_host(listed, name) ||
-            place_same_host(place_own_name(names_of_hosts(), listed, own), name))
+        if (place_is_one(control_names(), listed, name))
             return true;
     return false;
 }
@@ -76,7 +73,7 @@ json_t *control_drained_hosts(void)
 json_t *control_host_names(void)
 {
     char name[PLACE_NAME_BYTES], own[PLACE_NAME_BYTES];
-    const char *names = names_of_hosts();
+    const char *names = control_names();
     json_t *root = json_object();
     while (place_next_name(&names, name, own))
         json_object_set_new(root, name, json_string(own));

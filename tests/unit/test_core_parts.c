@@ -200,7 +200,7 @@ START_TEST(changes_of_hosts_are_merged)
     char merged[64];
     uint32_t added, total;
     ck_assert_int_eq(
-        place_merge(merges[_i].hosts, merges[_i].changes, true, merged, &added, &total),
+        place_merge(merges[_i].hosts, merges[_i].changes, "", true, merged, &added, &total),
         merges[_i].merged != NULL);
     if (!merges[_i].merged)
         return;
@@ -214,10 +214,33 @@ START_TEST(hosts_that_a_list_does_not_have_are_passed_over)
 {
     char merged[32];
     uint32_t added, total;
-    ck_assert(place_merge("n0:2,n1:2", "n2:3,n1:4,n0:0", false, merged, &added, &total));
+    ck_assert(place_merge("n0:2,n1:2", "n2:3,n1:4,n0:0", "", false, merged, &added, &total));
     ck_assert_str_eq(merged, "n1:4");
     ck_assert_uint_eq(added, 2);
     ck_assert_uint_eq(total, 4);
+}
+END_TEST
+
+START_TEST(hosts_are_merged_by_any_name)
+{
+    static const char names[] = "10.0.0.1=n1,front.cluster=n2,localhost=n3";
+    static const char *const changes[] = {"n1:4", "n1.cluster:4", "10.0.0.1:4"};
+    char merged[64];
+    uint32_t added, total;
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        ck_assert(place_merge("n0:2,10.0.0.1:2", changes[i], names, true, merged, &added, &total));
+        ck_assert_str_eq(merged, "n0:2,10.0.0.1:4");
+        ck_assert_uint_eq(added, 2);
+        ck_assert_uint_eq(total, 6);
+    }
+    ck_assert(place_merge("10.0.0.1:2,front.cluster:1", "n1:0,n2:3,n4:1", names, true, merged,
+                          &added, &total));
+    ck_assert_str_eq(merged, "front.cluster:3,n4:1");
+    ck_assert_uint_eq(added, 3);
+    ck_assert(place_is_one(names, "10.0.0.1", "n1"));
+    ck_assert(place_is_one(names, "front", "n2.cluster"));
+    ck_assert(!place_is_one(names, "10.0.0.1", "n2"));
+    ck_assert(!place_is_one(names, "10.0.0.2", "n1"));
 }
 END_TEST
 
@@ -242,6 +265,12 @@ START_TEST(hosts_have_names_of_their_own)
     ck_assert_str_eq(place_own_name(names, "front", own), "n2.cluster");
     ck_assert_str_eq(place_own_name(names, "10.0.0", own), "10.0.0");
     ck_assert_str_eq(place_own_name("", "n1", own), "n1");
+    ck_assert_str_eq(place_own_name(names, "front.cluster", own), "n2.cluster");
+    ck_assert_str_eq(place_own_name("n1.b=x,n1=y", "n1", own), "y"); /* that very name */
+    ck_assert_str_eq(place_listed_name(names, "n1", name), "10.0.0.1");
+    ck_assert_str_eq(place_listed_name(names, "n2", name), "front");
+    ck_assert_str_eq(place_listed_name(names, "n3", name), "n3");
+    ck_assert_str_eq(place_listed_name("localhost=n1,127.0.1.1=n1", "n1", name), "n1");
     ck_assert(!place_next_name(&rest, name, own));
     uint32_t slots = 0;
     rest = "n1:2,n2:0";
@@ -413,6 +442,7 @@ int main(void)
     tcase_add_test(cases, placement_is_bounded);
     tcase_add_loop_test(cases, changes_of_hosts_are_merged, 0, sizeof merges / sizeof *merges);
     tcase_add_test(cases, hosts_that_a_list_does_not_have_are_passed_over);
+    tcase_add_test(cases, hosts_are_merged_by_any_name);
     tcase_add_test(cases, hosts_are_one_up_to_the_dot);
     tcase_add_test(cases, hosts_have_names_of_their_own);
     tcase_add_test(cases, checkpoints_stay_in_order_and_bounded);

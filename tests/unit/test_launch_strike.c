@@ -108,6 +108,21 @@ START_TEST(kills_all_of_a_host)
 }
 END_TEST
 
+START_TEST(reaches_a_host_as_the_list_calls_it)
+{
+    struct error error;
+    json_t *names = json_pack("{s:s}", "far", "n7.cluster");
+    struct strike by_name = {.task = "t", .agent = AGENT, .names = names};
+    struct run_member member = start_member("n7", "t");
+    struct run_members members = {.count = 1, .list = &member};
+    ck_assert_int_ne(strike_member(&strike, &member, SIGSTOP, &error), ONWARD_OK);
+    ck_assert_int_eq(strike_member(&by_name, &member, SIGSTOP, &error), ONWARD_OK);
+    ck_assert_int_eq(strike_host(&by_name, &members, "n7", &error), ONWARD_OK);
+    ck_assert_int_eq(signal_that_ended(&member), SIGKILL);
+    json_decref(names);
+}
+END_TEST
+
 static const struct {
     const char *command;
     int code;
@@ -139,6 +154,7 @@ int main(void)
     LOOP(tests, stops_a_member, hosts);
     LOOP(tests, spares_the_process_of_another_task, hosts);
     LOOP(tests, kills_all_of_a_host, hosts);
+    tcase_add_test(tests, reaches_a_host_as_the_list_calls_it);
     LOOP(tests, runs_the_operators_command, commands);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
