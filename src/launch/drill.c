@@ -10,11 +10,20 @@
 #include "place.h"
 
 static const double pause_s = 2; /* between two tries to bring a host back */
+/* For a start of mpirun on hosts of which one may not answer. */
+static const double start_s = 20;
+/* Who is silent is killed; a host on which that fails is taken for silent in its turn. */
+static const double default_detect_s = 5, detections = 2;
 
 const char *drill_kind_name(enum drill_kind kind)
 {
     static const char *const names[DRILL_KINDS] = {"process", "host", "stop", "cut"};
     return names[kind];
+}
+
+double drill_answer_limit_s(double detect_s)
+{
+    return start_s + detections * (detect_s > 0 ? detect_s : default_detect_s);
 }
 
 void drill_take_members(struct drill *drill, struct run_members *members)
@@ -119,12 +128,13 @@ const struct run_member *drill_choose_host(const struct drill *drill, double num
     return choose(drill, number, may_lose_host);
 }
 
-struct drill_down *drill_expect_back(struct drill *drill, const char *host, const char *remedy,
-                                     double due_s)
+struct drill_down *drill_expect_back(struct drill *drill, const char *host, const char *name,
+                                     const char *remedy, double due_s)
 {
     struct drill_down *down = &drill->down[drill->down_count++];
     *down = (struct drill_down){.remedy = remedy, .due_s = due_s, .tries_left = DRILL_TRIES};
     snprintf(down->host, sizeof down->host, "%s", host);
+    snprintf(down->name, sizeof down->name, "%s", name);
     return down;
 }
 

@@ -17,8 +17,9 @@ enum { DRILL_MAX_HIT = 16384, DRILL_MAX_DOWN = 64, DRILL_TRIES = 5 };
 
 /* A host that was taken down, as far as anyone knows: until its remedy has succeeded. */
 struct drill_down {
-    char host[RUNDIR_HOST_BYTES];
-    const char *remedy; /* "boot" or "heal" */
+    char host[RUNDIR_HOST_BYTES]; /* as its members call it */
+    char name[RUNDIR_HOST_BYTES]; /* as the list of hosts does, for the command */
+    const char *remedy;           /* "boot" or "heal" */
     double due_s;
     int tries_left;
 };
@@ -35,6 +36,9 @@ struct drill {
 };
 
 const char *drill_kind_name(enum drill_kind kind);
+/* How long what a fault costs may take to be known: for a task that takes who is silent for so long
+ * for lost (0: not known). */
+double drill_answer_limit_s(double detect_s);
 
 /* From now on these are the members (taken over; what was there is freed). Another incarnation
  * forgets who was hit. */
@@ -47,10 +51,11 @@ const struct run_member *drill_choose_member(const struct drill *drill, double n
 /* The same for a whole host: a member there. Never the launcher's host, nor the drill's own. */
 const struct run_member *drill_choose_host(const struct drill *drill, double number);
 
-/* From now on the host is down, and to be brought back by the remedy then. The caller sees to it
+/* From now on the host is down, and to be brought back by the remedy then; name: as the list of
+ * hosts calls it. The caller sees to it
  * that there is room (down_count below DRILL_MAX_DOWN). */
-struct drill_down *drill_expect_back(struct drill *drill, const char *host, const char *remedy,
-                                     double due_s);
+struct drill_down *drill_expect_back(struct drill *drill, const char *host, const char *name,
+                                     const char *remedy, double due_s);
 /* A host whose time has come and that has a try left; NULL: none. */
 struct drill_down *drill_due(struct drill *drill, double now_s);
 /* What its remedy came to: the host is forgotten, or has its next try after a pause. */

@@ -10,8 +10,8 @@
 #include "event.h"
 #include "place.h"
 
-void drill_costs_add(struct drill_costs *costs, int64_t incarnation, uint32_t member,
-                     const char *host)
+void drill_costs_add(struct drill_costs *costs, int64_t number, int64_t incarnation,
+                     uint32_t member, const char *host)
 {
     if (costs->open_count == DRILL_MAX_OPEN) { /* the oldest will hardly be answered any more */
         memmove(costs->open, costs->open + 1, sizeof costs->open - sizeof *costs->open);
@@ -19,7 +19,7 @@ void drill_costs_add(struct drill_costs *costs, int64_t incarnation, uint32_t me
         costs->given_up++;
     }
     struct drill_open *fault = &costs->open[costs->open_count++];
-    *fault = (struct drill_open){.incarnation = incarnation, .member = member};
+    *fault = (struct drill_open){.number = number, .incarnation = incarnation, .member = member};
     snprintf(fault->host, sizeof fault->host, "%s", host);
 }
 
@@ -64,19 +64,22 @@ static bool is_answer(const struct drill_open *fault, const json_t *event)
 static bool take_epoch(struct drill_costs *costs, const json_t *event, struct drill_cost *cost)
 {
     uint32_t left = 0;
+    cost->fault_count = 0;
     for (uint32_t i = 0; i < costs->open_count; i++)
-        if (!is_answer(&costs->open[i], event))
+        if (is_answer(&costs->open[i], event))
+            cost->faults[cost->fault_count++] = costs->open[i].number;
+        else
             costs->open[left++] = costs->open[i];
-    if (left == costs->open_count && !costs->is_relaunched)
+    if (cost->fault_count == 0 && !costs->is_relaunched)
         return false;
     costs->open_count = left;
     costs->is_relaunched = false;
-    *cost = (struct drill_cost){.epoch = event_number(event, "epoch"),
-                                .workers = event_number(event, "workers"),
-                                .step = event_number(event, "step"),
-                                .steps_lost = event_number(event, "steps_lost"),
-                                .stall_s = json_number_value(json_object_get(event, "stall_s")),
-                                .cause = event_text(event, "cause")};
+    cost->epoch = event_number(event, "epoch");
+    cost->workers = event_number(event, "workers");
+    cost->step = event_number(event, "step");
+    cost->steps_lost = event_number(event, "steps_lost");
+    cost->stall_s = json_number_value(json_object_get(event, "stall_s"));
+    snprintf(cost->cause, sizeof cost->cause, "%s", event_text(event, "cause"));
     costs->epochs++;
     costs->steps_lost += cost->steps_lost;
     costs->stall_s += cost->stall_s;

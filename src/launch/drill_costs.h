@@ -9,10 +9,11 @@
 
 #include "rundir.h"
 
-enum { DRILL_MAX_OPEN = 1024 };
+enum { DRILL_MAX_OPEN = 1024, DRILL_CAUSE_BYTES = 256 };
 
 /* A fault that no epoch has answered yet. */
 struct drill_open {
+    int64_t number; /* of the fault, from 1 */
     int64_t incarnation;
     uint32_t member;                            /* 0: a whole host */
     char host[RUNDIR_HOST_BYTES];               /* where it happened */
@@ -33,12 +34,15 @@ struct drill_costs {
 struct drill_cost {
     int64_t epoch, workers, step, steps_lost;
     double stall_s;
-    const char *cause; /* of the event, which lives longer */
+    char cause[DRILL_CAUSE_BYTES];
+    uint32_t fault_count;
+    int64_t
+        faults[DRILL_MAX_OPEN]; /* their numbers; none: it follows a relaunch for another cause */
 };
 
 /* A fault that happened in this incarnation: to a member, or (0) to all on the host. */
-void drill_costs_add(struct drill_costs *costs, int64_t incarnation, uint32_t member,
-                     const char *host);
+void drill_costs_add(struct drill_costs *costs, int64_t number, int64_t incarnation,
+                     uint32_t member, const char *host);
 /* The next event of the log. True when it is the epoch that answers faults, or the first one after
  * a relaunch; what it cost is in *cost then, and added up. */
 bool drill_costs_event(struct drill_costs *costs, const json_t *event, struct drill_cost *cost);

@@ -141,6 +141,7 @@ static void write_status(struct supervisor *s, const char *state, int exit_code,
                                 .members = plain->ranks.count,
                                 .eta_s = -1,
                                 .stop_in_s = -1,
+                                .detect_s = s->settings->detect_s,
                                 .pid = getpid(),
                                 .exit_code = exit_code};
     snprintf(status.state, sizeof status.state, "%s", state);

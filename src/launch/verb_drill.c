@@ -2,7 +2,8 @@
  *
  * Faults come at exponential times, as independent ones do. What a fault cost is told by the epoch
  * of the event log that answers it; one epoch may answer several. After the last fault its answer
- * is waited for. However the drill ends, it first brings back the hosts that it took down. */
+ * is waited for, the longer, the later the task takes who is silent for lost. However the drill
+ * ends, it first brings back the hosts that it took down. */
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -14,16 +15,18 @@
 #include "draw.h"
 #include "drill_costs.h"
 #include "drill_options.h"
+#include "drill_story.h"
+#include "host_names.h"
 #include "progress.h"
 #include "say.h"
 #include "standing.h"
 #include "watch.h"
 
-/* Time to notice a fault, and for a start of mpirun on hosts of which one may not answer. */
-static const double look_s = 0.05, answer_limit_s = 30;
+static const double look_s = 0.05;
 
 struct drill_run {
     const struct drill_input *input;
+    struct strike strike;
     struct rundir *rundir;
     struct standing standing;
     struct watch watch;
@@ -33,6 +36,9 @@ struct drill_run {
     double begin_s, next_s, last_s;
     int64_t faults, skipped, by_kind[DRILL_KINDS];
     struct drill_costs costs;
+    struct drill_cost cost; /* the newest that was told */
+    struct drill_story story;
+    bool waits; /* for what the last ones cost, and has said so */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -70,14 +76,12 @@ static void log_fault(struct drill_run *run, const char *text)
 static void take_event(void *context, const json_t *event)
 {
     struct drill_run *run = context;
-    struct drill_cost cost;
-    char stall[32];
-    if (!drill_costs_event(&run->costs, event, &cost))
+    char text[DRILL_STORY_BYTES];
+    if (!drill_costs_event(&run->costs, event, &run->cost))
         return;
-    progress_duration(cost.stall_s, stall, sizeof stall);
-    tell(run, "    epoch %lld (%s): %lld workers from step %lld, %s, %lld steps lost",
-         (long long)cost.epoch, cost.cause, (long long)cost.workers, (long long)cost.step, stall,
-         (long long)cost.steps_lost);
+    drill_story_cost(&run->story, &run->cost);
+    drill_story_cost_text(&run->cost, text, sizeof text);
+    tell(run, "    %s", text);
 }
 
 static void draw(struct drill_run *run, double now_s)
@@ -98,6 +102,7 @@ static void look(struct drill_run *run)
         members.incarnation == run->standing.status.incarnation)
         drill_take_members(&run->drill, &members);
     run_members_clear(&members);
+    run->strike.names = run->drill.members.host_names;
 }
 
 static void hit_host(struct drill_run *run, const char *host)
@@ -114,9 +119,10 @@ static int strike_by_host_command(struct drill_run *run, const char *host, bool 
     if (run->drill.down_count == DRILL_MAX_DOWN)
         return error_set(error, ONWARD_ERR_LIMIT, "%d hosts are down", DRILL_MAX_DOWN);
     double until_back_s = run->next.until_back * run->input->mtbf_s;
+    const char *name = host_names_listed(run->strike.names, host);
     struct drill_down *down =
-        drill_expect_back(&run->drill, host, cut ? "heal" : "boot", now_s + until_back_s);
-    int code = strike_by_command(&run->input->strike, cut ? "cut" : "kill", host, error);
+        drill_expect_back(&run->drill, host, name, cut ? "heal" : "boot", now_s + until_back_s);
+    int code = strike_by_command(&run->strike, cut ? "cut" : "kill", name, error);
     if (code != ONWARD_OK)
         down->due_s = now_s;
     return code;
@@ -125,7 +131,7 @@ static int strike_by_host_command(struct drill_run *run, const char *host, bool 
 static int strike_whole_host(struct drill_run *run, const char *host, bool cut, double now_s,
                              struct error *error)
 {
-    const struct strike *strike = &run->input->strike;
+    const struct strike *strike = &run->strike;
     int code = strike->host_command ? strike_by_host_command(run, host, cut, now_s, error)
                                     : strike_host(strike, &run->drill.members, host, error);
     if (!cut) /* who is cut off for a moment may be as good as before */
@@ -157,8 +163,7 @@ static int strike(struct drill_run *run, enum drill_kind kind, const struct run_
 {
     if (kind == DRILL_HOST || kind == DRILL_CUT)
         return strike_whole_host(run, member->host, kind == DRILL_CUT, now_s, error);
-    int code =
-        strike_member(&run->input->strike, member, kind == DRILL_STOP ? SIGSTOP : SIGKILL, error);
+    int code = strike_member(&run->strike, member, kind == DRILL_STOP ? SIGSTOP : SIGKILL, error);
     drill_note_hit(&run->drill, member->member);
     return code;
 }
@@ -212,8 +217,9 @@ static void fault(struct drill_run *run, double now_s)
     run->faults++;
     run->by_kind[kind]++;
     run->last_s = clock_now_s();
-    drill_costs_add(&run->costs, run->drill.members.incarnation, whole ? 0 : member.member,
-                    member.host);
+    drill_costs_add(&run->costs, run->faults, run->drill.members.incarnation,
+                    whole ? 0 : member.member, member.host);
+    drill_story_fault(&run->story, now_s - run->begin_s, kind, text);
     tell(run, "%3lld  %.1f s: %s", (long long)run->faults, now_s - run->begin_s, text);
 }
 
@@ -228,7 +234,7 @@ static void bring_back(struct drill_run *run)
         snprintf(text, sizeof text, "%s host %s", down->remedy, down->host);
         log_fault(run, text);
         tell(run, "     %.1f s: %s", clock_now_s() - run->begin_s, text);
-        if (strike_by_command(&run->input->strike, down->remedy, down->host, &error) == ONWARD_OK) {
+        if (strike_by_command(&run->strike, down->remedy, down->name, &error) == ONWARD_OK) {
             drill_is_back(&run->drill, down);
             continue;
         }
@@ -252,17 +258,30 @@ static bool has_enough(const struct drill_run *run, double now_s)
            (input->for_s > 0 && now_s > run->begin_s + input->for_s);
 }
 
-static bool is_over(const struct drill_run *run, double now_s)
+/* What the last one cost is still to come. */
+static bool is_answered(struct drill_run *run, double now_s)
+{
+    double limit_s = drill_answer_limit_s(run->standing.status.detect_s);
+    if (run->costs.open_count == 0)
+        return true;
+    if (!run->waits)
+        tell(run, "    waiting %g s at most for what %s cost", limit_s,
+             run->costs.open_count == 1 ? "the last one" : "the last ones");
+    run->waits = true;
+    return now_s > run->last_s + limit_s;
+}
+
+static bool is_over(struct drill_run *run, double now_s)
 {
     if (!run->standing.owned || interrupted)
         return true;
-    return has_enough(run, now_s) && /* what the last one cost is still to come */
-           (run->costs.open_count == 0 || now_s > run->last_s + answer_limit_s);
+    return has_enough(run, now_s) && is_answered(run, now_s);
 }
 
 static void drill_task(struct drill_run *run)
 {
     run->begin_s = clock_now_s();
+    tell(run, "seed %" PRIu64 ", a fault about every %g s", run->input->seed, run->input->mtbf_s);
     draw(run, run->begin_s);
     for (;;) {
         look(run);
@@ -288,7 +307,7 @@ static bool tell_hosts_down(const struct drill_run *run)
     for (uint32_t i = 0; i < run->drill.down_count; i++) {
         const struct drill_down *down = &run->drill.down[i];
         say("drill: host %s could not be brought back: `%s %s %s' failed %d times", down->host,
-            command, down->remedy, down->host, DRILL_TRIES);
+            command, down->remedy, down->name, DRILL_TRIES);
     }
     return run->drill.down_count > 0;
 }
@@ -308,26 +327,26 @@ static json_t *summary_json(const struct drill_run *run)
     for (int kind = 0; kind < DRILL_KINDS; kind++)
         json_object_set_new(kinds, drill_kind_name((enum drill_kind)kind),
                             json_integer(run->by_kind[kind]));
-    return json_pack("{s:s, s:s, s:I, s:f, s:I, s:o, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:o}",
-                     "task", run->input->task.task, "state", run->standing.state, "seed",
-                     (json_int_t)run->input->seed, "seconds", clock_now_s() - run->begin_s,
-                     "faults", (json_int_t)run->faults, "kinds", kinds, "skipped",
-                     (json_int_t)run->skipped, "unanswered",
-                     (json_int_t)drill_costs_unanswered(costs), "epochs", (json_int_t)costs->epochs,
-                     "stall_s", costs->stall_s, "longest_stall_s", costs->longest_stall_s,
-                     "steps_lost", (json_int_t)costs->steps_lost, "relaunches",
-                     (json_int_t)costs->relaunches, "hosts_down", name_hosts_down(run));
+    return json_pack(
+        "{s:s, s:s, s:I, s:f, s:I, s:o, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:o, s:o}", "task",
+        run->input->task.task, "state", run->standing.state, "seed", (json_int_t)run->input->seed,
+        "seconds", clock_now_s() - run->begin_s, "faults", (json_int_t)run->faults, "kinds", kinds,
+        "skipped", (json_int_t)run->skipped, "unanswered",
+        (json_int_t)drill_costs_unanswered(costs), "epochs", (json_int_t)costs->epochs, "stall_s",
+        costs->stall_s, "longest_stall_s", costs->longest_stall_s, "steps_lost",
+        (json_int_t)costs->steps_lost, "relaunches", (json_int_t)costs->relaunches, "hosts_down",
+        name_hosts_down(run), "story", drill_story_json(&run->story));
 }
 
 static int print_summary(const struct drill_run *run)
 {
     const struct drill_costs *costs = &run->costs;
-    char total[32], longest[32], duration[32];
+    char total[32], longest[32], duration[32], unanswered[DRILL_STORY_BYTES];
     if (run->input->task.json)
         return print_json(summary_json(run));
-    if (drill_costs_unanswered(costs) > 0)
-        printf("    %lld of the faults brought no epoch\n",
-               (long long)drill_costs_unanswered(costs));
+    drill_story_unanswered_text(costs, unanswered, sizeof unanswered);
+    if (*unanswered)
+        printf("    %s\n", unanswered);
     progress_duration(clock_now_s() - run->begin_s, duration, sizeof duration);
     progress_duration(costs->stall_s, total, sizeof total);
     progress_duration(costs->longest_stall_s, longest, sizeof longest);
@@ -417,8 +436,10 @@ int verb_drill(int argc, char **argv)
         return 1;
     }
     run->input = &input;
+    run->strike = input.strike;
     int exit_code = run_drill(run);
     drill_clear(&run->drill);
+    drill_story_clear(&run->story);
     rundir_close(run->rundir);
     free(run);
     return exit_code;

@@ -122,13 +122,18 @@ static const char *read_environment(struct onward_options *options)
     return bad;
 }
 
+double options_detect_s(void)
+{
+    const char *text = getenv("ONWARD_DETECT_S");
+    double detect_s = text ? strtod(text, NULL) : 0;
+    return detect_s > 0 ? detect_s : 0;
+}
+
 /* One call of MPI may have to wait for several silent members in turn, each of whom the launcher
  * kills when it has found it. */
 static double default_reform_limit_s(void)
 {
-    const char *text = getenv("ONWARD_DETECT_S");
-    double detect_s = text ? strtod(text, NULL) : 0;
-    return DEFAULT_REFORM_LIMIT_S + (detect_s > 0 ? DETECTIONS * detect_s : 0);
+    return DEFAULT_REFORM_LIMIT_S + DETECTIONS * options_detect_s();
 }
 
 /* A spawned member's environment, NAME=VALUE lines: the file that ONWARD_SPAWNED names. What cannot

@@ -11,6 +11,8 @@ int options_check(struct onward_options *options, struct error *error);
 /* Replaces the borrowed strings by own copies (never NULL), and frees those. */
 int options_own(struct onward_options *options, struct error *error);
 void options_release(struct onward_options *options);
+/* After how long a silence the launcher takes a member for lost; 0: there is no launcher. */
+double options_detect_s(void);
 struct controller_policy options_policy(const struct onward_options *options);
 
 #endif

@@ -144,6 +144,7 @@ struct run_status {
     double observed_s;
     struct run_flight partner_flight, shared_flight; /* of all workers */
     double stop_in_s;             /* until the stop before the job's time is over; below 0: never */
+    double detect_s;              /* silence after which a member is lost; 0: nobody listens */
     char host[RUNDIR_HOST_BYTES]; /* of the controller */
     int64_t pid;                  /* of the controller */
     int64_t exit_code;            /* -1 while it runs; else what the launcher is to exit with */

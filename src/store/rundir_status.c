@@ -42,7 +42,7 @@ static json_t *encode_status(const struct run_status *status, const char *time)
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o, "
         "s:o, "
-        "s:s, s:o, s:I, s:o, s:o, "
+        "s:s, s:o, s:I, s:o, s:o, s:o, "
         "s:s, s:I, s:I, s:s, s:o, s:o}",
         "task", status->task, "state", status->state, "time", time, "incarnation",
         (json_int_t)status->incarnation, "epoch", (json_int_t)status->epoch, "step",
@@ -56,9 +56,10 @@ static json_t *encode_status(const struct run_status *status, const char *time)
         status->checkpoint_reason, "checkpoint_cost_s",
         json_number_or_null(status->checkpoint_cost_s), "failures", (json_int_t)status->failures,
         "observed_s", json_number_or_null(status->observed_s), "stop_in_s",
-        json_number_or_null(status->stop_in_s), "host", status->host, "pid",
-        (json_int_t)status->pid, "exit_code", (json_int_t)status->exit_code, "text", status->text,
-        "metrics", encode_metrics(status), "in_flight", rundir_encode_flights(status));
+        json_number_or_null(status->stop_in_s), "detect_s", json_number_or_null(status->detect_s),
+        "host", status->host, "pid", (json_int_t)status->pid, "exit_code",
+        (json_int_t)status->exit_code, "text", status->text, "metrics", encode_metrics(status),
+        "in_flight", rundir_encode_flights(status));
 }
 
 int rundir_write_status(struct rundir *rundir, const struct run_status *status, struct error *error)
@@ -149,6 +150,7 @@ static int decode_status(json_t *root, struct run_status *status, json_error_t *
         .checkpoint_cost_s = number_or_nan(json_object_get(root, "checkpoint_cost_s")),
         .observed_s = number_or_nan(json_object_get(root, "observed_s")),
         .stop_in_s = number_or_nan(json_object_get(root, "stop_in_s")),
+        .detect_s = json_number_value(json_object_get(root, "detect_s")),
     };
     decode_texts(root, status);
     decode_metrics(json_object_get(root, "metrics"), status);

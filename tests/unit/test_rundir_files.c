@@ -24,6 +24,7 @@ START_TEST(gives_back_the_status)
                                       .shared_flight = {1LL << 35, 1ULL << 50},
                                       .progress = 0.5,
                                       .eta_s = -1,
+                                      .detect_s = 7.5,
                                       .exit_code = -1,
                                       .pid = 77,
                                       .host = "n1",
@@ -45,6 +46,7 @@ START_TEST(gives_back_the_status)
     ck_assert_uint_eq(read.losses, 2);
     ck_assert_uint_eq(read.draining, 3);
     ck_assert(read.spawns_barred);
+    ck_assert_double_eq(read.detect_s, 7.5);
     ck_assert_str_eq(read.text, status.text);
     ck_assert_str_eq(read.host, "n1");
     ck_assert_uint_eq(read.metric_count, 2);
