@@ -10,7 +10,8 @@ uint32_t allot_probe(struct allotment *allotment, int64_t incarnation, bool pati
 {
     if (allotment->places.count == 0)
         return allotment->member_count;
-    uint32_t slots = places_probe(&allotment->places, incarnation, patient);
+    places_probe(&allotment->places, incarnation, patient);
+    uint32_t slots = places_spare_unlisted(&allotment->places, allotment->min_workers);
     return slots < allotment->member_count ? slots : allotment->member_count;
 }
 
@@ -150,7 +151,8 @@ json_t *allot_lost(const struct allotment *allotment, const struct hosts *hosts,
     text[0] = '\0';
     for (uint32_t i = 0; i < allotment->places.count; i++) {
         const struct place *place = &allotment->places.list[i];
-        if (place->usable || place->retired || place->drained || !was_used(hosts, place->host.name))
+        bool is_spared = place->retired || place->drained || (place->unlisted && !place->reason[0]);
+        if (place->usable || is_spared || !was_used(hosts, place->host.name))
             continue;
         json_array_append_new(lost, json_string(place->host.name));
         if (used + 1 < text_bytes)

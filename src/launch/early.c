@@ -17,12 +17,11 @@ static bool choose(struct supervisor *s)
 {
     struct allotment *allotment = s->settings->allotment;
     struct places *places = &allotment->places;
-    uint32_t slots = 0;
     for (uint32_t i = 0; i < places->count; i++) {
         struct place *place = &places->list[i];
         place->usable = place->is_expected && !place->retired && !place->drained;
-        slots += place->usable ? place->host.slots : 0;
     }
+    uint32_t slots = places_spare_unlisted(places, allotment->min_workers);
     return places->count > 0 && slots >= allotment->min_workers;
 }
 

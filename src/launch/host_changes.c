@@ -2,7 +2,9 @@
  * operator says becomes requests to the task, and the places of the next incarnation.
  *
  * Hosts that go are drained, not killed; they stay among the places, retired, so that what is left
- * there can be found and ended. Hosts that come are asked first, as before a start. */
+ * there can be found and ended. One that the task cannot do without (--min) is asked for again with
+ * each change of the lineup, and left out by a start that has enough others. Hosts that come are
+ * asked first, as before a start. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,39 +26,48 @@ void supervise_warn(struct supervisor *s, const char *text)
     supervise_warn_of_host(s, NULL, text);
 }
 
-/* Its name, for hosts of the file, is told from those of an operator's requests. */
-static void put(struct supervisor *s, const char *verb, const char *host, const char *hosts)
+/* Its name goes into the request. */
+static bool put_request(struct supervisor *s, struct run_request *request)
 {
-    struct run_request request = {.count = 0};
     struct error error;
     if (s->is_waiting)
-        return; /* the next start is made as the hosts are by then */
-    snprintf(request.request, sizeof request.request, "%s", verb);
-    snprintf(request.host, sizeof request.host, "%s", host);
-    snprintf(request.hosts, sizeof request.hosts, "%s", hosts);
-    if (rundir_put_request(s->settings->rundir, &request, &error) != ONWARD_OK)
+        return false; /* the next start is made as the hosts are by then */
+    bool is_put = rundir_put_request(s->settings->rundir, request, &error) == ONWARD_OK;
+    if (!is_put)
         supervise_warn(s, error.text);
-    else if (*hosts)
-        snprintf(s->file_request, sizeof s->file_request, "%s", request.name);
+    return is_put;
 }
 
-/* The hosts that are in use now. */
-static int current_hosts(const struct places *places, struct hosts *hosts, struct error *error)
+static void put(struct supervisor *s, const char *verb, const char *host)
 {
-    *hosts = (struct hosts){.list = malloc((places->count + 1) * sizeof *hosts->list)};
-    if (!hosts->list)
-        return error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
-    for (uint32_t i = 0; i < places->count; i++)
-        if (!places->list[i].retired)
-            hosts->list[hosts->count++] = places->list[i].host;
-    return ONWARD_OK;
+    struct run_request request = {.count = 0};
+    snprintf(request.request, sizeof request.request, "%s", verb);
+    snprintf(request.host, sizeof request.host, "%s", host);
+    put_request(s, &request);
+}
+
+/* NAME:SLOTS,... for the task's own table of hosts. */
+static bool put_hosts(struct supervisor *s, const char *hosts, struct run_request *request)
+{
+    *request = (struct run_request){.request = "hosts"};
+    snprintf(request->hosts, sizeof request->hosts, "%s", hosts);
+    return put_request(s, request);
+}
+
+static bool is_listed(const struct hosts *list, const struct place *place)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (places_is(place, list->list[i].name))
+            return true;
+    return false;
 }
 
 static void note_members(struct allotment *allotment)
 {
     uint32_t slots = 0;
     for (uint32_t i = 0; i < allotment->places.count; i++)
-        slots += allotment->places.list[i].retired ? 0 : allotment->places.list[i].host.slots;
+        if (place_is_listed(&allotment->places.list[i]))
+            slots += allotment->places.list[i].host.slots;
     if (slots > allotment->member_count)
         allotment->member_count = slots < allotment->most_members ? slots : allotment->most_members;
 }
@@ -73,51 +84,72 @@ static void want_host(struct supervisor *s, const struct host *host)
     returns_hurry(&s->returns);
 }
 
-/* NAME:SLOTS,... of those that came goes into the request. */
-static void add_hosts(struct supervisor *s, const struct hosts *added, struct words *words)
-{
-    for (uint32_t i = 0; i < added->count; i++) {
-        const struct host *host = &added->list[i];
-        if (places_find(&s->settings->allotment->places, host->name))
-            put(s, "undrain", host->name, "");
-        want_host(s, host);
-        words_add(words, "%s%s:%u", words->used ? "," : "", host->name, host->slots);
-    }
-    note_members(s->settings->allotment);
-}
-
-static void remove_hosts(struct supervisor *s, const struct hosts *removed, struct words *words)
-{
-    for (uint32_t i = 0; i < removed->count; i++) {
-        const char *name = removed->list[i].name;
-        places_retire(&s->settings->allotment->places, name);
-        put(s, "drain", name, "");
-        words_add(words, "%s%s:0", words->used ? "," : "", name);
-    }
-}
-
-static int take_list(struct supervisor *s, struct hosts *list, struct error *error)
+/* NAME:SLOTS,... of those that came goes into a request, whose name tells it from those of an
+ * operator. */
+static void add_hosts(struct supervisor *s, const struct hosts *list)
 {
     char text[RUNDIR_HOSTS_BYTES];
+    struct run_request request;
     struct words words = words_start(text, sizeof text);
-    struct hosts now = {.list = NULL}, added = {.list = NULL}, removed = {.list = NULL};
-    hosts_fill_slots(list, s->settings->allotment->member_count);
-    int code = current_hosts(&s->settings->allotment->places, &now, error);
-    if (code == ONWARD_OK)
-        code = hosts_without(list, &now, &added, error);
-    if (code == ONWARD_OK)
-        code = hosts_without(&now, list, &removed, error);
-    if (code == ONWARD_OK) {
-        remove_hosts(s, &removed, &words);
-        if (added.count > 0)
-            add_hosts(s, &added, &words);
-        if (words.used > 0)
-            put(s, "hosts", "", text);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct host *host = &list->list[i];
+        const struct place *there = places_find(&s->settings->allotment->places, host->name);
+        if (there && place_is_listed(there))
+            continue;
+        if (there)
+            put(s, "undrain", host->name);
+        want_host(s, host);
+        words_add(&words, "%s%s:%u", words.used ? "," : "", host->name, host->slots);
     }
-    hosts_clear(&now);
-    hosts_clear(&added);
-    hosts_clear(&removed);
-    return code;
+    note_members(s->settings->allotment);
+    if (words.used > 0 && put_hosts(s, text, &request))
+        snprintf(s->file_request, sizeof s->file_request, "%s", request.name);
+}
+
+/* What the file does not name any more is drained, and is a place as before until the task has
+ * agreed to that: with too few workers it would end. Where nobody works nobody has to agree. */
+static void remove_hosts(struct supervisor *s, const struct hosts *list)
+{
+    struct allotment *allotment = s->settings->allotment;
+    for (uint32_t i = 0; i < allotment->places.count; i++) {
+        struct place *place = &allotment->places.list[i];
+        if (!place_is_listed(place) || is_listed(list, place))
+            continue;
+        bool is_used = !s->is_waiting && allot_uses(allotment, place->host.name);
+        if (is_used)
+            place->unlisted = true;
+        else
+            places_retire(&allotment->places, place->host.name);
+    }
+}
+
+/* Those that it did not agree to may go by now. */
+static void ask_to_leave(struct supervisor *s)
+{
+    const struct allotment *allotment = s->settings->allotment;
+    for (uint32_t i = 0; i < allotment->places.count; i++) {
+        const struct place *place = &allotment->places.list[i];
+        if (place->unlisted && allot_uses(allotment, place->host.name))
+            put(s, "drain", place->host.name);
+    }
+}
+
+/* The task has agreed. */
+static void let_go(struct supervisor *s, struct place *place)
+{
+    char text[HOSTS_NAME_BYTES + 2];
+    struct run_request request;
+    places_retire(&s->settings->allotment->places, place->host.name);
+    snprintf(text, sizeof text, "%s:0", place->host.name);
+    put_hosts(s, text, &request);
+}
+
+static void take_list(struct supervisor *s, struct hosts *list)
+{
+    hosts_fill_slots(list, s->settings->allotment->member_count);
+    remove_hosts(s, list);
+    ask_to_leave(s);
+    add_hosts(s, list);
 }
 
 void host_changes_look(struct supervisor *s)
@@ -129,13 +161,14 @@ void host_changes_look(struct supervisor *s)
     enum host_watch_result result = host_watch_look(&s->host_watch, clock_now_s(), &list, &error);
     if (result == HOST_WATCH_SAME)
         return;
-    int code = result == HOST_WATCH_CHANGED ? take_list(s, &list, &error) : ONWARD_ERR_INPUT;
-    hosts_clear(&list);
-    if (code != ONWARD_OK) {
+    if (result == HOST_WATCH_CHANGED) {
+        take_list(s, &list);
+    } else {
         char text[sizeof error.text + 48];
         snprintf(text, sizeof text, "%s; the hosts stay as they were", error.text);
         supervise_warn(s, text);
     }
+    hosts_clear(&list);
 }
 
 bool host_changes_parse(const char *text, struct hosts *hosts)
@@ -210,6 +243,9 @@ static void drain(struct supervisor *s, const char *host, bool drains)
     if (!drains)
         ask_for_drained(s, host);
     places_drain(places, host, drains);
+    for (uint32_t i = 0; drains && i < places->count; i++)
+        if (places->list[i].unlisted && places_is(&places->list[i], host))
+            let_go(s, &places->list[i]);
     for (uint32_t i = 0; s->settings->give_back && i < places->count; i++) {
         struct place *place = &places->list[i];
         bool is_meant = place->drained == drains && places_is(place, host);
@@ -243,7 +279,7 @@ void host_changes_ask_again(struct supervisor *s)
     if (s->signal || s->result->was_asked_to_stop)
         supervise_ask_to_stop(s);
     else if (s->owes_checkpoint)
-        put(s, "checkpoint", "", "");
+        put(s, "checkpoint", "");
 }
 
 void host_changes_event(struct supervisor *s, const json_t *event)
@@ -256,6 +292,8 @@ void host_changes_event(struct supervisor *s, const json_t *event)
     if (what && !strcmp(what, "checkpoint") &&
         json_integer_value(json_object_get(event, "checkpoint_step")) >= s->owed_step)
         s->owes_checkpoint = false;
+    if (what && !strcmp(what, "epoch"))
+        ask_to_leave(s);
     if (!what || strcmp(what, "request") != 0 || !verb ||
         !json_is_true(json_object_get(event, "accepted")))
         return;
@@ -298,5 +336,5 @@ void host_changes_slurm(struct supervisor *s)
         if (item.signal)
             supervise_take_signal(s, item.signal, false);
         else
-            put(s, item.drains ? "drain" : "undrain", item.host, "");
+            put(s, item.drains ? "drain" : "undrain", item.host);
 }

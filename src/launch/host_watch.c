@@ -2,10 +2,7 @@
  * renamed into its place is seen as well as one that is written over. */
 #include "host_watch.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#include "place.h"
 
 static const double look_s = 2;
 
@@ -41,24 +38,4 @@ enum host_watch_result host_watch_look(struct host_watch *watch, double now_s, s
     *hosts = (struct hosts){.list = NULL};
     return hosts_read_file(watch->path, hosts, error) == ONWARD_OK ? HOST_WATCH_CHANGED
                                                                    : HOST_WATCH_BAD;
-}
-
-static bool has(const struct hosts *hosts, const char *name)
-{
-    for (uint32_t i = 0; i < hosts->count; i++)
-        if (place_same_host(hosts->list[i].name, name))
-            return true;
-    return false;
-}
-
-int hosts_without(const struct hosts *list, const struct hosts *other, struct hosts *rest,
-                  struct error *error)
-{
-    *rest = (struct hosts){.list = malloc((list->count + 1) * sizeof *rest->list)};
-    if (!rest->list)
-        return error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
-    for (uint32_t i = 0; i < list->count; i++)
-        if (!has(other, list->list[i].name))
-            rest->list[rest->count++] = list->list[i];
-    return ONWARD_OK;
 }

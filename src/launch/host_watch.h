@@ -24,8 +24,4 @@ void host_watch_start(struct host_watch *watch);
 enum host_watch_result host_watch_look(struct host_watch *watch, double now_s, struct hosts *hosts,
                                        struct error *error);
 
-/* The hosts of `list` that `other` has not, with their slots; the caller's to clear. */
-int hosts_without(const struct hosts *list, const struct hosts *other, struct hosts *rest,
-                  struct error *error);
-
 #endif

@@ -99,7 +99,7 @@ void places_ask_for(struct places *places, const struct host *host)
     struct place *place = places_find(places, host->name);
     if (!place)
         return;
-    place->retired = place->drained = false;
+    place->retired = place->unlisted = place->drained = false;
     place->is_asked_for = !place->usable;
     if (place->host.slots < host->slots)
         place->host.slots = host->slots;
@@ -111,7 +111,36 @@ void places_retire(struct places *places, const char *host)
     if (!place)
         return;
     place->retired = true;
-    place->usable = false;
+    place->unlisted = place->usable = false;
+}
+
+bool place_is_listed(const struct place *place)
+{
+    return !place->retired && !place->unlisted;
+}
+
+uint32_t places_spare_unlisted(struct places *places, uint32_t least_slots)
+{
+    uint32_t listed = 0, all = 0;
+    for (uint32_t i = 0; i < places->count; i++) {
+        const struct place *place = &places->list[i];
+        uint32_t slots = place->usable ? place->host.slots : 0;
+        all += slots;
+        listed += place->unlisted ? 0 : slots;
+    }
+    if (listed < least_slots)
+        return all;
+    for (uint32_t i = 0; i < places->count; i++)
+        if (places->list[i].unlisted)
+            places->list[i].usable = false;
+    return listed;
+}
+
+void places_retire_unlisted(struct places *places)
+{
+    for (uint32_t i = 0; i < places->count; i++)
+        if (places->list[i].unlisted && !places->list[i].usable)
+            places_retire(places, places->list[i].host.name);
 }
 
 void places_remove(struct places *places, const char *host)

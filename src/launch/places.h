@@ -27,6 +27,7 @@ struct place {
     bool is_blind;              /* it answered, and does not see the run directory */
     bool is_expected;           /* to answer the next one */
     bool retired;               /* it was taken out of the list: never usable, but swept */
+    bool unlisted;              /* the same, but it is used where too few fit without it */
     bool drained;               /* by the operator: as well, until it is asked for again */
     bool returned;              /* it was not usable, and could be by now */
     bool is_asked_for;          /* an operator named it, and is to hear if it cannot be used */
@@ -61,11 +62,18 @@ int places_add(struct places *places, const struct place *place, struct error *e
 struct place *places_find(const struct places *places, const char *host);
 /* Whether a name means that place. */
 bool places_is(const struct place *place, const char *name);
+/* Whether it is in the list, used or not. */
+bool place_is_listed(const struct place *place);
 /* An operator names it, with that many slots or as many as it had: it is in the list again, and is
  * to be asked where it was not usable. */
 void places_ask_for(struct places *places, const struct host *host);
 /* That host is not to be used any more. */
 void places_retire(struct places *places, const char *host);
+/* Of those that can be used, such as are not in the list any more are used where the others have
+ * fewer slots than that alone. Returns how many slots can be used. */
+uint32_t places_spare_unlisted(struct places *places, uint32_t least_slots);
+/* A start goes on without those that it spared. */
+void places_retire_unlisted(struct places *places);
 /* Forgets it: it is not even swept. */
 void places_remove(struct places *places, const char *host);
 /* An operator drained that host, or asks for it again; by the name that it or the list gives it. */

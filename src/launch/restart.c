@@ -297,8 +297,10 @@ static int take_next(struct supervisor *s, const char *cause, json_t *lost, bool
     if (code != ONWARD_OK && s->is_started)
         early_settle(s, false);
     *again = code == ONWARD_OK;
-    if (*again)
+    if (*again) {
+        places_retire_unlisted(&s->settings->allotment->places);
         host_changes_ask_again(s);
+    }
     if (code == ONWARD_OK || !rundir_may_recover(error))
         return code;
     end_without_room(s, cause, error);

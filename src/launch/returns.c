@@ -23,7 +23,7 @@ void returns_start(struct returns *returns)
 
 static bool is_lost(const struct place *place)
 {
-    return !place->usable && !place->returned && !place->retired && !place->drained &&
+    return !place->usable && !place->returned && place_is_listed(place) && !place->drained &&
            !place->leaves;
 }
 

@@ -160,6 +160,11 @@ healthy; over moves-late 0 --give-back; relaunches 1; used 2 n0:1
 healthy; over scaled-hosts 0; relaunches 1; used 2 n0:1,n1:1,n2:4; sizes '3 4' # with the controller
 printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"
 run file-grows 0 --hostfile "$work/list" --agent "$agent -x"; relaunches 1; used 2 n0:1,n1:1,n2:4; sizes '3 7'
+by_file() { printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"; run "$@" --hostfile "$work/list" --agent "$agent -x"; }
+by_file file-keeps 0 --min 2; relaunches 2; used 2 n0:1,n1:1; used 3 n0:1,n2:1
+by_file file-swaps 0 --min 2; relaunches 1; used 2 n0:1,n2:1
+grep -q '"hosts_lost":\[\]' "$work/file-swaps/events.jsonl" || fail "file-swaps: a host that is not needed was lost"
+echo 'n0 slots=1' >"$work/list"; run file-renames 0 --hostfile "$work/list" --agent "$agent -x"; relaunches 0
 healthy; over host-dies:below 69 --min 2; relaunches 0; says 'expected at least 2'
 says 'onward resume below'; state failed
 healthy; (cd "$work" && STORY=hosts "$onward" resume below --hosts n0:2 --min 1 >out 2>err) || fail "below: no resume"

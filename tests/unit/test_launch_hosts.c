@@ -183,21 +183,6 @@ START_TEST(watches_a_file)
 }
 END_TEST
 
-START_TEST(compares_lists)
-{
-    struct hosts list = {.list = NULL}, other = {.list = NULL}, rest;
-    ck_assert_int_eq(hosts_parse_list("a:1,b:2,c:3", "", &list, NULL), ONWARD_OK);
-    ck_assert_int_eq(hosts_parse_list("c:1,a:9", "", &other, NULL), ONWARD_OK);
-    ck_assert_int_eq(hosts_without(&list, &other, &rest, NULL), ONWARD_OK);
-    ck_assert_uint_eq(rest.count, 1);
-    ck_assert_str_eq(rest.list[0].name, "b");
-    ck_assert_uint_eq(rest.list[0].slots, 2);
-    hosts_clear(&rest);
-    hosts_clear(&list);
-    hosts_clear(&other);
-}
-END_TEST
-
 START_TEST(shares_out_slots)
 {
     struct hosts hosts = {.list = NULL};
@@ -222,7 +207,6 @@ int main(void)
     LOOP(tests, reads_files, files);
     tcase_add_test(tests, reads_from_disk);
     tcase_add_test(tests, watches_a_file);
-    tcase_add_test(tests, compares_lists);
     tcase_add_test(tests, shares_out_slots);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
