@@ -71,13 +71,15 @@ static void become(char *agent, char *const *command, char *quoted, const struct
     _exit(NOT_EXECUTED);
 }
 
-static void start(char *agent, char *const *command, char *quoted, struct agent_call *call)
+/* False: the system has no process or descriptor for it; it may have one soon, which is no fault of
+ * the host's. */
+static bool start(char *agent, char *const *command, char *quoted, struct agent_call *call)
 {
     int pipe_fds[2];
     call->pid = -1;
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
         snprintf(call->output, sizeof call->output, "no pipe: %s", strerror(errno));
-        return;
+        return false;
     }
     call->pid = fork();
     if (call->pid == 0)
@@ -87,11 +89,13 @@ static void start(char *agent, char *const *command, char *quoted, struct agent_
     fcntl(call->fd, F_SETFL, O_NONBLOCK);
     if (call->pid > 0) {
         setpgid(call->pid, call->pid);
-        return;
+        call->output[0] = '\0';
+        return true;
     }
     snprintf(call->output, sizeof call->output, "no process: %s", strerror(errno));
     close(call->fd);
     call->fd = -1;
+    return false;
 }
 
 /* Keeps the last of what it says. */
@@ -215,10 +219,9 @@ int agent_run(const char *agent, char *const *command, struct agent_call *calls,
     uint32_t next = 0;
     while (code == ONWARD_OK && (next < count || window.count) &&
            clock_now_s() < haste.deadline_s) {
-        while (next < count && window.count < MAX_AT_ONCE) {
-            start(words, command, quoted, &calls[next]);
+        while (next < count && window.count < MAX_AT_ONCE &&
+               start(words, command, quoted, &calls[next]))
             window.calls[window.count++] = &calls[next++];
-        }
         wait_for_output(&window);
         drop_ended(&window);
         if (patience == AGENT_QUICK && !is_any_expected(&window))
@@ -227,7 +230,7 @@ int agent_run(const char *agent, char *const *command, struct agent_call *calls,
     for (uint32_t i = 0; i < window.count; i++)
         give_up(window.calls[i]);
     for (; code == ONWARD_OK && next < count; next++)
-        calls[next].timed_out = true;
+        calls[next].timed_out = !calls[next].output[0];
     free(quoted);
     free(words);
     return code;

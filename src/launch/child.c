@@ -120,6 +120,12 @@ int child_start(struct child *child, char *const *command, struct error *error)
                            "%s cannot be started", command[0]);
 }
 
+bool child_may_start_later(const struct error *error)
+{
+    int number = error->errno_value;
+    return number == EAGAIN || number == ENOMEM || number == EMFILE || number == ENFILE;
+}
+
 void child_reap(struct child *child)
 {
     int status;

@@ -24,6 +24,8 @@ int child_adopt_orphans(struct error *error);
 /* Starts command with standard input from /dev/null. It gets SIGTERM when the launcher dies. What
  * keeps it from being executed (not found ...) is returned here. */
 int child_start(struct child *child, char *const *command, struct error *error);
+/* It was a process, memory or descriptors that lacked, which may be there a moment later. */
+bool child_may_start_later(const struct error *error);
 
 /* Collects whatever ended, the adopted ones too. */
 void child_reap(struct child *child);

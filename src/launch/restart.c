@@ -82,7 +82,7 @@ static void describe_cause(const struct supervisor *s, enum outcome outcome, cha
         snprintf(text, text_bytes, "%s", s->move.cause);
     else if (are_too_few(s, outcome))
         snprintf(text, text_bytes, "%s", s->watch.status.text);
-    else if (outcome == OUTCOME_CUT_OFF)
+    else if (outcome == OUTCOME_CUT_OFF || outcome == OUTCOME_UNSTARTED)
         snprintf(text, text_bytes, "%s", s->cut_off);
     else if (outcome == OUTCOME_SILENT && s->watch.seen)
         snprintf(text, text_bytes, "the controller was silent for %g s",
@@ -109,10 +109,12 @@ static void describe_losses(const struct supervisor *s, int64_t step, char *text
 }
 
 /* Empty when it may be started again, else why not. */
-static void refuse_restart(const struct supervisor *s, char *why, size_t why_bytes)
+static void refuse_restart(const struct supervisor *s, enum outcome outcome, char *why,
+                           size_t why_bytes)
 {
     char losses[256];
-    bool never_began = !supervise_has_opened(s) && s->result->restarts == 0;
+    bool never_began =
+        outcome != OUTCOME_UNSTARTED && !supervise_has_opened(s) && s->result->restarts == 0;
     bool may_be_host = s->settings->allotment->places.count > 0 && WIFEXITED(s->child.status) &&
                        WEXITSTATUS(s->child.status) != EXIT_USAGE;
     why[0] = '\0';
@@ -401,9 +403,10 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
     describe_cause(s, outcome, cause, sizeof cause);
     if (s->is_planned)
         return prepare_restart(s, cause, again, error);
-    budget_account(&s->budget, s->watch.seen ? step : -1, status->checkpoint_step,
-                   s->seen_s > 0 ? s->down_s - s->seen_s : 0);
-    refuse_restart(s, why, sizeof why);
+    if (outcome != OUTCOME_UNSTARTED) /* which says nothing about the steps */
+        budget_account(&s->budget, s->watch.seen ? step : -1, status->checkpoint_step,
+                       s->seen_s > 0 ? s->down_s - s->seen_s : 0);
+    refuse_restart(s, outcome, why, sizeof why);
     if (!*why)
         return prepare_restart(s, cause, again, error);
     if (outcome == OUTCOME_ENDED)

@@ -284,6 +284,13 @@ static void settle(struct supervisor *s, enum outcome outcome)
         move_tell(s, false);
 }
 
+static void close_log(struct supervisor *s)
+{
+    if (s->log_fd >= 0)
+        close(s->log_fd);
+    s->log_fd = -1;
+}
+
 void supervise_kill(struct supervisor *s)
 {
     if (!child_kill_all(&s->child, kill_s))
@@ -292,9 +299,7 @@ void supervise_kill(struct supervisor *s)
     output_end(&s->output);
     output_end(&s->error_output);
     child_close(&s->child);
-    if (s->log_fd >= 0)
-        close(s->log_fd);
-    s->log_fd = -1;
+    close_log(s);
 }
 
 static void open_log(struct supervisor *s, const char *incarnation)
@@ -326,7 +331,11 @@ int supervise_start(struct supervisor *s, int64_t incarnation, struct error *err
     output_init(&s->output, s->settings->display, STDOUT_FILENO, s->log_fd);
     output_init(&s->error_output, s->settings->display, STDERR_FILENO, s->log_fd);
     s->begun_s = clock_now_s();
-    return child_start(&s->child, s->settings->allotment->argv, error);
+    code = child_start(&s->child, s->settings->allotment->argv, error);
+    if (code != ONWARD_OK)
+        close_log(s);
+    s->has_started |= code == ONWARD_OK;
+    return code;
 }
 
 /* What the loss cost is for the next incarnation to say, whose ranks find it in the environment. */
@@ -355,6 +364,10 @@ static enum outcome run_incarnation(struct supervisor *s, struct error *error, i
         s->down_s = clock_now_s();
         settle(s, outcome);
         hand_on_last_step(&s->watch);
+    } else if (child_may_start_later(error)) {
+        *code = ONWARD_OK;
+        outcome = OUTCOME_UNSTARTED;
+        snprintf(s->cut_off, sizeof s->cut_off, "%.*s", (int)sizeof s->cut_off - 1, error->text);
     }
     slurm_news_stop(&s->slurm_news);
     watch_end(&s->watch);
@@ -464,7 +477,7 @@ int supervise(const struct supervise_settings *settings, struct supervise_result
         code = supervise_all(s, error);
     display_clear(settings->display);
     returns_end(s);
-    if (s->child.pid > 0)
+    if (s->has_started)
         sweep(s);
     result->seconds = clock_now_s() - begin_s;
     result->status = s->watch.status;

@@ -20,14 +20,15 @@
 #include "words.h"
 
 enum outcome {
-    OUTCOME_COMPLETE, /* the completion record is there */
-    OUTCOME_ENDED,    /* the controller says that the task ended otherwise */
-    OUTCOME_GONE,     /* mpirun went away without either */
-    OUTCOME_SILENT,   /* the controller says nothing any more, or never did */
-    OUTCOME_MOVE,     /* hosts come or go, and the task did not stop for it in time */
-    OUTCOME_CUT_OFF,  /* a host or a member is silent, and cannot be got rid of otherwise */
-    OUTCOME_POISON,   /* one subtask of one step ended worker after worker */
-    OUTCOME_SIGNAL    /* a signal, and it could not be stopped in time */
+    OUTCOME_COMPLETE,  /* the completion record is there */
+    OUTCOME_ENDED,     /* the controller says that the task ended otherwise */
+    OUTCOME_GONE,      /* mpirun went away without either */
+    OUTCOME_SILENT,    /* the controller says nothing any more, or never did */
+    OUTCOME_MOVE,      /* hosts come or go, and the task did not stop for it in time */
+    OUTCOME_CUT_OFF,   /* a host or a member is silent, and cannot be got rid of otherwise */
+    OUTCOME_UNSTARTED, /* the system had no process, memory or descriptor for mpirun */
+    OUTCOME_POISON,    /* one subtask of one step ended worker after worker */
+    OUTCOME_SIGNAL     /* a signal, and it could not be stopped in time */
 };
 
 struct supervisor {
@@ -41,7 +42,7 @@ struct supervisor {
     bool epoch_shown; /* of this incarnation */
     struct detector detector;
     struct room room;
-    char cut_off[192]; /* OUTCOME_CUT_OFF: what is silent */
+    char cut_off[192]; /* OUTCOME_CUT_OFF: what is silent; OUTCOME_UNSTARTED: why */
     struct budget budget;
     struct host_watch host_watch;
     char file_request[64]; /* the name of the newest for hosts of its file; "": none */
@@ -63,6 +64,7 @@ struct supervisor {
     int signal_fd, log_fd;
     char log[4096];      /* its path */
     bool is_started;     /* mpirun of the next incarnation, see early.c */
+    bool has_started;    /* mpirun of any: something of the task may be anywhere */
     int64_t start_count; /* how often it was started again, each with a number */
     int64_t incarnation;
     int signal;                         /* the first that asked us to end; 0: none */

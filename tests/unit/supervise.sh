@@ -240,6 +240,27 @@ kill $theirs || fail "taken-hosts: the other launcher's process was ended"
 grep -q '"incarnation":9' "$work/taken-hosts/incarnation.json" || fail "taken-hosts: it was taken back"
 healthy
 
+# No process is to be had for a while: mpirun is started when there is one, within the budget; a host
+# is not lost for that.
+preload=$(cd "${builddir:-.}" && pwd)/tests/unit/.libs/no_fork.so
+forks() { # WORKS_OR_FAILS...: as no_fork.c reads them
+    pattern=$1; shift
+    printf %s "$pattern" >"$work/forks"
+    LD_PRELOAD=$preload NO_FORK=$work/forks; export LD_PRELOAD NO_FORK
+    "$@"
+    unset LD_PRELOAD NO_FORK
+}
+if [ -e "$preload" ]; then
+    forks xx run complete:no-process 0; relaunches 2
+    says 'mpirun cannot be started: Resource temporarily unavailable.*starting again'
+    forks .x run dies-twice:no-process-then 0; relaunches 2; says 'Resource temporarily unavailable'
+    forks xxxxxx run complete:no-process-ever 1 --max-restarts 2; relaunches 2; within 6; state failed
+    forks xxx over hosts:no-agents 0; used 1 n0:1,n1:1; relaunches 0
+    forks ....xx over host-dies:no-process-hosts 0; relaunches 1; used 2 n0:1; lost n1; healthy
+    # The hosts are swept all the same in the end.
+    forks ......x over host-dies:no-process-left 1 --max-restarts 1; relaunches 1; says 'no answer from n1'; healthy
+fi
+
 # start STORY: in the background, until its status is there
 start() {
     story=$1 task=$1 tests=$((tests + 1))
