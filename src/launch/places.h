@@ -114,6 +114,9 @@ char *places_drained(const struct places *places, uint32_t most_slots);
  */
 char *places_names(const struct places *places);
 
+/* Why hosts cannot be used, of the first of them that cannot; "": all can. */
+void places_reasons(const struct places *places, char *text, size_t text_bytes);
+
 /* The networks that all usable hosts share, as ADDRESS/BITS,...; "" where that is not known. */
 void places_subnets(const struct places *places, char *text, size_t text_bytes);
 

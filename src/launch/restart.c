@@ -17,7 +17,7 @@
 #include "slurm.h"
 #include "supervise_internal.h"
 
-enum { CAUSE_BYTES = 1024 };
+enum { CAUSE_BYTES = 1024, REASONS_BYTES = 400 };
 
 static const double first_answer_factor = 3;
 
@@ -438,34 +438,46 @@ static bool may_ever_fit(const struct supervisor *s)
     return s->settings->hostfile || slots >= allotment->min_workers;
 }
 
+/* All in one line. */
+static int refuse_start(const struct supervisor *s, uint32_t members, const char *reasons,
+                        struct error *error)
+{
+    const struct allotment *allotment = s->settings->allotment;
+    return error_set(error, ONWARD_ERR_INPUT,
+                     "%.120s: %s%s%u of %u hosts can be used, with room for %u worker%s: expected "
+                     "room for at least %u (--min)",
+                     s->settings->hosts_where, reasons, *reasons ? "; " : "",
+                     usable_hosts(&allotment->places), allotment->places.count, members,
+                     members == 1 ? "" : "s", allotment->min_workers);
+}
+
 int restart_begin(struct supervisor *s, bool *starts, struct error *error)
 {
     struct allotment *allotment = s->settings->allotment;
     const struct places *places = &allotment->places;
     uint32_t members = probe_first(allotment, s->incarnation);
-    uint32_t usable = usable_hosts(places);
-    for (uint32_t i = 0; i < places->count; i++) {
+    for (uint32_t i = 0; i < places->count; i++)
         if (places->list[i].is_blind && slurm_is_inside()) /* it would be so for the whole job */
             return error_set(error, ONWARD_ERR_INPUT, "%s", places->list[i].reason);
+    char reasons[REASONS_BYTES];
+    places_reasons(places, reasons, sizeof reasons);
+    bool is_enough = members >= allotment->min_workers;
+    if (!is_enough && !(s->incarnation > 1 && may_ever_fit(s)))
+        return refuse_start(s, members, reasons, error);
+    if (s->settings->begins)
+        say("%s", s->settings->begins);
+    bool goes_on = is_enough || s->settings->wait_s > 0; /* else they are named as it ends */
+    for (uint32_t i = 0; goes_on && i < places->count; i++)
         if (!places->list[i].usable)
             say("%s", places->list[i].reason);
-    }
-    bool may_come = s->incarnation > 1 && may_ever_fit(s);
-    *starts = true;
-    if (members < allotment->min_workers && !may_come)
-        return error_set(error, ONWARD_ERR_INPUT,
-                         "%u of %u hosts can be used, with room for %u worker%s: expected room for "
-                         "at least %u (--min)",
-                         usable, places->count, members, members == 1 ? "" : "s",
-                         allotment->min_workers);
-    *starts = has_enough(s, s->incarnation, "", members);
+    *starts = has_enough(s, s->incarnation, goes_on ? "" : reasons, members);
     if (*starts && (s->signal || s->stops_waiting)) { /* nobody is there to be asked */
         end_waiting(s);
         *starts = false;
     }
     if (!*starts)
         return check_owner(s, error);
-    usable = usable_hosts(places); /* some may have come */
+    uint32_t usable = usable_hosts(places); /* some may have come */
     if (usable < places->count)
         say("going on with %u of %u hosts", usable, places->count);
     return allot_command(allotment, s->incarnation, error);

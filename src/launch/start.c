@@ -200,6 +200,10 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
 {
     struct display display;
     struct supervise_result result;
+    char line[2 * PATH_MAX];
+    const char *begins = options->quiet ? NULL : line;
+    snprintf(line, sizeof line, "task %s in %s, %u worker%s", record->task, rundir_path(rundir),
+             record->workers, record->workers == 1 ? "" : "s");
     struct supervise_settings settings = {.allotment = allotment,
                                           .rundir = rundir,
                                           .incarnation = incarnation,
@@ -212,6 +216,10 @@ static int supervise_claimed(const struct launch_options *options, struct rundir
     settings.hang_s = options->hang_s;
     settings.end_time_s = options->end_time_s;
     settings.hostfile = options->hostfile;
+    settings.hosts_where = options->hostfile       ? options->hostfile
+                           : options->hosts_option ? options->hosts_option
+                                                   : "hosts";
+    settings.begins = begins;
     settings.respawns = !strcmp(record->replace, "spawn");
     settings.has_commands = !strcmp(record->program, "farm");
     settings.give_back = options->give_back;
@@ -249,9 +257,6 @@ static int run_opened(const struct launch_options *options, struct rundir *rundi
         rundir_update_task(rundir, record->subtask_count, record->step_count, &error) != ONWARD_OK)
         return say_error(&error);
     settings_export(options, base, record);
-    if (!options->quiet)
-        say("task %s in %s, %u worker%s", record->task, rundir_path(rundir), record->workers,
-            record->workers == 1 ? "" : "s");
     return supervise_claimed(options, rundir, incarnation, record, allotment, &error);
 }
 

@@ -132,11 +132,16 @@ grep -q '"cause":"n1 returns"' "$work/returns/events.jsonl" || fail "returns: $(
 host n1 noisy; over hosts:noisy 0; used 1 n0:1,n1:1; silent_about 'host n1'
 host n1 dead; over hosts:first-dead 0; used 1 n0:1; says 'host n1: cannot be reached: agent: n1 is dead'
 says 'going on with 1 of 2 hosts'; says 'no answer from n1'
-over hosts:too-few-first 2 --min 2; says '1 of 2 hosts can be used, with room for 1 worker'
+lines() { [ "$(cat "$work/out" "$work/err" | wc -l)" = "$1" ] || fail "$task: expected $1 lines"; }
+over hosts:too-few-first 2 --min 2; lines 1
+says '^onward: --hosts: host n1: cannot be reached: agent: n1 is dead; 1 of 2 hosts can be used, with room for 1 worker: expected room for at least 2 (--min)$'
 [ ! -e "$work/too-few-first" ] || fail "too-few-first: a start that was refused left a run directory"
+printf 'n1 slots=2\n' >"$work/list"; run hosts:too-few-file 2 --hostfile "$work/list" --agent "$agent -x"; lines 1
+says "^onward: $work/list: host n1: cannot be reached"
 ONWARD_DIR=$work/new/runs; over hosts:refused 2 --min 2; ONWARD_DIR=$work
 [ ! -e "$work/new/runs" ] || fail "refused: a start that was refused left $(find "$work/new")"
-over hosts:dies-always 69 --min 2; [ -e "$work/dies-always/task.yaml" ] || fail "a task that was there is gone"
+over hosts:dies-always 69 --min 2; lines 3 # with where the task is, and what goes on with it
+says 'expected at least 2; host n1: cannot be reached: agent: n1 is dead'; [ -e "$work/dies-always/task.yaml" ] || fail "a task that was there is gone"
 healthy; over hosts:too-few-first 0
 host n1 blind; over hosts:blind 0; says 'host n1: does not see the run directory'
 run hosts:no-agent 2 --hosts n0,n1 --agent 'nosuchagent -x'
