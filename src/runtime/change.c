@@ -168,6 +168,7 @@ static int share_opening(struct onward *ow, struct pass *pass)
                                    pass->opening.copy.shard_count * sizeof *pass->holders);
     if (pass->opening.epoch > ow->seen_epoch)
         ow->seen_epoch = pass->opening.epoch;
+    partner_see_epoch(ow->partner, ow->seen_epoch);
     if (code == ONWARD_OK)
         pass->lineup_rank = pass->seats[pass->rank].rank;
     return code;

@@ -88,7 +88,7 @@ static void choose_partner(struct onward *ow)
         if (takes_copies(&ow->seats[i]) && strcmp(ow->seats[i].host, host) == 0 &&
             at++ == place % count) {
             ow->copies.to = ow->seats[i].partner;
-            ow->copies.ahead = (senders - 1 - place % count) / count;
+            ow->copies.turn.count = (senders - 1 - place % count) / count;
         }
 }
 
@@ -117,7 +117,7 @@ void copies_listen(struct onward *ow, struct partner_address *address)
     struct copy_place place = copies_place(ow);
     struct error error = {0};
     if (!ow->partner && !ow->dedicated && shards_any(ow) &&
-        partner_start(&place, &ow->partner, &error) != ONWARD_OK)
+        partner_start(&place, ow->incarnation, &ow->partner, &error) != ONWARD_OK)
         snprintf(ow->warning, sizeof ow->warning, "%.255s", error.text);
     partner_own_address(ow->partner, address);
 }
@@ -228,7 +228,7 @@ static void begin_flight(struct onward *ow)
         return;
     copies->flight_step = ow->complete_step;
     if (copies->has_partner) /* else that of the others comes to nothing */
-        partner_send(ow->partner, &copies->to, &id, copies->sent_step, copies->ahead);
+        partner_send(ow->partner, &copies->to, &id, copies->sent_step, copies->turn);
 }
 
 /* Whether this worker's copy is on its way still. */
@@ -257,7 +257,8 @@ void copies_step(struct onward *ow)
                         sends,
                         copies->flight_failed || copies->lacks_partner,
                         copies->lacks_room,
-                        -ow->saved_step};
+                        -ow->saved_step,
+                        (int64_t)shards_copy_bytes(ow)};
     if (transport_max(ow->transport, agreed, sizeof agreed / sizeof *agreed) != ONWARD_OK) {
         transport_note_loss(ow->transport);
         return;
@@ -269,6 +270,7 @@ void copies_step(struct onward *ow)
         make_room(ow, -1);
     copies->is_trimmed = true;
     copies->interval = agreed[0];
+    copies->turn.bytes = (uint64_t)agreed[6];
     write_copy(ow);
     begin_flight(ow);
     plan_next(ow);

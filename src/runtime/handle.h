@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "checkpoint.h"
+#include "clock.h"
 #include "controller.h"
 #include "error.h"
 #include "heart.h"
@@ -119,7 +120,7 @@ struct copies {
     bool has_partner;    /* there is another host */
     bool lacks_partner;  /* there is one, and this worker can send nothing: no set ever arrives */
     struct partner_address to;
-    uint32_t ahead;               /* so many other workers send there, too */
+    struct partner_turn turn;     /* of the other workers that send there, too */
     int64_t begin_ns, begin_step; /* of the steps since the newest was written */
     int64_t cost_ns;
     uint64_t bytes;        /* of one copy */
@@ -222,10 +223,6 @@ struct onward {
     bool spawned;            /* by the controller, and not joined to the others yet */
     bool controller_spawns;  /* the controller is inside of a spawn, which may hang */
 };
-
-/* Monotonic nanoseconds, and a bounded sleep. */
-int64_t clock_ns(void);
-void sleep_ns(int64_t ns);
 
 /* open.c */
 void open_fill_news(const struct onward *ow, struct open_news *news, int code);

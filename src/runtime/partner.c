@@ -22,43 +22,6 @@
 
 enum { BACKLOG = 1024, STOP_LIMIT_S = 2 };
 
-bool partner_write(int fd, const void *bytes, size_t size)
-{
-    const char *next = bytes;
-    while (size > 0) {
-        ssize_t sent = send(fd, next, size, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent <= 0)
-            return false;
-        next += sent;
-        size -= (size_t)sent;
-    }
-    return true;
-}
-
-bool partner_read(int fd, void *bytes, size_t size)
-{
-    char *next = bytes;
-    while (size > 0) {
-        ssize_t got = recv(fd, next, size, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        next += got;
-        size -= (size_t)got;
-    }
-    return true;
-}
-
-void partner_limit(int fd, uint64_t bytes)
-{
-    struct timeval limit = {.tv_sec = PARTNER_LIMIT_S + (time_t)(bytes / PARTNER_BYTES_PER_S)};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-}
-
 /* This host's addresses that another one may reach. */
 static void find_addresses(struct partner_address *address)
 {
@@ -133,13 +96,15 @@ static int copy_strings(struct partner *partner, const struct copy_place *place,
                : error_set(error, ONWARD_ERR_MEMORY, "no memory for the partner level");
 }
 
-int partner_start(const struct copy_place *place, struct partner **result, struct error *error)
+int partner_start(const struct copy_place *place, int64_t incarnation, struct partner **result,
+                  struct error *error)
 {
     struct partner *partner = calloc(1, sizeof *partner);
     *result = NULL;
     if (!partner)
         return error_set(error, ONWARD_ERR_MEMORY, "no memory for the partner level");
     partner->listen_fd = partner->fd = partner->receive_fd = -1;
+    partner->incarnation = incarnation;
     pthread_mutex_init(&partner->mutex, NULL);
     pthread_mutex_init(&partner->placing, NULL);
     pthread_cond_init(&partner->changed, NULL);
@@ -183,6 +148,12 @@ void partner_stop(struct partner *partner)
         release(partner);
 }
 
+void partner_see_epoch(struct partner *partner, int64_t epoch)
+{
+    if (partner)
+        atomic_store(&partner->newest_epoch, epoch);
+}
+
 void partner_own_address(const struct partner *partner, struct partner_address *address)
 {
     *address = partner ? partner->address : (struct partner_address){0};
@@ -199,11 +170,11 @@ static void give_up(struct partner *partner)
 }
 
 void partner_send(struct partner *partner, const struct partner_address *to,
-                  const struct copy_id *id, int64_t drop_below, uint32_t ahead)
+                  const struct copy_id *id, int64_t drop_below, struct partner_turn turn)
 {
     pthread_mutex_lock(&partner->mutex);
     give_up(partner);
-    partner->order = (struct partner_order){*to, *id, drop_below, ahead, partner->order.number};
+    partner->order = (struct partner_order){*to, *id, drop_below, turn, partner->order.number};
     partner->has_order = partner->sends = true;
     partner->has_failed = false;
     pthread_mutex_unlock(&partner->mutex);

@@ -34,7 +34,7 @@ static int connect_to(const struct partner_address *to, int index)
         return -1;
     if ((connect(fd, (struct sockaddr *)&in, sizeof in) == 0 || errno == EINPROGRESS) &&
         await_connection(fd) && fcntl(fd, F_SETFL, 0) == 0) {
-        partner_limit(fd, 0);
+        partner_limit(fd, PARTNER_LIMIT_S);
         return fd;
     }
     close(fd);
@@ -51,12 +51,15 @@ static bool register_connection(struct partner *partner, uint64_t number, int fd
     return is_newest;
 }
 
-/* bytes: that the receiver may have to deal with before. */
-static bool hear_yes(int fd, uint64_t bytes)
+static bool hear_yes(int fd, int64_t limit_s)
 {
     char answer = PARTNER_NO;
-    partner_limit(fd, bytes);
-    return partner_read(fd, &answer, 1) && answer == PARTNER_YES;
+    ssize_t got;
+    partner_limit(fd, limit_s);
+    do
+        got = recv(fd, &answer, 1, 0);
+    while (got < 0 && errno == EINTR);
+    return got == 1 && answer == PARTNER_YES;
 }
 
 static bool send_file(int fd, int file, uint64_t bytes)
@@ -73,16 +76,15 @@ static bool send_file(int fd, int file, uint64_t bytes)
     return true;
 }
 
-/* Those before this one are about as large, and all of them begin at the same time. */
-static bool await_turn(int fd, const struct partner_head *head, uint32_t ahead)
+static bool await_turn(int fd, const struct partner_head *head, const struct partner_turn *turn)
 {
-    return partner_write(fd, head, sizeof *head) && hear_yes(fd, ahead * head->bytes);
+    return partner_write(fd, head, sizeof *head) && hear_yes(fd, partner_turn_limit_s(turn));
 }
 
 static bool send_whole(int fd, int file, uint64_t bytes)
 {
-    partner_limit(fd, 0);
-    return send_file(fd, file, bytes) && hear_yes(fd, bytes);
+    partner_limit(fd, PARTNER_LIMIT_S);
+    return send_file(fd, file, bytes) && hear_yes(fd, partner_copy_limit_s(bytes));
 }
 
 /* By whichever address leads to the process with the token. */
@@ -96,7 +98,7 @@ static bool deliver(struct partner *partner, const struct partner_order *order,
         if (fd < 0)
             continue;
         bool is_right =
-            register_connection(partner, order->number, fd) && await_turn(fd, head, order->ahead);
+            register_connection(partner, order->number, fd) && await_turn(fd, head, &order->turn);
         bool is_done = is_right && send_whole(fd, file, head->bytes);
         register_connection(partner, order->number, -1);
         close(fd);

@@ -8,6 +8,7 @@
 #include "partner.h"
 
 #define PARTNER_MAGIC "onwardP"
+#define PARTNER_MAX_BYTES ((uint64_t)1 << 50)
 
 enum { PARTNER_NO = 'n', PARTNER_YES = 'y', PARTNER_LIMIT_S = 60, PARTNER_WINDOW_BYTES = 1 << 18 };
 
@@ -27,13 +28,15 @@ struct partner_order {
     struct partner_address to;
     struct copy_id id;
     int64_t drop_below;
-    uint32_t ahead;
+    struct partner_turn turn;
     uint64_t number;
 };
 
 struct partner {
     struct copy_place place;
     char *directory, *task; /* of place */
+    int64_t incarnation;
+    atomic_int_fast64_t newest_epoch; /* that an opening named here */
     struct partner_address address;
     int listen_fd;
     pthread_mutex_t placing; /* held while a copy gets its name */
@@ -53,11 +56,19 @@ struct partner {
 void *partner_receive(void *partner);
 void *partner_deliver(void *partner);
 
+/* partner_receive.c: deals with all that one connection says, whatever that is. */
+void partner_serve(struct partner *partner, int fd);
+
+/* Whether a head is of a copy that a member of this task and start may send to this process; of any
+ * other one nothing follows. */
+bool partner_head_fits(const struct partner *partner, const struct partner_head *head);
 /* All of it, or false. */
 bool partner_write(int fd, const void *bytes, size_t size);
-bool partner_read(int fd, void *bytes, size_t size);
-/* No call waits longer than PARTNER_LIMIT_S, or than that and until so many bytes are dealt with.
- */
-void partner_limit(int fd, uint64_t bytes);
+/* No call waits longer. */
+void partner_limit(int fd, int64_t limit_s);
+/* So long a copy may take, from the answer to its head on. */
+int64_t partner_copy_limit_s(uint64_t bytes);
+/* So long one waits for its turn. */
+int64_t partner_turn_limit_s(const struct partner_turn *turn);
 
 #endif

@@ -215,6 +215,22 @@ void shards_release(struct onward *ow)
         drop(&ow->protected[i].held);
 }
 
+uint64_t shards_copy_bytes(const struct onward *ow)
+{
+    uint64_t bytes = 0, first, count;
+    for (uint32_t i = 0; i < ow->array_count; i++) {
+        const struct checkpoint_array *array = &ow->arrays[i];
+        const struct array_part *held = ow->protected[i].held;
+        checkpoint_rows(array->dims[0], (uint32_t)ow->role.size, (uint32_t)ow->role.rank, &first,
+                        &count);
+        if (array->sharded)
+            bytes += held ? held->elements * state_type_bytes(array->type) : 0;
+        else if (count > 0)
+            bytes += ow->protected[i].bytes / array->dims[0] * count;
+    }
+    return bytes;
+}
+
 uint32_t shards_entries(const struct onward *ow, uint32_t rank, struct checkpoint_slab *entries)
 {
     uint32_t count = 0;

@@ -36,6 +36,9 @@ void shards_commit(struct onward *ow);
 void shards_drop(struct onward *ow);
 void shards_release(struct onward *ow);
 
+/* What a copy of this worker's shard has of the state. */
+uint64_t shards_copy_bytes(const struct onward *ow);
+
 /* The table entries of what this worker holds, as the shard `rank` of a checkpoint; room for
  * SHARDS_MAX_ENTRIES. Returns how many. */
 enum { SHARDS_MAX_ENTRIES = 200 };

@@ -47,7 +47,8 @@ static const char *scratch(void)
     return scratch_directory;
 }
 
-static void scratch_write(const char *path, const uint8_t *data, size_t size)
+static __attribute__((unused)) void scratch_write(const char *path, const uint8_t *data,
+                                                  size_t size)
 {
     FILE *file = fopen(path, "wb");
     fuzz_expect(file != NULL, "a scratch file");

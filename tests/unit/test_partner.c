@@ -33,8 +33,9 @@ static void make_hosts(void)
     there.directory = there_path;
     fill_array(&state, &seed);
     ck_ok(copy_write(&here, &sent, &state, 1, &bytes, &failure));
-    ck_ok(partner_start(&here, &sender, &failure));
-    ck_ok(partner_start(&there, &receiver, &failure));
+    ck_ok(partner_start(&here, sent.incarnation, &sender, &failure));
+    ck_ok(partner_start(&there, sent.incarnation, &receiver, &failure));
+    partner_see_epoch(receiver, sent.epoch);
     partner_own_address(receiver, &address);
 }
 
@@ -60,13 +61,13 @@ static bool is_there(const struct copy_id *id)
     return access(path_there(id), F_OK) == 0;
 }
 
-static enum partner_state await_end(void)
+static enum partner_state await_end(struct partner *of)
 {
     char text[256];
     enum partner_state now = PARTNER_SENDS;
     for (int i = 0; i < LIMIT_S * 1000000 / LOOK_US && now == PARTNER_SENDS; i++) {
         usleep(LOOK_US);
-        now = partner_look(sender, text);
+        now = partner_look(of, text);
     }
     return now;
 }
@@ -75,8 +76,8 @@ static void deliver(int64_t drop_below)
 {
     struct copy_id arrived = sent;
     arrived.is_partner = 1;
-    partner_send(sender, &address, &sent, drop_below, 0);
-    ck_assert_int_eq(await_end(), PARTNER_IDLE);
+    partner_send(sender, &address, &sent, drop_below, (struct partner_turn){0});
+    ck_assert_int_eq(await_end(sender), PARTNER_IDLE);
     ck_assert(is_there(&arrived));
     ck_ok(copy_check(path_there(&arrived)));
 }
@@ -129,6 +130,33 @@ START_TEST(who_says_nothing_keeps_nobody_out)
 }
 END_TEST
 
+/* The workers of a large host send to the only member of a small one: parts of any size. */
+START_TEST(those_who_send_at_once_all_arrive)
+{
+    enum { WORKERS = 5 };
+    struct partner *workers[WORKERS];
+    struct copy_id ids[WORKERS];
+    struct checkpoint_array part = state;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        ids[i] = (struct copy_id){2, 7, 120, i, WORKERS, 0, 0};
+        part.dims[0] = i % 2 ? 50 : state.dims[0];
+        ck_ok(copy_write(&here, &ids[i], &part, 1, &bytes, &failure));
+        ck_ok(partner_start(&here, sent.incarnation, &workers[i], &failure));
+    }
+    for (uint32_t i = 0; i < WORKERS; i++)
+        partner_send(workers[i], &address, &ids[i], -1,
+                     (struct partner_turn){WORKERS - 1, state.dims[0] * sizeof(double)});
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        ck_assert_int_eq(await_end(workers[i]), PARTNER_IDLE);
+        ids[i].is_partner = 1;
+        ck_assert(is_there(&ids[i]));
+        ck_ok(copy_check(path_there(&ids[i])));
+        partner_stop(workers[i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("partner");
@@ -137,6 +165,7 @@ int main(void)
     tcase_set_timeout(all, 3 * LIMIT_S);
     tcase_add_test(all, what_it_replaces_goes_once_a_set_has_arrived);
     tcase_add_test(all, who_says_nothing_keeps_nobody_out);
+    tcase_add_test(all, those_who_send_at_once_all_arrive);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }
