@@ -3,7 +3,9 @@
  * The layout follows from rank and size, so every member knows without asking what each shard holds
  * and what each worker wants. A worker reads the copies on its host itself. Shard after shard, who
  * holds one for the others sends to each worker of another host what that wants of it: all go
- * through the shards in the same order, so nobody waits for somebody who waits for him. */
+ * through the shards in the same order, so nobody waits for somebody who waits for him. What is
+ * sent goes in pieces, all of which know, too: so a member needs two buffers of PIECE_BYTES beside
+ * the state, however large that is. */
 #include "copies.h"
 
 #include <stdlib.h>
@@ -12,6 +14,8 @@
 #include "shards.h"
 #include "slab.h"
 #include "slots.h"
+
+enum { PIECE_BYTES = 4 << 20 };
 
 /* One shard while it is brought. */
 struct bringing {
@@ -22,10 +26,11 @@ struct bringing {
     bool is_near;     /* its holder is on this host, or is this member */
     bool is_given_up; /* it cannot be used */
     struct copy_source *source;
-    uint64_t found;     /* elements that this member got, of all shards and arrays */
-    uint32_t failed;    /* copies that could not be used */
-    bool has_waited;    /* for what stumbled to come back */
-    struct error error; /* of the first of them */
+    char *dense, *packed; /* a piece, as it is in the copy; what somebody wants of it */
+    uint64_t found;       /* elements that this member got, of all shards and arrays */
+    uint32_t failed;      /* copies that could not be used */
+    bool has_waited;      /* for what stumbled to come back */
+    struct error error;   /* of the first of them */
 };
 
 static bool shares_host(const struct copies_plan *plan, int a, int b)
@@ -133,30 +138,26 @@ static int unpack(void *context, uint64_t from, uint64_t to, uint64_t length)
     return ONWARD_OK;
 }
 
-/* What a far worker shares with a part, in the order of a walk: sent from the dense part, or
- * received to data. */
+/* What a far worker shares with a piece, in the order of a walk: sent from the dense piece, or
+ * received to data (NULL: sent). */
 static int exchange(struct bringing *bringing, const struct checkpoint_array *array,
-                    const struct onward_slab *part, const struct onward_slab *wanted, int peer,
-                    const void *dense, void *data)
+                    const struct onward_slab *piece, const struct onward_slab *wanted, int peer,
+                    void *data)
 {
     struct transport *transport = bringing->ow->transport;
     struct slab_overlap overlap;
-    struct packing packing = {dense, data, NULL, state_type_bytes(array->type)};
-    int code = slab_meet(part, wanted, array->ndims, array->dims, &overlap, &bringing->ow->error);
+    struct packing packing = {bringing->dense, data, bringing->packed,
+                              state_type_bytes(array->type)};
+    int code = slab_meet(piece, wanted, array->ndims, array->dims, &overlap, &bringing->ow->error);
     uint64_t bytes = overlap.elements * packing.type_bytes;
-    char *buffer = code == ONWARD_OK && bytes > 0 ? malloc(bytes) : NULL;
-    if (code == ONWARD_OK && bytes > 0 && !buffer)
-        code = ONWARD_ERR_MEMORY;
-    packing.packed = buffer;
-    if (code == ONWARD_OK && bytes > 0 && dense) {
+    if (code == ONWARD_OK && bytes > 0 && !data) {
         slab_walk(&overlap, pack, &packing);
-        code = transport_put(transport, peer, buffer, bytes);
+        code = transport_put(transport, peer, bringing->packed, bytes);
     } else if (code == ONWARD_OK && bytes > 0) {
-        code = transport_take(transport, peer, buffer, bytes);
+        code = transport_take(transport, peer, bringing->packed, bytes);
         slab_walk(&overlap, unpack, &packing);
         bringing->found += overlap.elements;
     }
-    free(buffer);
     slab_overlap_clear(&overlap);
     return code;
 }
@@ -173,68 +174,96 @@ static int want(struct onward *ow, uint32_t index, int rank, const struct copies
     return ONWARD_OK;
 }
 
-static int send_part(struct bringing *bringing, uint32_t index, uint32_t number,
-                     const struct onward_slab *part, struct array_part *wanted)
+/* A part that a shard holds while its pieces are sent. */
+struct portion {
+    struct bringing *bringing;
+    uint32_t index, number; /* of its array, and of the part in the shard */
+    const struct onward_slab *part;
+    struct array_part *wanted; /* by somebody */
+};
+
+/* To each worker of another host what that wants of a piece. */
+static int send_piece(const struct portion *portion, const struct onward_slab *piece)
 {
+    struct bringing *bringing = portion->bringing;
     struct onward *ow = bringing->ow;
     const struct copies_plan *plan = bringing->plan;
-    const struct checkpoint_array *array = &ow->arrays[index];
-    uint64_t elements = slab_elements(part, array->ndims, array->dims), got = 0;
-    char *dense = NULL;
+    const struct checkpoint_array *array = &ow->arrays[portion->index];
+    struct array_part *wanted = portion->wanted;
+    bool is_read = false;
+    uint64_t got = 0;
     int code = ONWARD_OK;
     for (uint32_t i = 0; i < plan->seat_count && code == ONWARD_OK; i++) {
         if (plan->seats[i].rank < 0 || shares_host(plan, plan->rank, (int)i))
             continue;
-        if (!dense) { /* zeros where the copy cannot be used: the others are waiting */
-            dense = calloc(elements, state_type_bytes(array->type));
-            if (!dense)
-                return ONWARD_ERR_MEMORY;
-            read_near(bringing, array, number, part, part, dense, &got);
-        }
-        code = want(ow, index, plan->seats[i].rank, plan, wanted);
+        if (!is_read) /* where the copy cannot be used any bytes go: the others are waiting */
+            read_near(bringing, array, portion->number, portion->part, piece, bringing->dense,
+                      &got);
+        is_read = true;
+        code = want(ow, portion->index, plan->seats[i].rank, plan, wanted);
         for (uint32_t k = 0; k < wanted->slab_count && code == ONWARD_OK; k++)
-            code = exchange(bringing, array, part, &wanted->slabs[k], (int)i, dense, NULL);
+            code = exchange(bringing, array, piece, &wanted->slabs[k], (int)i, NULL);
     }
-    free(dense);
     return code;
 }
 
-/* What this worker needs of a part. */
-static int take_part(struct bringing *bringing, uint32_t index, uint32_t number,
-                     const struct onward_slab *part)
+/* An array with the slabs that this worker wants, and where they go; whole: room for a slab. */
+static struct checkpoint_array incoming_array(struct onward *ow, uint32_t index,
+                                              struct onward_slab *whole)
 {
-    struct onward *ow = bringing->ow;
     struct checkpoint_array array = ow->arrays[index];
-    struct onward_slab whole = slab_whole(array.ndims, array.dims);
-    int code = ONWARD_OK;
+    *whole = slab_whole(array.ndims, array.dims);
     if (array.sharded) {
         shards_want(ow, index, &array);
     } else {
-        array.slabs = &whole;
+        array.slabs = whole;
         array.slab_count = 1;
         array.data = slots_incoming(ow, index);
     }
+    return array;
+}
+
+/* What this worker needs of a part on its host (piece NULL), or of a piece that comes from another
+ * one. */
+static int take(const struct portion *portion, const struct onward_slab *piece)
+{
+    struct bringing *bringing = portion->bringing;
+    struct onward_slab whole;
+    struct checkpoint_array array = incoming_array(bringing->ow, portion->index, &whole);
     char *data = array.data;
+    int code = ONWARD_OK;
     for (uint32_t i = 0; i < array.slab_count && code == ONWARD_OK; i++) {
-        if (bringing->is_near)
-            read_near(bringing, &array, number, part, &array.slabs[i], data, &bringing->found);
+        const struct onward_slab *wanted = &array.slabs[i];
+        if (piece)
+            code = exchange(bringing, &array, piece, wanted, bringing->holder, data);
         else
-            code = exchange(bringing, &array, part, &array.slabs[i], bringing->holder, NULL, data);
-        data +=
-            slab_elements(&array.slabs[i], array.ndims, array.dims) * state_type_bytes(array.type);
+            read_near(bringing, &array, portion->number, portion->part, wanted, data,
+                      &bringing->found);
+        data += slab_elements(wanted, array.ndims, array.dims) * state_type_bytes(array.type);
     }
     return code;
 }
 
-static int bring_part(struct bringing *bringing, uint32_t index, uint32_t number,
-                      const struct onward_slab *part, struct array_part *scratch)
+static int bring_piece(void *context, const struct onward_slab *piece)
 {
-    const struct copies_plan *plan = bringing->plan;
+    const struct portion *portion = context;
+    const struct bringing *bringing = portion->bringing;
+    return bringing->holder == bringing->plan->rank ? send_piece(portion, piece)
+                                                    : take(portion, piece);
+}
+
+static int bring_part(struct portion *portion)
+{
+    const struct bringing *bringing = portion->bringing;
+    const struct checkpoint_array *array = &bringing->ow->arrays[portion->index];
+    bool is_holder = bringing->holder == bringing->plan->rank;
+    bool takes = bringing->plan->lineup_rank >= 0;
     int code = ONWARD_OK;
-    if (bringing->holder == plan->rank)
-        code = send_part(bringing, index, number, part, scratch);
-    if (code == ONWARD_OK && plan->lineup_rank >= 0)
-        code = take_part(bringing, index, number, part);
+    if (is_holder || (takes && !bringing->is_near))
+        code = slab_cut(portion->part, array->ndims, array->dims,
+                        PIECE_BYTES / state_type_bytes(array->type), bring_piece, portion);
+    if (code == ONWARD_OK && takes && bringing->is_near)
+        code = take(portion, NULL);
     return code;
 }
 
@@ -254,8 +283,10 @@ static int bring_array(struct bringing *bringing, uint32_t index, struct array_p
         held->slab_count = count > 0;
         held->slabs[0] = slab_rows(array->ndims, array->dims, first, count);
     }
-    for (uint32_t k = 0; k < held->slab_count && code == ONWARD_OK; k++)
-        code = bring_part(bringing, index, k, &held->slabs[k], scratch);
+    for (uint32_t k = 0; k < held->slab_count && code == ONWARD_OK; k++) {
+        struct portion portion = {bringing, index, k, &held->slabs[k], scratch};
+        code = bring_part(&portion);
+    }
     return code;
 }
 
@@ -315,7 +346,12 @@ int copies_bring(struct onward *ow, const struct copies_plan *plan)
 {
     struct bringing bringing = {.ow = ow, .plan = plan, .id = plan->state};
     struct array_part *scratch = calloc(2, sizeof *scratch);
-    int code = scratch ? bring_shards(&bringing, scratch) : ONWARD_ERR_MEMORY;
+    bringing.dense = calloc(1, PIECE_BYTES);
+    bringing.packed = malloc(PIECE_BYTES);
+    bool has_room = scratch && bringing.dense && bringing.packed;
+    int code = has_room ? bring_shards(&bringing, scratch) : ONWARD_ERR_MEMORY;
+    free(bringing.dense);
+    free(bringing.packed);
     free(scratch);
     if (code == ONWARD_ERR_INPUT) /* a layout, and all asked it the same: nobody waits */
         return code;

@@ -249,3 +249,36 @@ int slab_split(const struct onward_slab *slab, int ndims, const uint64_t *dims,
     }
     return count;
 }
+
+/* Between two blocks where there are several, else in the middle of the one. */
+static void halve(const struct onward_slab *slab, int d, struct onward_slab halves[2])
+{
+    halves[0] = halves[1] = *slab;
+    if (slab->count[d] > 1) {
+        halves[0].count[d] = slab->count[d] / 2;
+        halves[1].count[d] -= halves[0].count[d];
+        halves[1].start[d] += halves[0].count[d] * slab->stride[d];
+    } else {
+        halves[0].block[d] = slab->block[d] / 2;
+        halves[1].block[d] -= halves[0].block[d];
+        halves[1].start[d] += halves[0].block[d];
+    }
+}
+
+int slab_cut(const struct onward_slab *slab, int ndims, const uint64_t *dims, uint64_t max_elements,
+             slab_piece_visit *visit, void *context)
+{
+    struct onward_slab halves[2];
+    uint64_t elements = slab_elements(slab, ndims, dims);
+    int d = 0, code = ONWARD_OK;
+    if (elements <= max_elements || elements <= 1)
+        return elements > 0 ? visit(context, slab) : ONWARD_OK;
+    while (slab_extent(slab, d, dims) == 1)
+        d++;
+    halve(slab, d, halves);
+    for (int i = 0; i < 2 && code == ONWARD_OK; i++) {
+        slab_normalise(&halves[i], ndims, dims);
+        code = slab_cut(&halves[i], ndims, dims, max_elements, visit, context);
+    }
+    return code;
+}

@@ -52,6 +52,13 @@ void slab_overlap_clear(struct slab_overlap *overlap);
 typedef int slab_visit(void *context, uint64_t from, uint64_t to, uint64_t length);
 int slab_walk(const struct slab_overlap *overlap, slab_visit *visit, void *context);
 
+/* Cuts a slab into such of at most max_elements (at least one), in halves along the outermost
+ * dimension that has more than one element, and visits them; ends at the first visit that does not
+ * return ONWARD_OK, and returns that. */
+typedef int slab_piece_visit(void *context, const struct onward_slab *piece);
+int slab_cut(const struct onward_slab *slab, int ndims, const uint64_t *dims, uint64_t max_elements,
+             slab_piece_visit *visit, void *context);
+
 /* A slab's tail is what is behind its last whole block: HDF5 has no cut blocks. Splits a slab into
  * at most 2^ndims slabs without cut blocks; part_start (may be NULL) is where each begins in the
  * dense part. Returns how many. */

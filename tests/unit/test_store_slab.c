@@ -340,6 +340,61 @@ START_TEST(slabs_come_into_one_form)
 }
 END_TEST
 
+struct cutting {
+    struct checkpoint_array array; /* of bytes: how often a piece had each element */
+    uint64_t max_elements;
+    int pieces;
+};
+
+static int count_piece(void *context, const struct onward_slab *piece)
+{
+    struct cutting *cutting = context;
+    const struct checkpoint_array *array = &cutting->array;
+    struct onward_slab same = *piece;
+    char part[40 * 9 * 9 * 9];
+    uint64_t elements = slab_elements(piece, array->ndims, array->dims);
+    ck_assert(elements > 0 && elements <= cutting->max_elements);
+    ck_assert(slab_normalise(&same, array->ndims, array->dims));
+    ck_assert_int_eq(memcmp(&same, piece, sizeof same), 0);
+    copy_slab(array, piece, array->data, part, false);
+    for (uint64_t i = 0; i < elements; i++)
+        part[i]++;
+    copy_slab(array, piece, array->data, part, true);
+    cutting->pieces++;
+    return cutting->pieces == 40 ? ONWARD_ERR_LOST : ONWARD_OK;
+}
+
+/* Each element is in one piece, as it is in the slab. */
+START_TEST(pieces_of_a_slab_are_small_and_all_of_it)
+{
+    uint64_t seed = 100 + (uint64_t)_i;
+    struct cutting cutting = {.array = random_array(&seed, 0)};
+    struct checkpoint_array *array = &cutting.array;
+    array->type = ONWARD_BYTE;
+    struct deal deal = random_deal(array, &seed);
+    char *slab_only = calloc(1, array_bytes(array) + 1);
+    for (int rank = 0; rank < deal.size; rank++) {
+        struct onward_slab slab = slab_of(array, &deal, rank);
+        uint64_t elements = slab_elements(&slab, array->ndims, array->dims);
+        char *ones = memset(malloc(elements + 1), 1, elements + 1);
+        array->data = calloc(1, array_bytes(array) + 1);
+        memset(slab_only, 0, array_bytes(array));
+        copy_slab(array, &slab, slab_only, ones, true);
+        cutting.max_elements = 1 + random_next(&seed) % (elements + 2);
+        cutting.pieces = 0;
+        int code =
+            slab_cut(&slab, array->ndims, array->dims, cutting.max_elements, count_piece, &cutting);
+        ck_assert_int_eq(code, cutting.pieces == 40 ? ONWARD_ERR_LOST : ONWARD_OK);
+        ck_assert_int_le(cutting.pieces, 40);
+        if (code == ONWARD_OK)
+            ck_assert_int_eq(memcmp(array->data, slab_only, array_bytes(array)), 0);
+        free(array->data);
+        free(ones);
+    }
+    free(slab_only);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store slab");
@@ -348,6 +403,7 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_test(tests, slabs_come_into_one_form);
     tcase_add_loop_test(tests, any_layout_is_read_by_any_other, 0, 200);
+    tcase_add_loop_test(tests, pieces_of_a_slab_are_small_and_all_of_it, 0, 500);
     tcase_add_test(tests, sum_does_not_depend_on_layout);
     tcase_add_test(tests, parts_that_do_not_cover_are_refused);
     tcase_add_test(tests, a_thousand_shards_open_in_a_second);
