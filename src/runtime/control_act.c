@@ -113,20 +113,27 @@ bool control_is_fenced(struct onward *ow)
     return true;
 }
 
-static void complete(struct onward *ow)
+/* Both ways the fence is asked, once: the record is not put in place by a side that is fenced. */
+static int record_completion(struct onward *ow, struct error *error)
 {
     struct control *control = ow->control;
-    struct error error = {0};
     double seconds = (double)(clock_ns() - control->start_ns) / 1e9;
     struct run_completion completion = {ow->incarnation, controller_epoch(control->core),
                                         ow->options.step_count, seconds};
-    int code = rundir_check_fence(control->rundir, &error);
-    if (code == ONWARD_OK && control->unsaved)
-        code =
-            error_set(&error, ONWARD_ERR_STOPPED,
-                      "the final state could not be written to %s; make room and resume", ow->run);
-    if (code == ONWARD_OK)
-        code = rundir_write_completion(control->rundir, &completion, &error);
+    if (!control->unsaved)
+        return rundir_write_completion(control->rundir, &completion, error);
+    int code = rundir_check_fence(control->rundir, error);
+    return code != ONWARD_OK ? code
+                             : error_set(error, ONWARD_ERR_STOPPED,
+                                         "the final state could not be written to %s; make room "
+                                         "and resume",
+                                         ow->run);
+}
+
+static void complete(struct onward *ow)
+{
+    struct error error = {0};
+    int code = record_completion(ow, &error);
     ow->ended = true;
     ow->end_code = code;
     if (code == ONWARD_OK && ow->options.step_count < RUNDIR_ENDLESS_STEPS)
