@@ -17,22 +17,9 @@
 #include "run_suite.h"
 #include "saving.h"
 
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include "crash_fixture.h"
 
-/* A fork costs very much with the memory of the address sanitizer, which is there to look at the
- * code and not at the order of its calls: then a sample is killed. */
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-enum { CALLS_APART = 16 };
-#else
-enum { CALLS_APART = 1 };
-#endif
-enum { COUNT = 2, MAX_CALLS = 4096 };
+enum { COUNT = 2 };
 
 /* Of step 10, of step 20, and of step 20 as another epoch writes it. */
 static struct checkpoint_array old_arrays[COUNT], new_arrays[COUNT], other_arrays[COUNT];
@@ -194,87 +181,6 @@ static void begin_story(const struct story *story)
         ck_assert_int_eq(save(2, 20, new_arrays), ONWARD_OK);
 }
 
-static pid_t
-    stopped; /* the thread of the child that goes on with its next call; 0: none is known */
-
-static pid_t start_traced(const struct story *story)
-{
-    int status = 0;
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-            _exit(77);
-        raise(SIGSTOP);
-        _exit(story->run() == ONWARD_OK ? 0 : 1);
-    }
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(WIFSTOPPED(status));
-    ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, child, NULL,
-                            PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE),
-                     0);
-    return stopped = child;
-}
-
-/* Waits for whatever thread of the child comes to something; false when all of it has ended, which
- * must be well. */
-static bool wait_for_any(pid_t child, int *status)
-{
-    stopped = waitpid(-1, status, __WALL);
-    ck_assert_int_gt(stopped, 0);
-    if (WIFSTOPPED(*status))
-        return true;
-    ck_assert_msg(stopped != child || (WIFEXITED(*status) && WEXITSTATUS(*status) == 0),
-                  "status %x", *status);
-    bool is_over = stopped == child;
-    stopped = 0;
-    return !is_over;
-}
-
-/* Runs on to where a thread of the child enters its next system call, and returns its number; -1
- * when the child has ended instead. */
-static long next_call(pid_t child)
-{
-    struct __ptrace_syscall_info info = {0};
-    int status = 0;
-    for (;;) {
-        if (stopped != 0)
-            ck_assert_int_eq(ptrace(PTRACE_SYSCALL, stopped, NULL, NULL), 0);
-        if (!wait_for_any(child, &status))
-            return -1;
-        if (stopped == 0 || WSTOPSIG(status) != (SIGTRAP | 0x80))
-            continue; /* a thread that begins, or has ended */
-        ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, stopped, sizeof info, &info), 0);
-        if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-            return (long)info.entry.nr;
-    }
-}
-
-/* The threads first, and what they had come to does not matter. */
-static void wait_for_death(pid_t child)
-{
-    pid_t ended = 0;
-    while (ended != child) {
-        int status = 0;
-        ended = waitpid(-1, &status, __WALL);
-        ck_assert_int_gt(ended, 0);
-        if (WIFSTOPPED(status))
-            ended = 0;
-    }
-}
-
-/* False when the story has fewer than k calls. */
-static bool kill_at_call(const struct story *story, int k)
-{
-    pid_t child = start_traced(story);
-    for (int i = 0; i < k; i++)
-        if (next_call(child) < 0)
-            return false;
-    ck_assert_int_eq(kill(child, SIGKILL), 0);
-    wait_for_death(child);
-    return true;
-}
-
 static bool holds(int64_t step, const struct checkpoint_array *expected)
 {
     struct checkpoint_array found[COUNT];
@@ -330,7 +236,7 @@ START_TEST(killed_at_every_call)
     for (; was_killed; k += CALLS_APART) {
         ck_assert_int_lt(k, MAX_CALLS);
         begin_story(story);
-        was_killed = kill_at_call(story, k);
+        was_killed = kill_at_call(story->run, k);
         expect_intact(story, k);
         expect_all_whole(story, k);
         expect_goes_on();
@@ -342,67 +248,21 @@ START_TEST(killed_at_every_call)
 }
 END_TEST
 
-static bool is_rename(long call)
-{
-#ifdef SYS_rename
-    if (call == SYS_rename)
-        return true;
-#endif
-#ifdef SYS_renameat
-    if (call == SYS_renameat)
-        return true;
-#endif
-    return call == SYS_renameat2;
-}
-
-static bool is_write(long call)
-{
-    return call == SYS_write || call == SYS_pwrite64 || call == SYS_ftruncate;
-}
-
 START_TEST(synced_before_and_after_each_rename)
 {
-    const struct story *story = &stories[_i];
-    bool is_synced = false, is_lasting = true;
-    int renames = 0;
-    begin_story(story);
-    pid_t child = start_traced(story);
-    for (long call = next_call(child); call >= 0; call = next_call(child)) {
-        if (is_rename(call)) {
-            ck_assert_msg(is_synced, "a file is renamed before it is synced");
-            ck_assert_msg(is_lasting, "the rename before was not synced");
-            renames++;
-        }
-        is_lasting = is_rename(call) ? false : is_lasting || call == SYS_fsync;
-        is_synced = !is_rename(call) && !is_write(call) && (is_synced || call == SYS_fsync);
-    }
-    ck_assert(is_lasting);
-    ck_assert_int_eq(renames, 3); /* two shards and the master */
+    begin_story(&stories[_i]);
+    expect_synced_renames(stories[_i].run, 3); /* two shards and the master */
     remove_scratch();
 }
 END_TEST
 
-static bool may_trace(void)
+static void add_tests(TCase *tests)
 {
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0)
-        _exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 77);
-    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+    tcase_add_loop_test(tests, killed_at_every_call, 0, (int)(sizeof stories / sizeof *stories));
+    tcase_add_loop_test(tests, synced_before_and_after_each_rename, 0, 3);
 }
 
 int main(void)
 {
-    if (!may_trace()) {
-        puts("skipped: a process may not trace its child here");
-        return 77;
-    }
-    Suite *suite = suite_create("store crash");
-    TCase *tests = tcase_create("crash");
-    tcase_add_checked_fixture(tests, make_all, free_all);
-    tcase_set_timeout(tests, 240);
-    tcase_add_loop_test(tests, killed_at_every_call, 0, (int)(sizeof stories / sizeof *stories));
-    tcase_add_loop_test(tests, synced_before_and_after_each_rename, 0, 3);
-    suite_add_tcase(suite, tests);
-    return run_suite(suite);
+    return run_crashes("store crash", add_tests, make_all, free_all);
 }

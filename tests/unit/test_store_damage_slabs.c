@@ -6,15 +6,16 @@
  *     test_store_damage_slabs [SEED [ROUNDS]]      one seed alone, as a failure names it */
 #include "damage_fixture.h"
 
-#include "slab.h"
+#include "slab_fixture.h"
 
 enum { FIELD, STEP, ARRAYS, WRITERS = 2, ROWS = 340, COLUMNS = 400, MAX_SLABS = 2, ROUNDS = 250 };
+
+static const uint64_t dims[] = {ROWS, COLUMNS};
 
 /* What each of the two writers has: in step 10 two blocks of rows, in step 20 every second block of
  * columns. Returns how many slabs. */
 static uint32_t lay_out(int checkpoint, int rank, struct onward_slab slabs[MAX_SLABS])
 {
-    const uint64_t dims[] = {ROWS, COLUMNS};
     uint32_t count = checkpoint == 0 ? 2 : 1;
     for (uint32_t i = 0; i < count; i++) {
         slabs[i] = slab_whole(2, dims);
@@ -25,29 +26,6 @@ static uint32_t lay_out(int checkpoint, int rank, struct onward_slab slabs[MAX_S
         ck_assert(slab_normalise(&slabs[i], 2, dims));
     }
     return count;
-}
-
-/* Which indices a slab has along a dimension. Returns how many. */
-static uint64_t indices(const struct onward_slab *slab, int d, uint64_t extent, uint64_t *list)
-{
-    uint64_t count = 0;
-    for (uint64_t block = 0; block < slab->count[d]; block++)
-        for (uint64_t i = 0; i < slab->block[d]; i++)
-            if (slab->start[d] + block * slab->stride[d] + i < extent)
-                list[count++] = slab->start[d] + block * slab->stride[d] + i;
-    return count;
-}
-
-/* The elements of a slab from the whole field, as a dense part. Returns how many. */
-static uint64_t gather(const struct onward_slab *slab, const double *field, double *dense)
-{
-    uint64_t rows[ROWS], columns[COLUMNS];
-    uint64_t row_count = indices(slab, 0, ROWS, rows);
-    uint64_t column_count = indices(slab, 1, COLUMNS, columns);
-    for (uint64_t i = 0; i < row_count; i++)
-        for (uint64_t k = 0; k < column_count; k++)
-            *dense++ = field[rows[i] * COLUMNS + columns[k]];
-    return row_count * column_count;
 }
 
 static void save_field(int checkpoint)
@@ -67,7 +45,8 @@ static void save_field(int checkpoint)
         arrays[FIELD].slab_count = lay_out(checkpoint, rank, slabs);
         arrays[FIELD].data = dense;
         for (uint32_t i = 0; i < arrays[FIELD].slab_count; i++) {
-            elements += gather(&slabs[i], written[checkpoint][FIELD].data, dense + elements);
+            elements +=
+                slab_gather(&slabs[i], dims, written[checkpoint][FIELD].data, dense + elements);
             table[slab_count++] = (struct checkpoint_slab){FIELD, (uint32_t)rank, slabs[i]};
         }
         ck_ok(checkpoint_write_shard(scratch, &id, arrays, ARRAYS, (uint32_t)rank, WRITERS,
@@ -101,7 +80,6 @@ static int right_reads, refused_reads;
 
 static struct onward_slab random_slab(uint64_t *seed)
 {
-    const uint64_t dims[] = {ROWS, COLUMNS};
     struct onward_slab slab = slab_whole(2, dims);
     for (int d = 0; d < 2; d++) {
         int size = 1 + (int)below(seed, 6), rank = (int)below(seed, (size_t)size);
@@ -140,7 +118,7 @@ static void read_slab(const struct damages *damages, int checkpoint, uint64_t *d
     arrays[FIELD].slab_count = 1;
     arrays[FIELD].data = found;
     arrays[STEP].data = &step;
-    uint64_t elements = gather(&slab, from[FIELD].data, expected);
+    uint64_t elements = slab_gather(&slab, dims, from[FIELD].data, expected);
     expected[elements] = found[elements] = -1; /* nothing is written behind it */
     int code = checkpoint_read(scratch, 10 * (checkpoint + 1), arrays, ARRAYS, &failure);
     judge_read(damages, checkpoint, code, seed, round);
