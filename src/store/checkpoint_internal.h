@@ -125,6 +125,10 @@ struct checkpoint_source {
 int checkpoint_source_open(struct checkpoint_source *source, const char *path,
                            const struct checkpoint_shard *expected, struct error *error);
 void checkpoint_source_close(struct checkpoint_source *source);
+/* Of a shard without a master, which was found by its name: ONWARD_ERR_CORRUPT when it is the shard
+ * of another state, or another one of this. */
+int checkpoint_source_check_id(struct checkpoint_source *source, const struct checkpoint_id *id,
+                               uint32_t rank, uint32_t size, struct error *error);
 /* ONWARD_ERR_INPUT when a shard without a master is of another number of arrays. */
 int checkpoint_source_check_count(struct checkpoint_source *source, uint32_t array_count,
                                   struct error *error);

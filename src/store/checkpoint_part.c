@@ -62,14 +62,20 @@ void checkpoint_part_name(char *name, const struct checkpoint_array *array, uint
         snprintf(name, CHECKPOINT_NAME_BYTES + 16, "%s", array->name);
 }
 
-/* A block that HDF5 asked for says more than HDF5 does. */
+/* What HDF5 came to: a block that it asked for says more than it does. */
+static int prefer_block_error(const struct checkpoint_source *source, int code, struct error *error)
+{
+    const struct error *cause = &source->block_error;
+    return code == ONWARD_OK || cause->code == ONWARD_OK
+               ? code
+               : error_set(error, cause->code, "%s", cause->text);
+}
+
 static int fail_reading(const struct checkpoint_source *source, const char *what,
                         struct error *error)
 {
-    const struct error *cause = &source->block_error;
-    if (cause->code != ONWARD_OK)
-        return error_set(error, cause->code, "%s", cause->text);
-    return h5_fail_reading(error, "%s: cannot open %s", source->path, what);
+    int code = h5_fail_reading(error, "%s: cannot open %s", source->path, what);
+    return prefer_block_error(source, code, error);
 }
 
 int checkpoint_source_open(struct checkpoint_source *source, const char *path,
@@ -102,15 +108,41 @@ void checkpoint_source_close(struct checkpoint_source *source)
 static int judge_description(const struct checkpoint_source *source,
                              const struct checkpoint_array *array, int code, struct error *error)
 {
-    const struct error *cause = &source->block_error;
-    if (code == ONWARD_OK || !source->is_alone)
+    if (!source->is_alone)
         return code;
-    if (cause->code != ONWARD_OK)
-        return error_set(error, cause->code, "%s", cause->text);
-    if (code != ONWARD_ERR_CORRUPT)
+    code = prefer_block_error(source, code, error);
+    if (code != ONWARD_ERR_CORRUPT || source->block_error.code != ONWARD_OK)
         return code;
     return error_set(error, ONWARD_ERR_INPUT, "%s: holds no array %s as the program protects it",
                      source->path, array->name);
+}
+
+int checkpoint_source_check_id(struct checkpoint_source *source, const struct checkpoint_id *id,
+                               uint32_t rank, uint32_t size, struct error *error)
+{
+    const struct {
+        const char *name;
+        int64_t expected;
+    } numbers[] = {{"step", id->step},
+                   {"epoch", id->epoch},
+                   {"incarnation", id->incarnation},
+                   {"rank", rank},
+                   {"size", size}};
+    char task[sizeof id->task];
+    int64_t found = 0;
+    source->block_error.code = ONWARD_OK;
+    int code = h5_get_text(source->file, "task", source->path, task, sizeof task, error);
+    if (code == ONWARD_OK && strcmp(task, id->task) != 0)
+        code = error_set(error, ONWARD_ERR_CORRUPT, "%s: is of task %s, expected %s", source->path,
+                         task, id->task);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && code == ONWARD_OK; i++) {
+        code = h5_get_int(source->file, numbers[i].name, source->path, &found, error);
+        if (code == ONWARD_OK && found != numbers[i].expected)
+            code =
+                error_set(error, ONWARD_ERR_CORRUPT, "%s: is of %s %" PRId64 ", expected %" PRId64,
+                          source->path, numbers[i].name, found, numbers[i].expected);
+    }
+    return prefer_block_error(source, code, error);
 }
 
 int checkpoint_source_check_count(struct checkpoint_source *source, uint32_t array_count,
@@ -121,13 +153,11 @@ int checkpoint_source_check_count(struct checkpoint_source *source, uint32_t arr
     if (H5Aexists(source->file, "array_count") == 0)
         return ONWARD_OK; /* shards did not always say it */
     int code = h5_get_int(source->file, "array_count", source->path, &count, error);
-    if (code == ONWARD_ERR_CORRUPT && source->block_error.code != ONWARD_OK)
-        return error_set(error, source->block_error.code, "%s", source->block_error.text);
     if (code == ONWARD_OK && count != array_count)
-        code = error_set(error, ONWARD_ERR_INPUT,
+        return error_set(error, ONWARD_ERR_INPUT,
                          "%s: holds %" PRId64 " arrays, the program protects %" PRIu32,
                          source->path, count, array_count);
-    return code;
+    return prefer_block_error(source, code, error);
 }
 
 static int check_whole(const struct checkpoint_source *source, hid_t dataset,

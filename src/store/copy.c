@@ -85,15 +85,22 @@ static int save(struct image *image, const char *path, uint64_t *bytes, struct e
     return code;
 }
 
+/* What a copy is of, as it says itself. */
+static struct checkpoint_id state_of(const struct copy_place *place, const struct copy_id *id)
+{
+    struct checkpoint_id state = {"", id->incarnation, id->epoch, id->step};
+    snprintf(state.task, sizeof state.task, "%s", place->task);
+    return state;
+}
+
 int copy_write(const struct copy_place *place, const struct copy_id *id,
                const struct checkpoint_array *arrays, uint32_t array_count, uint64_t *bytes,
                struct error *error)
 {
     H5_QUIET;
     char directory[COPY_PATH_BYTES], path[COPY_PATH_BYTES];
-    struct checkpoint_id whole = {"", id->incarnation, id->epoch, id->step};
+    struct checkpoint_id whole = state_of(place, id);
     struct image image;
-    snprintf(whole.task, sizeof whole.task, "%s", place->task);
     int code = copy_directory(place, directory, error);
     if (code == ONWARD_OK)
         code = copy_path(place, id, path, error);
@@ -277,7 +284,10 @@ int copy_open(const struct copy_place *place, const struct copy_id *id, uint32_t
         free(opened);
         return code;
     }
-    code = checkpoint_source_check_count(&opened->source, array_count, error);
+    const struct checkpoint_id state = state_of(place, id);
+    code = checkpoint_source_check_id(&opened->source, &state, id->shard, id->shard_count, error);
+    if (code == ONWARD_OK)
+        code = checkpoint_source_check_count(&opened->source, array_count, error);
     if (code == ONWARD_OK)
         *source = opened;
     else

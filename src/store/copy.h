@@ -63,9 +63,9 @@ void copy_sweep(const struct copy_place *place,
 void copy_remove_all(const struct copy_place *place);
 
 /* A copy that is open for reading; what is read of it is verified then. Calls HDF5. Of both:
- * ONWARD_ERR_CORRUPT says that the file is damaged, ONWARD_ERR_INPUT that it is whole and of
- * another program: of another number of arrays, of an array of another name, type or shape, or of
- * another layout. */
+ * ONWARD_ERR_CORRUPT says that the file is damaged, or not what its name says; ONWARD_ERR_INPUT
+ * that it is whole and of another program: of another number of arrays, of an array of another
+ * name, type or shape, or of another layout. */
 struct copy_source;
 int copy_open(const struct copy_place *place, const struct copy_id *id, uint32_t array_count,
               struct copy_source **source, struct error *error);

@@ -1,6 +1,6 @@
-/* damage_fixture.h - for the tests that damage files at random: the files of two checkpoints, of
- * step 10 and of step 20, of which a round damages one or two, and mends them after it. Included by
- * one program a time. */
+/* damage_fixture.h - for the tests that damage files at random: what is done to the bytes of a
+ * file, and the files of two checkpoints or sets of copies, of step 10 and of step 20, of which a
+ * round damages one or two, and mends them after it. Included by one program a time. */
 #ifndef TESTS_DAMAGE_FIXTURE_H
 #define TESTS_DAMAGE_FIXTURE_H
 
@@ -54,14 +54,16 @@ static int keep_file(const char *path, const struct stat *status, int type, stru
     return 0;
 }
 
-static void keep_files(int expected)
+/* Of a directory in the scratch one. */
+static void keep_files(const char *directory, int expected)
 {
     file_count = 0;
-    nftw(in_scratch("ckpt"), keep_file, 16, FTW_PHYS);
+    nftw(in_scratch(directory), keep_file, 16, FTW_PHYS);
     ck_assert_int_eq(file_count, expected);
 }
 
-static void make_arrays(const struct checkpoint_array *shapes, uint32_t count)
+static __attribute__((unused)) void make_arrays(const struct checkpoint_array *shapes,
+                                                uint32_t count)
 {
     uint64_t seed = 1;
     make_scratch_in_memory();
@@ -183,7 +185,7 @@ static void damage_file(struct damages *damages, const struct kept_file *file, u
         damages->has_master[file->checkpoint] = false;
 }
 
-static struct damages damage_some(uint64_t *seed)
+static __attribute__((unused)) struct damages damage_some(uint64_t *seed)
 {
     struct damages damages = {
         .count = 1 + (below(seed, 4) == 0), .is_whole = {true, true}, .has_master = {true, true}};
@@ -196,14 +198,14 @@ static struct damages damage_some(uint64_t *seed)
     return damages;
 }
 
-static void mend(const struct damages *damages)
+static __attribute__((unused)) void mend(const struct damages *damages)
 {
     for (int i = 0; i < damages->count; i++)
         write_file(damages->files[i]->path, damages->files[i]->bytes, damages->files[i]->size);
 }
 
 /* The error has to say which of the damaged files of this checkpoint it met. */
-static bool is_named(const struct damages *damages, int checkpoint)
+static __attribute__((unused)) bool is_named(const struct damages *damages, int checkpoint)
 {
     for (int i = 0; i < damages->count; i++)
         if (damages->files[i]->checkpoint == checkpoint &&

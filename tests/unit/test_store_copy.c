@@ -250,6 +250,41 @@ START_TEST(a_copy_of_another_program_is_no_damage)
 }
 END_TEST
 
+/* What another copy would have to be, to be the one below. */
+static const struct {
+    struct copy_id id;
+    const char *text;
+} others[] = {
+    {{.incarnation = 2, .epoch = 7, .step = 110, .shard = 1, .shard_count = 4},
+     "step 120, expected 110"},
+    {{.incarnation = 2, .epoch = 6, .step = 120, .shard = 1, .shard_count = 4},
+     "epoch 7, expected 6"},
+    {{.incarnation = 3, .epoch = 7, .step = 120, .shard = 1, .shard_count = 4},
+     "incarnation 2, expected 3"},
+    {{.incarnation = 2, .epoch = 7, .step = 120, .shard = 2, .shard_count = 4},
+     "rank 1, expected 2"},
+    {{.incarnation = 2, .epoch = 7, .step = 120, .shard = 1, .shard_count = 5},
+     "size 4, expected 5"},
+};
+
+/* All its checksums fit. */
+START_TEST(a_copy_that_is_not_what_its_name_says_is_damaged)
+{
+    const struct copy_id id = {
+        .incarnation = 2, .epoch = 7, .step = 120, .shard = 1, .shard_count = 4};
+    struct copy_source *source = NULL;
+    char from[COPY_PATH_BYTES], to[COPY_PATH_BYTES];
+    write_shard_1(&id);
+    ck_ok(copy_path(&place, &id, from, &failure));
+    ck_ok(copy_path(&place, &others[_i].id, to, &failure));
+    ck_assert_int_eq(rename(from, to), 0);
+    ck_assert_int_eq(copy_check(to), ONWARD_OK);
+    ck_assert_int_eq(copy_open(&place, &others[_i].id, 2, &source, &failure), ONWARD_ERR_CORRUPT);
+    ck_assert_msg(strstr(failure.text, to) && strstr(failure.text, others[_i].text), "%s",
+                  failure.text);
+}
+END_TEST
+
 /* Three MiB have room for one copy of two MiB, so that the next one fails in its middle. */
 START_TEST(a_full_disk_leaves_nothing_and_loses_nothing)
 {
@@ -321,6 +356,8 @@ int main(void)
     tcase_add_test(tests, a_damaged_copy_is_an_error);
     tcase_add_loop_test(tests, a_copy_of_another_program_is_no_damage, 0,
                         (int)(sizeof programs / sizeof *programs));
+    tcase_add_loop_test(tests, a_copy_that_is_not_what_its_name_says_is_damaged, 0,
+                        (int)(sizeof others / sizeof *others));
     tcase_add_test(tests, a_full_disk_leaves_nothing_and_loses_nothing);
     tcase_add_test(tests, what_is_old_is_swept_with_its_temporary_files);
     suite_add_tcase(suite, tests);

@@ -17,7 +17,7 @@ static void make_small(void)
     make_arrays(shapes, ARRAYS);
     for (int k = 0; k < 2; k++)
         save_checkpoint(scratch, 10 * (k + 1), written[k], ARRAYS, 2 + (uint32_t)k);
-    keep_files(2 + 3 + 2);
+    keep_files("ckpt", 2 + 3 + 2);
 }
 
 /* Nobody may rely on it after an error, but in files of one block nothing else can be. */

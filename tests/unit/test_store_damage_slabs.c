@@ -71,7 +71,7 @@ static void make_fields(void)
     make_arrays(shapes, ARRAYS);
     save_field(0);
     save_field(1);
-    keep_files(2 * (1 + WRITERS));
+    keep_files("ckpt", 2 * (1 + WRITERS));
 }
 
 /* Of the reads from a checkpoint that a look did not find damaged: a round proves nothing where
