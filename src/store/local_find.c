@@ -111,12 +111,11 @@ static int read_control(const struct local_copy *copy, struct local_record *reco
     return ONWARD_OK;
 }
 
-/* An intact header of this task, which is not what it would have to be for the program's arrays. */
+/* A whole header of this task, which is not what it would have to be for the program's arrays. */
 static bool is_of_other_arrays(const struct local_header *found,
                                const struct local_header *expected)
 {
-    return found->sum == local_header_sum(found) && found->format == expected->format &&
-           found->run == expected->run &&
+    return found->format == expected->format && found->run == expected->run &&
            memcmp(found->task, expected->task, LOCAL_TASK_BYTES) == 0;
 }
 
@@ -129,7 +128,9 @@ static bool examine(const struct search *search, struct local_copy *copy, const 
     if (file_read_at(copy->fd, found, sizeof *found, 0, copy->path, problem) != ONWARD_OK ||
         local_expect(search->id, found->incarnation, &expected, problem) != ONWARD_OK)
         return false;
-    bool is_ours = memcmp(found->magic, expected.magic, sizeof found->magic) == 0;
+    /* Only a head that is whole says whose the file is. */
+    bool is_ours = memcmp(found->magic, expected.magic, sizeof found->magic) == 0 &&
+                   found->sum == local_header_sum(found);
     if (is_ours && memcmp(found->boot, expected.boot, sizeof found->boot) != 0)
         return false; /* of an earlier boot */
     if (is_ours && found->incarnation >= search->id->incarnation)

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "local.h"
+#include "local_internal.h"
 #include "run_suite.h"
 
 enum { ARRAYS = 3, RUN = 77, KILLS = 300, CONTROL = 4096, RECORD_BYTES = 64, BEGUN = 128 };
@@ -267,7 +267,8 @@ static const struct {
     {"magic", 0, -1, 1},
     {"format", 8, -1, 1},
     {"incarnation, still an earlier one", 40, -1, 1},
-    {"an earlier boot", 48, -1, 0},
+    {"incarnation, a later one", 47, -1, 1},
+    {"the boot", 48, -1, 1},
     {"the table", 48 + 40 + 64 + 8, -1, 1},
     {"the unused part of the table", 48 + 40 + 64 + 800, -1, 1},
     {"the older record", CONTROL + 8, 10, 0},
@@ -292,6 +293,25 @@ START_TEST(damage_is_seen)
         check_content(copy);
     local_forget(copy);
     free(bytes);
+}
+END_TEST
+
+/* It is whole, and what it names may not have come through. */
+START_TEST(a_file_of_an_earlier_boot_is_not_used)
+{
+    size_t size;
+    struct local_header header;
+    leave(2, 10);
+    const char *path = only_file();
+    unsigned char *bytes = read_file(path, &size);
+    memcpy(&header, bytes, sizeof header);
+    header.boot[0] ^= 1;
+    header.sum = local_header_sum(&header);
+    memcpy(bytes, &header, sizeof header);
+    write_file(path, bytes, size);
+    free(bytes);
+    ck_assert_ptr_null(find(9));
+    ck_assert_int_eq(warnings, 0);
 }
 END_TEST
 
@@ -484,6 +504,7 @@ int main(void)
     tcase_add_test(cases, the_newest_incarnation_and_step_win);
     tcase_add_test(cases, of_another_task_or_run_or_with_other_arrays_is_not_found);
     tcase_add_loop_test(cases, damage_is_seen, 0, sizeof damages / sizeof damages[0]);
+    tcase_add_test(cases, a_file_of_an_earlier_boot_is_not_used);
     tcase_add_test(cases, an_older_record_is_not_used_once_the_next_step_has_begun);
     tcase_add_loop_test(cases, a_file_of_another_length_is_not_used, 0, 5);
     tcase_add_test(cases, links_and_other_things_are_passed_over);
