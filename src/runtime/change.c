@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "change_pass.h"
-#include "clock.h"
 #include "copies.h"
 #include "local.h"
 #include "shards.h"
@@ -276,40 +275,9 @@ static void forget_orders(struct onward *ow)
     sum_cancel(ow->sum);
 }
 
-/* Since the last step of the incarnation before, which the launcher saw. */
-static double restart_stall_s(void)
-{
-    const char *text = getenv("ONWARD_STEPPED_AT");
-    double stepped_at_s = text ? strtod(text, NULL) : 0;
-    double stall_s = clock_since_1970_s() - stepped_at_s;
-    return stepped_at_s > 0 && stall_s > 0 ? stall_s : 0;
-}
-
-/* Whether a worker of before is one now. */
-static bool works_on(const struct onward *ow, const struct pass *pass)
-{
-    for (uint32_t i = 0; i < pass->opening.seat_count; i++) {
-        const struct seat *now = &pass->seats[i];
-        const struct seat *was = control_find_seat(ow->seats, ow->seat_count, now->member);
-        if (now->rank >= 0 && was && was->rank >= 0)
-            return true;
-    }
-    return false;
-}
-
-/* How long no step was done, as far as this member can know; -1: others know better. */
-static double stall_s(const struct onward *ow, const struct pass *pass)
-{
-    if (!ow->opened)
-        return ow->spawned ? -1 : restart_stall_s();
-    if (ow->in_lineup)
-        return (double)(clock_ns() - ow->step_end_ns) / 1e9;
-    return works_on(ow, pass) ? -1 : (double)(clock_ns() - ow->change_ns) / 1e9;
-}
-
 static void commit(struct onward *ow, struct pass *pass)
 {
-    ow->stall_s = stall_s(ow, pass); /* of what was before */
+    epoch_remember(ow, &pass->opening, pass->seats); /* while this is the epoch before */
     ow->member = pass->seats[pass->rank].member;
     struct seat *before = ow->seats;
     uint32_t before_count = ow->seat_count;
@@ -474,6 +442,8 @@ int change_run(struct onward *ow)
                          "mpirun --with-ft ulfm");
     watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_KILL);
     int code = ONWARD_ERR_LOST;
+    if (ow->control)
+        control_tell_epoch(ow);
     ow->changing = true;
     ow->change_ns = clock_ns();
     bool first = !ow->opened;

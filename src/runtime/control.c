@@ -33,32 +33,6 @@ static void remember_metrics(struct run_status *status, const struct message *me
         status->metric_count = message->metric_count;
 }
 
-static const char *host_of(const struct onward *ow, uint32_t member)
-{
-    const struct seat *seat = control_find_seat(ow->seats, ow->seat_count, member);
-    return seat ? seat->host : "";
-}
-
-/* The epoch's line in the log comes with the first report of a worker that knows the stall. */
-static void tell_epoch(struct onward *ow, double stall_s)
-{
-    struct control *control = ow->control;
-    if (control->epoch_told)
-        return;
-    control->epoch_told = true;
-    json_t *extra = json_pack("{s:I, s:s, s:f, s:I, s:I, s:s}", "workers",
-                              (json_int_t)control->opened.size, "cause", control->cause, "stall_s",
-                              stall_s, "steps_lost", (json_int_t)control->opened.steps_lost,
-                              "resume_step", (json_int_t)control->opened.step, "source",
-                              control_source_name(control->opened.source));
-    if (control->opened.source == SOURCE_HELD && control->copyset_size > 0)
-        json_object_set_new(extra, "copies", control_tell_copies(ow));
-    else if (control->opened.source == SOURCE_HELD || control->opened.source == SOURCE_MEMBER)
-        json_object_set_new(extra, "from", json_string(host_of(ow, control->opened.member)));
-    control_event(ow, "epoch", extra);
-    control->cause[0] = 0;
-}
-
 static void take_report(struct onward *ow, const struct message *message)
 {
     struct control *control = ow->control;
@@ -70,7 +44,7 @@ static void take_report(struct onward *ow, const struct message *message)
                                                .epoch = message->epoch,
                                                .clean = true});
     if (message->stall_s >= 0 && message->epoch == controller_epoch(control->core))
-        tell_epoch(ow, message->stall_s);
+        control_report_epoch(ow, message->stall_s);
     fault_of_controller(ow, controller_best_step(control->core));
 }
 
@@ -295,8 +269,8 @@ static void tell_loss(struct onward *ow, const struct core_member *lost,
 
 static bool is_told(const struct control *control, uint32_t member)
 {
-    for (uint32_t i = 0; i < control->told_count; i++)
-        if (control->told_losses[i] == member)
+    for (uint32_t i = 0; i < control->told.loss_count; i++)
+        if (control->told.losses[i] == member)
             return true;
     return false;
 }
@@ -435,8 +409,11 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
                                 .size = control->opened.size,
                                 .epoch = control->opened.epoch,
                                 .step = control->opened.step,
+                                .steps_lost = control->opened.steps_lost,
+                                .source_member = control->opened.member,
                                 .incarnation = ow->incarnation,
                                 .run_number = ow->run_number};
+    memcpy(opening->cause, control->cause, sizeof opening->cause);
     control_fill_seats(ow, reports, count, seats);
     opening->again = !control->give_up && control->opened.type != ACTION_OPEN_EPOCH;
     if (control->give_up)
@@ -454,6 +431,7 @@ void control_opened(struct onward *ow, const struct seat *before, uint32_t befor
     struct control *control = ow->control;
     control_make_shards(ow, control->opened.size);
     control->epoch_told = false;
+    control->cause[0] = '\0';
     control->rate_step = -1;
     control->change_ns = 0;
     control->copy_step = -1;

@@ -60,6 +60,9 @@ struct opening {
     int32_t source_seat; /* who has the state that moves */
     uint32_t size, seat_count;
     int64_t epoch, step, incarnation;
+    int64_t steps_lost; /* for the event log, as are the next two */
+    uint32_t source_member;
+    char cause[CAUSE_BYTES];
     uint64_t core_size, host_size, run_number;
     uint64_t state_bytes; /* that a worker takes in at most; 0: those of the lineup have it */
     struct copy_id copy;  /* SOURCE_HELD of sharded state: shard_count shards; the holders behind */
@@ -122,10 +125,9 @@ struct control {
     int64_t spawn_after_ns;  /* or so late */
     uint32_t newcomer_count; /* spawned, and the core does not know yet how many came */
     int64_t newcomer_deadline_ns;
-    bool hosts_changed;    /* they are not those that the launcher named any more */
-    uint32_t *told_losses; /* by controllers before; told_count of them */
-    uint32_t told_count;
-    char cause[64];                     /* of the change under way */
+    bool hosts_changed;                 /* they are not those that the launcher named any more */
+    struct run_told told;               /* by controllers before */
+    char cause[CAUSE_BYTES];            /* of the change under way */
     bool members_unwritten;             /* members.json is of an older epoch */
     bool epoch_told;                    /* the event of the newest epoch is in the log */
     char worker_warning[WARNING_BYTES]; /* the newest from a worker; each host has several */
@@ -276,6 +278,14 @@ void control_fill_interval(const struct onward *ow, struct run_status *status);
 int64_t control_held_incarnation(const struct onward *ow, const struct change_report *reports,
                                  int count);
 const char *control_source_name(uint8_t source); /* enum state_source, for the event log */
+
+/* epoch.c */
+/* All agreed to this opening, and nothing of it counts yet: its story, and the stall before it. */
+void epoch_remember(struct onward *ow, const struct opening *opening, const struct seat *seats);
+/* The epoch's line in the log, where it is not there yet: a worker told the stall; or a change
+ * follows, and all who knew it died before they told it, or the controller. */
+void control_report_epoch(struct onward *ow, double stall_s);
+void control_tell_epoch(struct onward *ow);
 
 /* control_copies.c: the lists of all members, one behind the other, before control_decide. */
 int control_take_copies(struct onward *ow, const struct change_report *reports, int count,

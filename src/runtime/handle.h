@@ -25,7 +25,7 @@
 struct array_part; /* shards.h */
 struct saving;     /* saving.h */
 
-enum { RUNTIME_MAX_FAULTS = 32, HOST_BYTES = 64, WARNING_BYTES = 256 };
+enum { RUNTIME_MAX_FAULTS = 32, HOST_BYTES = 64, WARNING_BYTES = 256, CAUSE_BYTES = 64 };
 
 /* Messages on control. Fixed size: one kind of buffer, one bound. */
 enum message_kind {
@@ -128,6 +128,13 @@ struct copies {
     int64_t hold_until_ns; /* it is written, and the change waited for; 0: not */
 };
 
+/* What the event log says of the epoch that is open, which any member may have to tell. */
+struct epoch_story {
+    struct controller_action action;
+    char cause[CAUSE_BYTES];
+    double stall_s; /* until it opened, as far as this member knows */
+};
+
 struct control; /* control.h */
 struct local;   /* local.h */
 struct local_copy;
@@ -178,8 +185,9 @@ struct onward {
     bool clean;            /* memory is the state after complete_step */
     int64_t complete_step; /* -1: no state */
     bool dirty;            /* a checkpoint was read in part: initial values are gone */
-    int64_t seen_epoch;    /* newest that an opening named, agreed to or not */
-    int64_t started_step;  /* newest step begun by this member; -1 none */
+    struct epoch_story story;
+    int64_t seen_epoch;   /* newest that an opening named, agreed to or not */
+    int64_t started_step; /* newest step begun by this member; -1 none */
     bool ended;
     bool saved;    /* ended, and the newest step is in a committed checkpoint */
     bool restarts; /* ended, and the launcher starts again at once */

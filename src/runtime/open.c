@@ -102,6 +102,7 @@ static void init_status(struct onward *ow, struct control *control)
     control->rate_step = control->bad_step = control->ordered_step = -1;
     control->copy_step = -1;
     control->tried_step = INT64_MAX;
+    control->epoch_told = true; /* there is none yet */
     control->start_ns = clock_ns();
 }
 
@@ -165,12 +166,14 @@ int control_take_over(struct onward *ow)
     control->started = true;
     control_inherit_spawn(ow);
     /* What the one before told of a change that it did not finish is decided anew, and not told. */
-    rundir_told_losses(control->rundir, &control->told_losses, &control->told_count, NULL);
-    control->status.losses = control->told_count;
+    rundir_read_told(control->rundir, &control->told, NULL);
+    control->status.losses = control->told.loss_count;
     memcpy(control->arrays, ow->arrays, ow->array_count * sizeof *ow->arrays);
     control->array_count = ow->array_count;
     /* The bytes are from before the opening was agreed to; it was, or this member had none. */
     control_feed(ow, (struct controller_event){.type = EVENT_OPENED, .epoch = ow->role.epoch});
+    control->epoch_told = control->told.epoch >= ow->role.epoch;
+    control_tell_epoch(ow);
     struct controller_event start = {.type = EVENT_START, .member = ow->member};
     control_fill_start(ow, &start);
     control_feed(ow, start);
@@ -194,7 +197,7 @@ void control_destroy(struct onward *ow)
     control_free_shards(ow->control);
     free(ow->control->copyset);
     free(ow->control->given);
-    free(ow->control->told_losses);
+    free(ow->control->told.losses);
     free(ow->control);
     ow->control = NULL;
 }

@@ -203,10 +203,14 @@ bool rundir_may_recover(const struct error *error);
 /* Can a file be written there? What is written is removed again. */
 int rundir_try_write(const struct rundir *rundir, struct error *error);
 
-/* The members whose loss is in the log of this incarnation; the caller's to free, whatever the
- * result. */
-int rundir_told_losses(const struct rundir *rundir, uint32_t **members, uint32_t *count,
-                       struct error *error);
+/* What is in the log of this incarnation. */
+struct run_told {
+    uint32_t
+        *losses; /* of members; loss_count of them. The caller's to free, whatever the result */
+    uint32_t loss_count;
+    int64_t epoch; /* the newest that has a line; 0: none has */
+};
+int rundir_read_told(const struct rundir *rundir, struct run_told *told, struct error *error);
 
 /* Operator requests: requests/NAME.json, made by atomic rename. */
 struct run_request {

@@ -149,42 +149,47 @@ int rundir_event(struct rundir *rundir, const char *event, int64_t epoch, int64_
     return rundir_write_kept(rundir, error);
 }
 
-/* The member of a line that tells of a loss in this incarnation; 0: it is none. */
-static uint32_t lost_member(const struct rundir *rundir, const char *line)
+static int add_loss(struct run_told *told, json_int_t member)
 {
-    if (!strstr(line, "\"lost\""))
-        return 0;
+    uint32_t *grown = realloc(told->losses, (told->loss_count + 1) * sizeof *grown);
+    if (!grown)
+        return ONWARD_ERR_MEMORY;
+    told->losses = grown;
+    grown[told->loss_count++] = (uint32_t)member;
+    return ONWARD_OK;
+}
+
+static int take_line(const struct rundir *rundir, const char *line, struct run_told *told)
+{
+    int code = ONWARD_OK;
+    if (!strstr(line, "\"lost\"") && !strstr(line, "\"workers\"")) /* as an epoch's has it */
+        return code;
     json_t *root = json_loads(line, 0, NULL);
     const char *event = json_string_value(json_object_get(root, "event"));
     json_int_t member = json_integer_value(json_object_get(root, "member"));
-    bool is_meant = event && !strcmp(event, "lost") && member > 0 && member <= UINT32_MAX &&
-                    json_integer_value(json_object_get(root, "incarnation")) == rundir->incarnation;
+    json_int_t epoch = json_integer_value(json_object_get(root, "epoch"));
+    bool is_meant =
+        event && json_integer_value(json_object_get(root, "incarnation")) == rundir->incarnation;
+    if (is_meant && !strcmp(event, "lost") && member > 0 && member <= UINT32_MAX)
+        code = add_loss(told, member);
+    else if (is_meant && !strcmp(event, "epoch") && epoch > told->epoch)
+        told->epoch = epoch;
     json_decref(root);
-    return is_meant ? (uint32_t)member : 0;
+    return code;
 }
 
-int rundir_told_losses(const struct rundir *rundir, uint32_t **members, uint32_t *count,
-                       struct error *error)
+int rundir_read_told(const struct rundir *rundir, struct run_told *told, struct error *error)
 {
     char path[PATH_MAX], *line = NULL;
     size_t room = 0;
-    *members = NULL;
-    *count = 0;
+    *told = (struct run_told){0};
     int code = file_join(path, sizeof path, rundir->path, "events.jsonl", error);
     FILE *file = code == ONWARD_OK ? fopen(path, "re") : NULL;
     if (!file)
         return code != ONWARD_OK ? code : error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
-    while (code == ONWARD_OK && getline(&line, &room, file) > 0) {
-        uint32_t member = lost_member(rundir, line), *grown;
-        if (member == 0)
-            continue;
-        if (!(grown = realloc(*members, (*count + 1) * sizeof *grown))) {
+    while (code == ONWARD_OK && getline(&line, &room, file) > 0)
+        if (take_line(rundir, line, told) != ONWARD_OK)
             code = error_set(error, ONWARD_ERR_MEMORY, "%s: out of memory", path);
-            break;
-        }
-        *members = grown;
-        grown[(*count)++] = member;
-    }
     free(line);
     fclose(file);
     return code;

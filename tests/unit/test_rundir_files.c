@@ -214,31 +214,42 @@ START_TEST(appends_events)
 }
 END_TEST
 
-START_TEST(knows_the_losses_of_this_incarnation)
+START_TEST(knows_what_was_told_in_this_incarnation)
 {
     struct rundir *rundir = make("t");
-    uint32_t *members, count;
+    struct run_told told;
     json_t *lost = json_pack("{s:i}", "member", 4), *other = json_pack("{s:i}", "member", 5);
     json_t *text = json_pack("{s:s}", "text", "\"lost\"");
-    ck_assert_int_eq(rundir_told_losses(rundir, &members, &count, &error), ONWARD_ERR_IO);
-    ck_assert_ptr_null(members);
+    json_t *opened = json_pack("{s:i}", "workers", 2), *no_line = json_pack("{s:i}", "workers", 3);
+    ck_assert_int_eq(rundir_read_told(rundir, &told, &error), ONWARD_ERR_IO);
+    ck_assert_ptr_null(told.losses);
+    ck_assert_int_eq(rundir_event(rundir, "epoch", 1, 2, opened, &error), ONWARD_OK);
     ck_assert_int_eq(rundir_event(rundir, "lost", 1, 2, lost, &error), ONWARD_OK);
-    ck_assert_int_eq(rundir_event(rundir, "joined", 1, 2, other, &error), ONWARD_OK);
-    ck_assert_int_eq(rundir_event(rundir, "warning", 1, 2, text, &error), ONWARD_OK);
-    ck_assert_int_eq(rundir_event(rundir, "lost", 1, 2, other, &error), ONWARD_OK);
-    ck_assert_int_eq(rundir_told_losses(rundir, &members, &count, &error), ONWARD_OK);
-    ck_assert_uint_eq(count, 2);
-    ck_assert_uint_eq(members[0], 4);
-    ck_assert_uint_eq(members[1], 5);
-    free(members);
+    ck_assert_int_eq(rundir_event(rundir, "joined", 3, 2, other, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_event(rundir, "warning", 3, 2, text, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_event(rundir, "request", 3, 2, no_line, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_event(rundir, "lost", 3, 2, other, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_read_told(rundir, &told, &error), ONWARD_OK);
+    ck_assert_uint_eq(told.loss_count, 2);
+    ck_assert_uint_eq(told.losses[0], 4);
+    ck_assert_uint_eq(told.losses[1], 5);
+    ck_assert_int_eq(told.epoch, 1);
+    free(told.losses);
+    ck_assert_int_eq(rundir_event(rundir, "epoch", 3, 2, opened, &error), ONWARD_OK);
+    ck_assert_int_eq(rundir_read_told(rundir, &told, &error), ONWARD_OK);
+    ck_assert_int_eq(told.epoch, 3);
+    free(told.losses);
     int64_t incarnation;
     ck_assert_int_eq(rundir_claim(rundir, &incarnation, &error), ONWARD_OK);
-    ck_assert_int_eq(rundir_told_losses(rundir, &members, &count, &error), ONWARD_OK);
-    ck_assert_uint_eq(count, 0);
-    free(members);
+    ck_assert_int_eq(rundir_read_told(rundir, &told, &error), ONWARD_OK);
+    ck_assert_uint_eq(told.loss_count, 0);
+    ck_assert_int_eq(told.epoch, 0);
+    free(told.losses);
     json_decref(lost);
     json_decref(other);
     json_decref(text);
+    json_decref(opened);
+    json_decref(no_line);
     rundir_close(rundir);
 }
 END_TEST
@@ -471,7 +482,7 @@ static TCase *file_tests(void)
     LOOP(tests, refuses_damaged_files, bad_json);
     tcase_add_test(tests, bounds_what_it_reads);
     tcase_add_test(tests, appends_events);
-    tcase_add_test(tests, knows_the_losses_of_this_incarnation);
+    tcase_add_test(tests, knows_what_was_told_in_this_incarnation);
     tcase_add_test(tests, hands_over_requests_in_order);
     LOOP(tests, moves_away_what_is_no_request, bad_requests);
     tcase_add_test(tests, gives_back_the_completion);
