@@ -38,12 +38,13 @@ struct cause {
     char text[ERROR_TEXT_BYTES];
 };
 
-/* HDF5 asked the system for memory, an open file or its bytes, and did not get them. */
+/* HDF5 asked the system for memory, an open file or its bytes, and did not get them. Where a file
+ * names a place that no file has, it did not ask. */
 static int blame(const H5E_error2_t *entry)
 {
     if (entry->maj_num == H5E_RESOURCE)
         return ONWARD_ERR_MEMORY;
-    if (entry->maj_num == H5E_IO ||
+    if ((entry->maj_num == H5E_IO && entry->min_num != H5E_BADRANGE) ||
         (entry->maj_num == H5E_FILE && entry->min_num == H5E_CANTOPENFILE))
         return ONWARD_ERR_IO;
     return ONWARD_OK;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "h5.h"
@@ -100,18 +101,22 @@ static int check_shapes(struct reader *reader, struct error *error)
                          reader->where);
     if (y_type != ONWARD_INT32)
         return error_set(error, ONWARD_ERR_INPUT, "%s: dataset y: expected int32", reader->where);
-    if (x_extents[0] == 0 || x_extents[0] > INT64_MAX / READER_MAX_FEATURES || x_extents[1] == 0 ||
-        x_extents[1] > READER_MAX_FEATURES)
+    if (x_extents[0] == 0 || x_extents[1] == 0 || x_extents[1] > READER_MAX_FEATURES)
         return error_set(error, ONWARD_ERR_INPUT,
                          "%s: dataset x: expected at least one row and 1 to %d features",
                          reader->where, READER_MAX_FEATURES);
+    reader->features = x_extents[1];
+    reader->row_bytes = reader->features * h5_type_bytes(reader->x_type);
+    if (x_extents[0] > INT64_MAX / (reader->row_bytes + sizeof(int32_t)))
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "%s: dataset x has %" PRIu64 " rows of %" PRIu64
+                         " bytes, expected no more than a file can hold",
+                         reader->where, (uint64_t)x_extents[0], reader->row_bytes);
     if (x_extents[0] != y_extents[0])
         return error_set(error, ONWARD_ERR_INPUT,
                          "%s: dataset y has %" PRIu64 " rows, expected %" PRIu64 " as x",
                          reader->where, (uint64_t)y_extents[0], (uint64_t)x_extents[0]);
     reader->rows = x_extents[0];
-    reader->features = x_extents[1];
-    reader->row_bytes = reader->features * h5_type_bytes(reader->x_type);
     return ONWARD_OK;
 }
 
@@ -141,6 +146,51 @@ static int read_attributes(struct reader *reader, const char *split, struct erro
     return ONWARD_OK;
 }
 
+static bool has_memory(uint64_t bytes)
+{
+    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return false;
+    munmap(room, bytes);
+    return true;
+}
+
+/* Bytes of what is read of a dataset at once: a chunk. 0: it is not stored in chunks, or not in any
+ * that can be. */
+static uint64_t chunk_bytes(hid_t dataset, int ndims, int type)
+{
+    hsize_t extents[2] = {0};
+    uint64_t bytes = 0;
+    H5_AUTO hid_t creation = H5Dget_create_plist(dataset);
+    if (creation < 0 || H5Pget_layout(creation) != H5D_CHUNKED ||
+        H5Pget_chunk(creation, ndims, extents) != ndims ||
+        !h5_array_bytes(type, ndims, (const uint64_t[]){extents[0], extents[1]}, &bytes))
+        return 0;
+    return bytes;
+}
+
+/* A damaged file may ask for any amount of memory, and of a filter HDF5 does not say what it
+ * lacked: where what the rows take is there the file is at fault, and where it is not nothing is.
+ */
+static int fail_rows(const struct reader *reader, hid_t dataset, int ndims, int type,
+                     uint64_t first, uint64_t count, struct error *error)
+{
+    struct error failed;
+    h5_fail_reading(&failed, "%s: dataset %s: cannot read rows %" PRIu64 " + %" PRIu64,
+                    reader->where, ndims == 2 ? "x" : "y", first, count);
+    uint64_t row_bytes = ndims == 2 ? reader->row_bytes : sizeof(int32_t);
+    uint64_t chunk = chunk_bytes(dataset, ndims, type), all = reader->rows * row_bytes;
+    uint64_t bytes = count * row_bytes + (chunk < all ? chunk : all);
+    bool is_enough = has_memory(bytes);
+    if (failed.code == ONWARD_ERR_MEMORY && is_enough)
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "%.500s; expected %" PRIu64 " bytes of memory to be enough", failed.text,
+                         bytes);
+    if (failed.code == ONWARD_ERR_CORRUPT && !is_enough)
+        failed.code = ONWARD_ERR_MEMORY;
+    return error_set(error, failed.code, "%s", failed.text);
+}
+
 /* Rows first .. first+count-1 of a dataset as they are stored. */
 static int read_slab(const struct reader *reader, hid_t dataset, int ndims, int type,
                      uint64_t first, uint64_t count, void *buffer, struct error *error)
@@ -151,8 +201,7 @@ static int read_slab(const struct reader *reader, hid_t dataset, int ndims, int 
     if (file_space < 0 || memory_space < 0 ||
         H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extents, NULL) < 0 ||
         H5Dread(dataset, h5_type(type), memory_space, file_space, H5P_DEFAULT, buffer) < 0)
-        return h5_fail_reading(error, "%s: cannot read rows %" PRIu64 " + %" PRIu64, reader->where,
-                               first, count);
+        return fail_rows(reader, dataset, ndims, type, first, count, error);
     return ONWARD_OK;
 }
 

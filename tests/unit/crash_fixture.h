@@ -13,14 +13,7 @@
 
 /* A fork costs very much with the memory of the address sanitizer, which is there to look at the
  * code and not at the order of its calls: then a sample is killed. */
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-enum { CALLS_APART = 16 };
-#else
-enum { CALLS_APART = 1 };
-#endif
+enum { CALLS_APART = HAS_ADDRESS_SANITIZER ? 16 : 1 };
 enum { MAX_CALLS = 4096, MAX_THREADS = 16 };
 
 static pid_t

@@ -23,6 +23,15 @@
 
 #include "checkpoint.h"
 
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define HAS_ADDRESS_SANITIZER 1
+#else
+#define HAS_ADDRESS_SANITIZER 0
+#endif
+
 static char scratch[] = "/tmp/test-store-XXXXXX";
 
 #define ck_ok(call)                                                                                \

@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include <hdf5.h>
+#include <sys/resource.h>
 
 #include "reader.h"
 #include "run_suite.h"
@@ -143,7 +144,8 @@ static struct shape bad_shape(int kind, const char **text)
                                         "expected attributes classes",
                                         "expected 1 or more",
                                         "expected 0 to 8",
-                                        "finite number"};
+                                        "finite number",
+                                        "x has 17179869184 rows of 1073741824 bytes"};
     *text = texts[kind];
     if (kind == 0)
         shape.x_type = H5T_NATIVE_INT64;
@@ -161,6 +163,15 @@ static struct shape bad_shape(int kind, const char **text)
         shape.classes = 0;
     if (kind == 7)
         shape.classes = 9;
+    if (kind == 9) /* as many bytes as 64 bits have no number for */
+        shape = (struct shape){H5T_NATIVE_FLOAT,
+                               shape.y_type,
+                               {(hsize_t)1 << 34, 1 << 28},
+                               {(hsize_t)1 << 34},
+                               2,
+                               10,
+                               1,
+                               1};
     if (kind == 8)
         shape.scale = 1e300 * 1e300;
     return shape;
@@ -201,6 +212,112 @@ START_TEST(wrong_files_are_refused)
 }
 END_TEST
 
+/* Where the index of x says how long its first chunk is, and how it says where: a length, a mask,
+ * three offsets, all of them 0, and an address. */
+enum { CHUNK_MASK = 4, CHUNK_ADDRESS = 32 };
+static unsigned char *find_chunk(const char *path, unsigned char *bytes, size_t size)
+{
+    hsize_t offsets[2], length = 0;
+    haddr_t address = 0;
+    unsigned mask = 0;
+    unsigned char entry[CHUNK_ADDRESS + sizeof address] = {0};
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    hid_t x = H5Dopen2(file, "train/x", H5P_DEFAULT);
+    ck_assert_int_ge(H5Dget_chunk_info(x, H5S_ALL, 0, offsets, &mask, &address, &length), 0);
+    H5Dclose(x);
+    H5Fclose(file);
+    uint32_t length_word = (uint32_t)length;
+    memcpy(entry, &length_word, sizeof length_word);
+    memcpy(entry + CHUNK_MASK, &mask, sizeof mask);
+    memcpy(entry + CHUNK_ADDRESS, &address, sizeof address);
+    unsigned char *found = memmem(bytes, size, entry, sizeof entry);
+    ck_assert_ptr_nonnull(found);
+    return found;
+}
+
+/* Room for so many bytes more, for this process; a child of the test's. */
+static void limit_memory(uint64_t more_bytes)
+{
+    uint64_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%" SCNu64, &pages), 1);
+    fclose(file);
+    rlim_t bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE) + more_bytes;
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &(struct rlimit){bytes, bytes}), 0);
+}
+
+static int open_and_read(size_t cache_bytes)
+{
+    static float x[FEATURES];
+    int32_t y = 0;
+    struct reader *reader = NULL;
+    int code = reader_open(in_scratch("d.h5"), "train", cache_bytes, &reader, &failure);
+    if (code == ONWARD_OK)
+        code = reader_rows_range(reader, 0, 1, x, &y, &failure);
+    if (code == ONWARD_OK)
+        check_row(x, y, 0);
+    reader_close(reader);
+    return code;
+}
+
+/* A chunk of 3.5 GiB in a file of some KiB, where half a GiB is there; cached, and not. */
+START_TEST(a_chunk_of_an_absurd_size_is_bad_input)
+{
+    const uint32_t absurd = 0xe0000000;
+    size_t size;
+    if (HAS_ADDRESS_SANITIZER)
+        return; /* it has taken more memory than any limit leaves */
+    make_kind(in_scratch("d.h5"), 1);
+    limit_memory((uint64_t)1 << 29);
+    ck_ok(open_and_read(_i ? 1 << 30 : 0));
+    unsigned char *bytes = read_file(in_scratch("d.h5"), &size);
+    memcpy(find_chunk(in_scratch("d.h5"), bytes, size), &absurd, sizeof absurd);
+    write_file(in_scratch("d.h5"), bytes, size);
+    free(bytes);
+    int code = open_and_read(_i ? 1 << 30 : 0);
+    ck_assert_msg(code == ONWARD_ERR_INPUT, "%d: %s", code, failure.text);
+    ck_assert_msg(strstr(failure.text, "d.h5: train: dataset x: cannot read rows 0 + ") &&
+                      strstr(failure.text, "bytes of memory to be enough"),
+                  "%s", failure.text);
+    ck_assert_ptr_null(strchr(failure.text, '\n'));
+}
+END_TEST
+
+/* And no file is blamed where there is none for what is in it: a chunk of 2 MiB. */
+START_TEST(a_shortage_of_memory_is_not_bad_input)
+{
+    static float x[FEATURES];
+    int32_t y = 0;
+    struct shape shape = good();
+    struct reader *reader = NULL;
+    if (HAS_ADDRESS_SANITIZER)
+        return;
+    shape.chunk_rows = ROWS;
+    make_data(in_scratch("d.h5"), &shape);
+    ck_ok(reader_open(in_scratch("d.h5"), "train", 0, &reader, &failure));
+    limit_memory(1 << 20);
+    int code = reader_rows_range(reader, 0, 1, x, &y, &failure);
+    ck_assert_msg(code == ONWARD_ERR_MEMORY, "%d: %s", code, failure.text);
+    reader_close(reader);
+}
+END_TEST
+
+START_TEST(a_chunk_in_no_place_of_the_file_is_damage)
+{
+    const uint64_t nowhere = UINT64_MAX - 4096;
+    size_t size;
+    make_kind(in_scratch("d.h5"), 1);
+    unsigned char *bytes = read_file(in_scratch("d.h5"), &size);
+    memcpy(find_chunk(in_scratch("d.h5"), bytes, size) + CHUNK_ADDRESS, &nowhere, sizeof nowhere);
+    write_file(in_scratch("d.h5"), bytes, size);
+    free(bytes);
+    int code = open_and_read(0);
+    ck_assert_msg(code == ONWARD_ERR_CORRUPT, "%d: %s", code, failure.text);
+    ck_assert_msg(strstr(failure.text, "d.h5: train: dataset x: ") != NULL, "%s", failure.text);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store reader");
@@ -208,8 +325,11 @@ int main(void)
     tcase_add_checked_fixture(tests, make_scratch, remove_scratch);
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, cached_and_not_are_the_same, 0, 3);
-    tcase_add_loop_test(tests, wrong_shapes_are_refused, 0, 9);
+    tcase_add_loop_test(tests, wrong_shapes_are_refused, 0, 10);
     tcase_add_test(tests, wrong_files_are_refused);
+    tcase_add_loop_test(tests, a_chunk_of_an_absurd_size_is_bad_input, 0, 2);
+    tcase_add_test(tests, a_shortage_of_memory_is_not_bad_input);
+    tcase_add_test(tests, a_chunk_in_no_place_of_the_file_is_damage);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
