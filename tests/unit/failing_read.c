@@ -5,7 +5,8 @@
  * contains the text in it, behind its first letter, which says what fails:
  * 1: pread, and the file $FAILING_READ is removed at once, so that the next one works;
  * 2: pread; 3: pread of more than a page; 4: opendir; 5: readdir; 6: fstat; 7: open (EMFILE), and
- * 8: pread, of what is not closed by an exec, as HDF5 opens its files and onward none; 9: fsync. */
+ * 8: pread, of what is not closed by an exec, as HDF5 opens its files and onward none; 9: fsync;
+ * d: fsync, and fstatfs says that it is on a disk, wherever it is. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* RTLD_NEXT */
 #endif
@@ -13,13 +14,17 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include "failing_read.h"
 
 enum { PAGE_BYTES = 4096 };
 
@@ -31,6 +36,9 @@ SEEN ssize_t pread(int fd, void *buffer, size_t size, off_t offset);
 SEEN DIR *opendir(const char *path);
 SEEN struct dirent *readdir(DIR *directory);
 SEEN int fstat(int fd, struct stat *status);
+SEEN int fstatfs(int fd, struct statfs *status);
+
+int failing_read_count;
 
 /* The text of a small file, a line. */
 static bool read_wish(const char *path, char *text, size_t text_bytes)
@@ -44,22 +52,36 @@ static bool read_wish(const char *path, char *text, size_t text_bytes)
     return got > 1;
 }
 
-/* letters: those by which the call would fail. */
+/* letters: those by which the call would fail. The letter that is meant; 0: none. */
+static char wished(const char *letters, const char *file)
+{
+    char wish[256];
+    if (!read_wish(getenv("FAILING_READ"), wish, sizeof wish) || !strchr(letters, wish[0]) ||
+        !strstr(file, wish + 1))
+        return 0;
+    return wish[0];
+}
+
 static bool is_to_fail(const char *letters, const char *file)
 {
-    const char *path = getenv("FAILING_READ");
-    char wish[256];
-    if (!read_wish(path, wish, sizeof wish) || !strchr(letters, wish[0]) || !strstr(file, wish + 1))
-        return false;
-    return wish[0] != '1' || unlink(path) == 0;
+    char letter = wished(letters, file);
+    bool fails = letter && (letter != '1' || unlink(getenv("FAILING_READ")) == 0);
+    failing_read_count += fails;
+    return fails;
+}
+
+static void name_open(int fd, char *file, size_t file_bytes)
+{
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, file, file_bytes - 1);
+    file[length > 0 ? length : 0] = '\0';
 }
 
 static bool is_open_to_fail(const char *letters, int fd)
 {
-    char link[64], file[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, file, sizeof file - 1);
-    file[length > 0 ? length : 0] = '\0';
+    char file[4096];
+    name_open(fd, file, sizeof file);
     return is_to_fail(letters, file);
 }
 
@@ -81,7 +103,7 @@ int fsync(int fd)
 {
     int (*real)(int) = NULL;
     *(void **)&real = dlsym(RTLD_NEXT, "fsync");
-    if (real && !is_open_to_fail("9", fd))
+    if (real && !is_open_to_fail("9d", fd))
         return real(fd);
     errno = EIO;
     return -1;
@@ -127,4 +149,16 @@ int fstat(int fd, struct stat *status)
         return real(fd, status);
     errno = EIO;
     return -1;
+}
+
+int fstatfs(int fd, struct statfs *status)
+{
+    int (*real)(int, struct statfs *) = NULL;
+    char file[4096];
+    *(void **)&real = dlsym(RTLD_NEXT, "fstatfs");
+    int failed = real ? real(fd, status) : -1;
+    name_open(fd, file, sizeof file);
+    if (failed == 0 && wished("d", file))
+        status->f_type = EXT4_SUPER_MAGIC;
+    return failed;
 }
