@@ -61,17 +61,30 @@ static uint32_t asked_members(const struct allotment *allotment, bool on_all)
     for (uint32_t i = 0; i < places->count; i++) {
         const struct place *place = &places->list[i];
         bool counts = place->usable || place->returned || on_all;
-        if (counts && !place->retired && !place->drained)
+        if (counts && place_is_listed(place) && !place->drained)
             slots += place->host.slots;
     }
     bool is_bound = places->count > 0 && slots < allotment->member_count;
     return is_bound ? slots : allotment->member_count;
 }
 
+/* Members on hosts that are to go once others can take their place: at most so many. */
+static uint32_t leaving_members(const struct places *places)
+{
+    uint32_t slots = 0;
+    for (uint32_t i = 0; i < places->count; i++)
+        if (places->list[i].unlisted && places->list[i].usable)
+            slots += places->list[i].host.slots;
+    return slots;
+}
+
 static uint32_t missing_members(const struct supervisor *s, bool on_all)
 {
+    const struct allotment *allotment = s->settings->allotment;
     uint32_t present = s->watch.status.workers + s->watch.status.spares;
-    uint32_t asked = asked_members(s->settings->allotment, on_all);
+    uint32_t asked = asked_members(allotment, on_all);
+    uint32_t leaving = leaving_members(&allotment->places);
+    present = present > leaving ? present - leaving : 0;
     return asked > present ? asked - present : 0;
 }
 
