@@ -1,0 +1,81 @@
+/* parts.c - a sharded field whose parts are right for one number of workers alone, as those of a
+ * program are that has a number built in.
+ *
+ *     parts RIGHT overlap|holes|both [STEPS]
+ *
+ * By any other number than RIGHT of workers some elements are in two parts, or in none, or (both)
+ * as many in none as in two, so that their number is right. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "onward.h"
+
+enum { ROWS = 60, COLUMNS = 100, STEP_US = 1000 };
+
+struct parts {
+    int right; /* number of workers */
+    const char *mistake;
+    int field;
+};
+
+static int layout(void *context, const struct onward_role *role, struct onward_slab *slabs)
+{
+    const struct parts *parts = context;
+    int rank = role->rank, size = role->size;
+    onward_slab_block(slabs, 0, ROWS, rank, size);
+    if (size == parts->right)
+        return 1;
+    if (strcmp(parts->mistake, "overlap") == 0) /* one more row than it has */
+        slabs->stride[0] = ++slabs->block[0];
+    else if (strcmp(parts->mistake, "holes") == 0) /* one less */
+        slabs->stride[0] = --slabs->block[0];
+    else if (rank == size - 1) /* what the first has, too */
+        onward_slab_block(slabs, 0, ROWS, 0, size);
+    return 1;
+}
+
+static void do_step(struct onward *ow, const struct parts *parts, const struct onward_role *role)
+{
+    uint64_t count = 0;
+    double *own = onward_part(ow, parts->field, &count);
+    usleep(STEP_US);
+    MPI_Barrier(role->comm);
+    for (uint64_t i = 0; i < count; i++)
+        own[i] = 0.5 * own[i] + (double)(role->step % 7);
+}
+
+static int work(struct onward *ow, struct parts *parts)
+{
+    const uint64_t dims[] = {ROWS, COLUMNS};
+    struct onward_role role;
+    int verdict = onward_shard(ow, "field", ONWARD_DOUBLE, 2, dims, layout, parts, &parts->field);
+    if (verdict != ONWARD_OK)
+        return verdict;
+    while ((verdict = onward_next(ow, &role)) > ONWARD_DONE)
+        if (verdict == ONWARD_STEP)
+            do_step(ow, parts, &role);
+    return verdict;
+}
+
+int main(int argc, char **argv)
+{
+    struct parts parts = {.right = argc > 2 ? atoi(argv[1]) : 0,
+                          .mistake = argc > 2 ? argv[2] : ""};
+    struct onward_options options;
+    struct onward *ow;
+    onward_options_init(&options);
+    options.subtask_count = 8;
+    options.step_count = argc > 3 ? atoll(argv[3]) : 100;
+    options.program = "parts";
+    int code = onward_open(MPI_COMM_NULL, &options, &ow);
+    if (code != ONWARD_OK) {
+        fprintf(stderr, "parts: %s\n", onward_text(NULL));
+        return onward_exit_code(code);
+    }
+    code = onward_is_controller(ow) ? onward_control(ow) : work(ow, &parts);
+    if (code < 0)
+        fprintf(stderr, "parts: %s\n", onward_text(ow));
+    return onward_exit_code(onward_close(ow));
+}
