@@ -178,10 +178,15 @@ static void drop_ended(struct window *window)
             i++;
 }
 
-static bool is_any_expected(const struct window *window)
+/* Of those under way, or of those that are not begun yet. */
+static bool is_any_expected(const struct window *window, const struct agent_call *next,
+                            uint32_t next_count)
 {
     for (uint32_t i = 0; i < window->count; i++)
         if (window->calls[i]->is_expected)
+            return true;
+    for (uint32_t i = 0; i < next_count; i++)
+        if (next[i].is_expected)
             return true;
     return false;
 }
@@ -224,7 +229,7 @@ int agent_run(const char *agent, char *const *command, struct agent_call *calls,
             window.calls[window.count++] = &calls[next++];
         wait_for_output(&window);
         drop_ended(&window);
-        if (patience == AGENT_QUICK && !is_any_expected(&window))
+        if (patience == AGENT_QUICK && !is_any_expected(&window, calls + next, count - next))
             hasten(&haste, window.count + count - next, count);
     }
     for (uint32_t i = 0; i < window.count; i++)

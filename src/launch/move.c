@@ -68,14 +68,24 @@ static uint32_t asked_members(const struct allotment *allotment, bool on_all)
     return is_bound ? slots : allotment->member_count;
 }
 
-/* Members on hosts that are to go once others can take their place: at most so many. */
-static uint32_t leaving_members(const struct places *places)
+static uint32_t usable_slots(const struct places *places, bool unlisted)
 {
     uint32_t slots = 0;
-    for (uint32_t i = 0; i < places->count; i++)
-        if (places->list[i].unlisted && places->list[i].usable)
-            slots += places->list[i].host.slots;
+    for (uint32_t i = 0; i < places->count; i++) {
+        const struct place *place = &places->list[i];
+        if (place->usable && (unlisted ? place->unlisted : place_is_listed(place)))
+            slots += place->host.slots;
+    }
     return slots;
+}
+
+/* Members on hosts that are to go once others can take their place: those for whom there is no room
+ * elsewhere, so that nobody counts as missing whose place is taken by one of them. */
+static uint32_t leaving_members(const struct places *places, uint32_t present)
+{
+    uint32_t stay = usable_slots(places, false), leave = usable_slots(places, true);
+    uint32_t beyond = present > stay ? present - stay : 0;
+    return leave < beyond ? leave : beyond;
 }
 
 static uint32_t missing_members(const struct supervisor *s, bool on_all)
@@ -83,8 +93,7 @@ static uint32_t missing_members(const struct supervisor *s, bool on_all)
     const struct allotment *allotment = s->settings->allotment;
     uint32_t present = s->watch.status.workers + s->watch.status.spares;
     uint32_t asked = asked_members(allotment, on_all);
-    uint32_t leaving = leaving_members(&allotment->places);
-    present = present > leaving ? present - leaving : 0;
+    present -= leaving_members(&allotment->places, present);
     return asked > present ? asked - present : 0;
 }
 

@@ -285,7 +285,7 @@ static void expect_answers(struct supervisor *s)
         bool was_good = place->usable || place->returned;
         bool was_heard = detector_heard(&s->detector, place->host.name, s->down_s) ||
                          detector_heard(&s->detector, place->own_name, s->down_s);
-        place->is_expected = !was_lost && ((s->is_planned && was_good) || was_heard);
+        place->is_expected = !was_lost && ((s->lost_nothing && was_good) || was_heard);
     }
 }
 
@@ -393,6 +393,7 @@ int restart_decide(struct supervisor *s, enum outcome outcome, bool *again, stru
     char cause[CAUSE_BYTES], why[512];
     *again = false;
     s->is_planned = outcome == OUTCOME_MOVE || (outcome == OUTCOME_ENDED && move_is_made(s));
+    s->lost_nothing = s->is_planned || outcome == OUTCOME_UNSTARTED;
     if (!s->is_planned && has_ended(s, outcome))
         return ONWARD_OK;
     const struct run_status *status = &s->watch.status;

@@ -54,6 +54,7 @@ struct supervisor {
     struct returns returns;
     double joins_next_s; /* when to look for jobs that join or leave */
     bool is_planned;     /* the start that is on its way: no failure led to it */
+    bool lost_nothing;   /* neither that, nor did a host that it was to use fail */
     struct loss_streak losses;
     double turned_s; /* when the loop last came round */
     double begun_s;  /* when this incarnation was started */

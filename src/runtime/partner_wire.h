@@ -13,8 +13,8 @@
 enum { PARTNER_NO = 'n', PARTNER_YES = 'y', PARTNER_LIMIT_S = 60, PARTNER_WINDOW_BYTES = 1 << 18 };
 
 /* A receiver takes one copy at a time, and reads it once more: what the slowest network and disk
- * that are put up with do of both. */
-enum { PARTNER_BYTES_PER_S = 5 << 20 };
+ * that are put up with do of both, where all workers of a host send over one link. */
+enum { PARTNER_BYTES_PER_S = 128 << 10 };
 
 /* Then the bytes of the file come; one byte answers the head, and one the file. */
 struct partner_head {

@@ -184,18 +184,14 @@ void slots_leave(struct onward *ow)
     uint64_t bytes[ONWARD_MAX_ARRAYS];
     struct local_id id = local_id_of(ow, bytes);
     const void *data[ONWARD_MAX_ARRAYS];
-    struct local *before = ow->left;
     struct error error;
     if (ow->outlives || shards_any(ow) || ow->array_count == 0 || !is_first_of_host(ow))
         return;
     for (uint32_t i = 0; i < ow->array_count; i++)
         data[i] = ow->arrays[i].data;
-    if (local_leave(&id, data, ow->role.epoch, ow->complete_step, &ow->left, &error) == ONWARD_OK) {
-        local_remove(before);
-        return;
-    }
-    ow->left = before;
-    note(ow, error.text);
+    local_remove(ow->left); /* of an attempt before: there may be room for one */
+    if (local_leave(&id, data, ow->role.epoch, ow->complete_step, &ow->left, &error) != ONWARD_OK)
+        note(ow, error.text);
 }
 
 void slots_remove_older(const struct onward *ow)

@@ -180,7 +180,7 @@ static int fail_rows(const struct reader *reader, hid_t dataset, int ndims, int 
                     reader->where, ndims == 2 ? "x" : "y", first, count);
     uint64_t row_bytes = ndims == 2 ? reader->row_bytes : sizeof(int32_t);
     uint64_t chunk = chunk_bytes(dataset, ndims, type), all = reader->rows * row_bytes;
-    uint64_t bytes = count * row_bytes + (chunk < all ? chunk : all);
+    uint64_t bytes = count * row_bytes + 2 * (chunk < all ? chunk : all); /* as stored, and plain */
     bool is_enough = has_memory(bytes);
     if (failed.code == ONWARD_ERR_MEMORY && is_enough)
         return error_set(error, ONWARD_ERR_INPUT,

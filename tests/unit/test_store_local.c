@@ -1,58 +1,14 @@
 /* test_store_local.c - the local level: what was committed is found whole, whenever its owner was
  * killed; what cannot be trusted is not found. */
-#include "store_fixture.h"
+#include "local_fixture.h"
 
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "local_internal.h"
 #include "run_suite.h"
 
-enum { ARRAYS = 3, RUN = 77, KILLS = 300, CONTROL = 4096, RECORD_BYTES = 64, BEGUN = 128 };
-
-static const uint64_t sizes[ARRAYS] = {100, 5000, 8};
-static int warnings;
-
-static struct local_id id_of(int64_t incarnation)
-{
-    return (struct local_id){scratch, "task-1", RUN, 5, incarnation, ARRAYS, sizes};
-}
-
-static const char *task_directory(void)
-{
-    static char path[512];
-    snprintf(path, sizeof path, "%s/onward-%d/task-1.%016x", scratch, (int)geteuid(), RUN);
-    return path;
-}
-
-static int warned_code;
-
-static void count_warning(void *context, const struct error *problem)
-{
-    (void)context;
-    ck_assert_int_ne(problem->code, ONWARD_ERR_IO);
-    ck_assert_ptr_nonnull(strstr(problem->text, "this local copy is not used"));
-    warned_code = problem->code;
-    warnings++;
-}
-
-static unsigned char pattern(uint32_t array, int64_t step, uint64_t byte)
-{
-    return (unsigned char)((uint64_t)step * 131 + array * 7 + byte * 13 + (byte >> 8));
-}
-
-static void fill(unsigned char *data, uint32_t array, int64_t step)
-{
-    for (uint64_t i = 0; i < sizes[array]; i++)
-        data[i] = pattern(array, step, i);
-}
-
-/* Array 2 changes at every fourth step alone. */
-static int64_t pattern_step(uint32_t array, int64_t step)
-{
-    return array == 2 ? step / 4 * 4 : step;
-}
+enum { KILLS = 300, CONTROL = 4096, RECORD_BYTES = 64, BEGUN = 128 };
 
 static void do_step(struct local *local, int64_t step)
 {
@@ -79,27 +35,6 @@ static void leave(int64_t incarnation, int64_t steps)
     local_close(local);
 }
 
-static struct local_copy *find(int64_t incarnation)
-{
-    struct local_copy *copy;
-    struct local_id id = id_of(incarnation);
-    warnings = 0;
-    ck_ok(local_find(&id, count_warning, NULL, &copy, &failure));
-    return copy;
-}
-
-static void check_content(const struct local_copy *copy)
-{
-    static unsigned char bytes[ARRAYS][5000];
-    void *const data[ARRAYS] = {bytes[0], bytes[1], bytes[2]};
-    int64_t step = local_copy_step(copy);
-    ck_ok(local_load(copy, data, &failure));
-    for (uint32_t i = 0; i < ARRAYS; i++)
-        for (uint64_t k = 0; k < sizes[i]; k++)
-            ck_assert_msg(bytes[i][k] == pattern(i, pattern_step(i, step), k),
-                          "array %u, byte %" PRIu64 " is not of step %" PRId64, i, k, step);
-}
-
 START_TEST(what_was_committed_is_found)
 {
     struct local *local = create(1);
@@ -116,36 +51,6 @@ START_TEST(what_was_committed_is_found)
     }
     ck_assert_int_eq(warnings, 0);
     local_close(local);
-}
-END_TEST
-
-/* The state after `step`, for the incarnation that follows. */
-static struct local *leave_once(int64_t incarnation, int64_t step)
-{
-    static unsigned char bytes[ARRAYS][5000];
-    const void *const data[ARRAYS] = {bytes[0], bytes[1], bytes[2]};
-    struct local_id id = id_of(incarnation);
-    struct local *local;
-    for (uint32_t i = 0; i < ARRAYS; i++)
-        fill(bytes[i], i, pattern_step(i, step));
-    ck_ok(local_leave(&id, data, 1, step, &local, &failure));
-    return local;
-}
-
-START_TEST(what_is_left_for_a_start_is_found)
-{
-    struct local *first = leave_once(1, 6);
-    struct local *second = leave_once(1, 9);
-    local_remove(first);
-    local_close(second);
-    struct local_copy *copy = find(2);
-    ck_assert_ptr_nonnull(copy);
-    ck_assert_int_eq(local_copy_step(copy), 9);
-    check_content(copy);
-    local_forget(copy);
-    struct local_id id = id_of(2);
-    local_remove_older(&id);
-    ck_assert_ptr_null(find(3));
 }
 END_TEST
 
@@ -219,41 +124,6 @@ START_TEST(of_another_task_or_run_or_with_other_arrays_is_not_found)
         ck_assert_int_eq(warnings, i >= 2);
         ck_assert(i < 2 || warned_code == ONWARD_ERR_INPUT);
     }
-}
-END_TEST
-
-/* The only file of the task, read whole, changed, and written again. */
-static const char *only_file(void)
-{
-    static char path[1024];
-    char command[600];
-    snprintf(command, sizeof command, "ls '%s'/*.state", task_directory());
-    FILE *list = popen(command, "r");
-    ck_assert_ptr_nonnull(list);
-    ck_assert_ptr_nonnull(fgets(path, sizeof path, list));
-    pclose(list);
-    path[strcspn(path, "\n")] = '\0';
-    return path;
-}
-
-/* Each array once: the second slot of the large one is a hole. */
-START_TEST(what_is_left_takes_the_room_of_the_state)
-{
-    enum { LARGE_BYTES = 4 << 20, BLOCK_BYTES = 512 };
-    uint64_t bytes[] = {LARGE_BYTES, 8};
-    void *data[] = {calloc(1, LARGE_BYTES), &bytes};
-    struct local_id id = {scratch, "task-1", RUN, 5, 1, 2, bytes};
-    struct local *local;
-    struct stat status;
-    ck_assert_ptr_nonnull(data[0]);
-    ck_ok(local_leave(&id, (const void *const *)data, 1, 3, &local, &failure));
-    const char *path = only_file();
-    ck_assert_int_eq(stat(path, &status), 0);
-    ck_assert_int_ge(status.st_size, 2 * LARGE_BYTES);
-    ck_assert_int_le(status.st_blocks * BLOCK_BYTES, LARGE_BYTES + LARGE_BYTES / 8);
-    local_remove(local);
-    ck_assert_int_ne(stat(path, &status), 0);
-    free(data[0]);
 }
 END_TEST
 
@@ -497,8 +367,6 @@ int main(void)
     tcase_set_timeout(cases, 120);
     tcase_add_checked_fixture(cases, make_scratch, remove_scratch);
     tcase_add_test(cases, what_was_committed_is_found);
-    tcase_add_test(cases, what_is_left_for_a_start_is_found);
-    tcase_add_test(cases, what_is_left_takes_the_room_of_the_state);
     tcase_add_test(cases, what_was_not_committed_is_dropped);
     tcase_add_test(cases, without_a_directory_it_is_memory);
     tcase_add_test(cases, the_newest_incarnation_and_step_win);
