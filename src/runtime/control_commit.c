@@ -300,6 +300,10 @@ static void tell_commit(struct onward *ow, const struct commit *commit)
         control_warn(ow, "checkpoint of step %lld: %s", (long long)step, commit->error.text);
         return; /* the core gave it up before */
     }
+    if (commit->code == ONWARD_ERR_INPUT) { /* the parts themselves: no other attempt does better */
+        control_end(ow, commit->code, commit->error.text);
+        return;
+    }
     if (commit->code != ONWARD_OK) {
         control_make_room(ow, commit->code, step);
         fail(ow, step, commit->error.text);

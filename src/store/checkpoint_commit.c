@@ -35,6 +35,7 @@ struct mapping {
     const struct checkpoint_array *array;
     hid_t creation, whole;
     uint64_t elements; /* that are mapped */
+    uint64_t weight;   /* of them; see slab.h */
 };
 
 /* A box of a shard's dense dataset `part`, onto a hyperslab without cut blocks. */
@@ -81,6 +82,8 @@ static int map_part(struct mapping *mapping, uint32_t shard, const struct checkp
         if (space < 0 || map_piece(mapping, &pieces[i], space, starts[i], source, name) != 0)
             return -1;
     mapping->elements += slab_elements(&part->slab, array->ndims, array->dims);
+    mapping->weight =
+        slab_weight_sum(mapping->weight, slab_weight(&part->slab, array->ndims, array->dims));
     return 0;
 }
 
@@ -135,25 +138,41 @@ static int put_description(hid_t dataset, const struct checkpoint_array *array, 
                                                : code;
 }
 
+/* Each element has to be in one part. */
+static int check_cover(const struct mapping *mapping, struct error *error)
+{
+    const struct checkpoint_array *array = mapping->array;
+    const struct onward_slab all = slab_whole(array->ndims, array->dims);
+    uint64_t elements = slab_elements(&all, array->ndims, array->dims);
+    if (mapping->elements != elements)
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "array %s: the parts of the workers have %" PRIu64
+                         " elements, expected each of the %" PRIu64 " once",
+                         array->name, mapping->elements, elements);
+    if (mapping->weight != slab_weight(&all, array->ndims, array->dims))
+        return error_set(error, ONWARD_ERR_INPUT,
+                         "array %s: the parts of the workers share elements and leave out as many, "
+                         "expected each of the %" PRIu64 " once",
+                         array->name, elements);
+    return ONWARD_OK;
+}
+
 static int add_virtual(struct image *image, const struct contents *contents,
                        const struct checkpoint_array *array, struct error *error)
 {
     hsize_t extents[CHECKPOINT_MAX_DIMS];
-    uint64_t elements = checkpoint_row_bytes(array) / h5_type_bytes(array->type) * array->dims[0];
     for (int i = 0; i < array->ndims; i++)
         extents[i] = array->dims[i];
     H5_AUTO hid_t whole = H5Screate_simple(array->ndims, extents, NULL);
     H5_AUTO hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-    struct mapping mapping = {contents, array, creation, whole, 0};
+    struct mapping mapping = {contents, array, creation, whole, 0, 0};
     if (whole < 0 || creation < 0 ||
         (array->sharded ? map_slabs(&mapping) : map_rows(&mapping)) != 0 ||
         H5Sselect_all(whole) < 0)
         return h5_fail(error, ONWARD_ERR_IO, "cannot map array %s", array->name);
-    if (mapping.elements != elements)
-        return error_set(error, ONWARD_ERR_INPUT,
-                         "array %s: the parts of the workers have %" PRIu64
-                         " elements, expected each of the %" PRIu64 " once",
-                         array->name, mapping.elements, elements);
+    int code = check_cover(&mapping, error);
+    if (code != ONWARD_OK)
+        return code;
     H5_AUTO hid_t dataset =
         h5_create_dataset(image->file, array->name, h5_type(array->type), whole, creation);
     if (dataset < 0)

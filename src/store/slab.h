@@ -27,6 +27,12 @@ bool slab_normalise(struct onward_slab *slab, int ndims, const uint64_t *dims);
 uint64_t slab_extent(const struct onward_slab *slab, int d, const uint64_t *dims);
 uint64_t slab_elements(const struct onward_slab *slab, int ndims, const uint64_t *dims);
 
+/* What a part weighs, for the question whether parts are each element of an array once, which takes
+ * no longer for more elements: then, and as good as only then, the sum of their weights is the
+ * weight of the whole. */
+uint64_t slab_weight(const struct onward_slab *slab, int ndims, const uint64_t *dims);
+uint64_t slab_weight_sum(uint64_t a, uint64_t b);
+
 /* Elements from.. of part a along one dimension are elements to.. of part b. */
 struct slab_run {
     uint64_t from, to, length;

@@ -1,10 +1,11 @@
 /* parts.c - a sharded field whose parts are right for one number of workers alone, as those of a
  * program are that has a number built in.
  *
- *     parts RIGHT overlap|holes|both [STEPS]
+ *     parts RIGHT overlap|holes|both|lie [STEPS]
  *
  * By any other number than RIGHT of workers some elements are in two parts, or in none, or (both)
- * as many in none as in two, so that their number is right. */
+ * as many in none as in two, so that their number is right. Or (lie) the answers of the processes
+ * do not agree, as they have to: each takes itself for rank 0. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ enum { ROWS = 60, COLUMNS = 100, STEP_US = 1000 };
 
 struct parts {
     int right; /* number of workers */
+    int here;  /* rank among them, at first */
     const char *mistake;
     int field;
 };
@@ -27,7 +29,13 @@ static int layout(void *context, const struct onward_role *role, struct onward_s
     onward_slab_block(slabs, 0, ROWS, rank, size);
     if (size == parts->right)
         return 1;
-    if (strcmp(parts->mistake, "overlap") == 0) /* one more row than it has */
+    if (strcmp(parts->mistake, "lie") == 0)
+        onward_slab_block(slabs, 0, ROWS,
+                          rank == parts->here ? 0
+                          : rank == 0         ? parts->here
+                                              : rank,
+                          size);
+    else if (strcmp(parts->mistake, "overlap") == 0) /* one more row than it has */
         slabs->stride[0] = ++slabs->block[0];
     else if (strcmp(parts->mistake, "holes") == 0) /* one less */
         slabs->stride[0] = --slabs->block[0];
@@ -65,6 +73,8 @@ int main(int argc, char **argv)
                           .mistake = argc > 2 ? argv[2] : ""};
     struct onward_options options;
     struct onward *ow;
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK"); /* behind the controller's */
+    parts.here = rank ? atoi(rank) - 1 : 0;
     onward_options_init(&options);
     options.subtask_count = 8;
     options.step_count = argc > 3 ? atoll(argv[3]) : 100;

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "run_suite.h"
-#include "slab.h"
+#include "slab_fixture.h"
 
 enum { MAX_WORKERS = 9, MAX_PARTS = 4 };
 
@@ -273,8 +273,89 @@ START_TEST(parts_that_do_not_cover_are_refused)
         checkpoint_commit_slabs(scratch, &id, arrays, 2, shards, 2, slabs, count - 1, &failure),
         ONWARD_ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(failure.text, "12 elements, expected each of the 24 once"));
+    slabs[1].slab = slabs[0].slab; /* as if both had written it */
+    ck_assert_int_eq(
+        checkpoint_commit_slabs(scratch, &id, arrays, 2, shards, 2, slabs, count, &failure),
+        ONWARD_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(failure.text, "array f: the parts of the workers share elements"));
     ck_assert_int_eq(checkpoint_verify(scratch, 120, NULL, &failure), ONWARD_ERR_NOT_FOUND);
     free_arrays(arrays, 2);
+}
+END_TEST
+
+/* Whether each element is in one of the slabs. */
+static bool is_covered_once(const struct onward_slab *slabs, int count, const uint64_t *dims)
+{
+    int times[8][8] = {{0}};
+    uint64_t rows[MAX_EXTENT], columns[MAX_EXTENT];
+    for (int i = 0; i < count; i++) {
+        uint64_t row_count = slab_indices(&slabs[i], 0, dims[0], rows);
+        uint64_t column_count = slab_indices(&slabs[i], 1, dims[1], columns);
+        for (uint64_t r = 0; r < row_count; r++)
+            for (uint64_t c = 0; c < column_count; c++)
+                times[rows[r]][columns[c]]++;
+    }
+    for (uint64_t r = 0; r < dims[0]; r++)
+        for (uint64_t c = 0; c < dims[1]; c++)
+            if (times[r][c] != 1)
+                return false;
+    return true;
+}
+
+static struct onward_slab small_slab(const uint64_t *dims, uint64_t *seed)
+{
+    struct onward_slab slab = slab_whole(2, dims);
+    for (int d = 0; d < 2; d++) {
+        int size = 1 + (int)(random_next(seed) % 3), rank = (int)(random_next(seed) % 3) % size;
+        if (random_next(seed) % 2)
+            onward_slab_block(&slab, d, dims[d], rank, size);
+        else
+            onward_slab_cyclic(&slab, d, dims[d], 1 + random_next(seed) % 3, rank, size);
+    }
+    ck_assert(slab_normalise(&slab, 2, dims));
+    return slab;
+}
+
+START_TEST(weights_say_whether_parts_cover)
+{
+    uint64_t seed = 3, dims[2];
+    int covered = 0, others = 0;
+    for (int round = 0; round < 100000; round++) {
+        struct onward_slab slabs[4];
+        int count = 1 + (int)(random_next(&seed) % 4);
+        dims[0] = 1 + random_next(&seed) % 4;
+        dims[1] = 1 + random_next(&seed) % 4;
+        uint64_t weight = 0, elements = 0;
+        for (int i = 0; i < count; i++) {
+            slabs[i] = small_slab(dims, &seed);
+            weight = slab_weight_sum(weight, slab_weight(&slabs[i], 2, dims));
+            elements += slab_elements(&slabs[i], 2, dims);
+        }
+        struct onward_slab all = slab_whole(2, dims);
+        bool is_covered = is_covered_once(slabs, count, dims);
+        ck_assert_msg((weight == slab_weight(&all, 2, dims)) == is_covered, "round %d", round);
+        covered += is_covered && count > 1;
+        others += !is_covered && elements == dims[0] * dims[1];
+    }
+    printf("%d times covered, %d times by as many elements only\n", covered, others);
+    ck_assert(covered > 1000 && others > 1000);
+}
+END_TEST
+
+/* Of extents that no test could visit: a half and the other, and one that is one off. */
+START_TEST(weights_of_long_arrays)
+{
+    const uint64_t dims[] = {(uint64_t)1 << 40, 3, ((uint64_t)1 << 20) + 7};
+    struct onward_slab all = slab_whole(3, dims), parts[3];
+    for (int i = 0; i < 3; i++) {
+        parts[i] = all;
+        onward_slab_cyclic(&parts[i], 2, dims[2], 1000, i < 2 ? i : 0, 2);
+        parts[i].start[2] += i == 2;
+        ck_assert(slab_normalise(&parts[i], 3, dims));
+    }
+    uint64_t whole = slab_weight(&all, 3, dims), other = slab_weight(&parts[1], 3, dims);
+    ck_assert(slab_weight_sum(slab_weight(&parts[0], 3, dims), other) == whole);
+    ck_assert(slab_weight_sum(slab_weight(&parts[2], 3, dims), other) != whole);
 }
 END_TEST
 
@@ -405,6 +486,8 @@ int main(void)
     tcase_add_loop_test(tests, any_layout_is_read_by_any_other, 0, 200);
     tcase_add_loop_test(tests, pieces_of_a_slab_are_small_and_all_of_it, 0, 500);
     tcase_add_test(tests, sum_does_not_depend_on_layout);
+    tcase_add_test(tests, weights_say_whether_parts_cover);
+    tcase_add_test(tests, weights_of_long_arrays);
     tcase_add_test(tests, parts_that_do_not_cover_are_refused);
     tcase_add_test(tests, a_thousand_shards_open_in_a_second);
     suite_add_tcase(suite, tests);
