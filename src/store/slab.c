@@ -108,16 +108,36 @@ uint64_t slab_elements(const struct onward_slab *slab, int ndims, const uint64_t
     return elements;
 }
 
+/* Blocks from `first` up to `end` are all that can reach from `from` to `to`: of many blocks a
+ * small piece meets few, and the others are not looked at. */
+struct block_range {
+    uint64_t first, end;
+};
+
+static struct block_range reaching(const struct onward_slab *slab, int d,
+                                   const struct onward_slab *other)
+{
+    uint64_t from = other->start[d], start = slab->start[d], stride = slab->stride[d];
+    if (slab->count[d] == 0 || other->count[d] == 0)
+        return (struct block_range){0, 0};
+    uint64_t to = from + (other->count[d] - 1) * other->stride[d] + other->block[d];
+    uint64_t first = from > start ? (from - start) / stride : 0;
+    uint64_t end = to > start ? (to - start - 1) / stride + 1 : 0;
+    end = end < slab->count[d] ? end : slab->count[d];
+    return (struct block_range){first < end ? first : end, end};
+}
+
 /* The runs along one dimension, ascending; runs that touch on both sides become one. */
 static int meet_dimension(const struct onward_slab *a, const struct onward_slab *b, int d,
                           uint64_t extent, struct slab_overlap *overlap)
 {
-    uint64_t i = 0, k = 0, room = a->count[d] + b->count[d];
+    struct block_range of_a = reaching(a, d, b), of_b = reaching(b, d, a);
+    uint64_t i = of_a.first, k = of_b.first, room = of_a.end - i + of_b.end - k;
     struct slab_run *runs = calloc(room > 0 ? room : 1, sizeof *runs), *last = NULL;
     overlap->runs[d] = runs;
     if (!runs)
         return ONWARD_ERR_MEMORY;
-    while (i < a->count[d] && k < b->count[d]) {
+    while (i < of_a.end && k < of_b.end) {
         uint64_t a_begin = a->start[d] + i * a->stride[d], b_begin = b->start[d] + k * b->stride[d];
         uint64_t a_end = a_begin + block_length(a, d, extent, i);
         uint64_t b_end = b_begin + block_length(b, d, extent, k);
