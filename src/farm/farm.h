@@ -59,6 +59,7 @@ struct farm_answer {
 /* farm_command.c: what the keeper needs to know. setup gets the run directory. */
 struct farm_commands;
 struct farm_commands *farm_commands_create(void);
+void farm_commands_destroy(struct farm_commands *commands);
 void farm_commands_setup(void *farm_commands, const void *run, size_t size);
 int farm_commands_prepare(void *farm_commands, const void *item, struct keeper_launch *launch,
                           struct error *error);

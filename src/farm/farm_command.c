@@ -41,6 +41,15 @@ struct farm_commands *farm_commands_create(void)
     return NULL;
 }
 
+void farm_commands_destroy(struct farm_commands *commands)
+{
+    if (!commands)
+        return;
+    commands_close(commands->commands);
+    free(commands->environment);
+    free(commands);
+}
+
 void farm_commands_setup(void *context, const void *run, size_t size)
 {
     struct farm_commands *commands = context;

@@ -56,7 +56,7 @@ struct keeper_settings {
     size_t order_bytes;
     double timeout_s; /* 0: none */
     double grace_s;
-    void *context;
+    void *context; /* of the two below, which have the keeper's copy of it */
     /* In the keeper: what keeper_setup sent; and an order, which becomes a launch. An error of
      * prepare is the result, with exit status 126 and its text as error output. */
     void (*setup)(void *context, const void *bytes, size_t size);

@@ -135,6 +135,7 @@ int main(int argc, char **argv)
                                                     .prepare = farm_commands_prepare};
     if (code == ONWARD_OK)
         code = keeper_start(&keeper_settings, &keeper, &error);
+    farm_commands_destroy(commands);
     if (code != ONWARD_OK) {
         fprintf(stderr, "onward-farm: %s\n", error.text);
         return onward_exit_code(code);

@@ -60,6 +60,7 @@ struct gang_standing {
 /* gang_command.c: what the keeper needs to know. setup gets the run directory. */
 struct gang_command;
 struct gang_command *gang_command_create(const struct gang_settings *settings, const char *task);
+void gang_command_destroy(struct gang_command *command);
 void gang_command_setup(void *gang_command, const void *run, size_t size);
 int gang_command_prepare(void *gang_command, const void *order, struct keeper_launch *launch,
                          struct error *error);

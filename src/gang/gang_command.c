@@ -34,6 +34,14 @@ struct gang_command *gang_command_create(const struct gang_settings *settings, c
     return NULL;
 }
 
+void gang_command_destroy(struct gang_command *command)
+{
+    if (!command)
+        return;
+    free(command->environment);
+    free(command);
+}
+
 void gang_command_setup(void *context, const void *run, size_t size)
 {
     struct gang_command *command = context;

@@ -91,6 +91,7 @@ static int start_keepers(const struct gang_settings *settings, const char *task,
         if (!keeper.context)
             return error_set(error, ONWARD_ERR_MEMORY, "no memory to start");
         int code = keeper_start(&keeper, &keepers[i], error);
+        gang_command_destroy(keeper.context);
         if (code != ONWARD_OK)
             return code;
     }
