@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "copies_keep.h"
 #include "shards.h"
 
 /* The share of the time that copies may take, as one in so many. */
 enum { COST_DIVISOR = 100, MAX_INTERVAL = 1000000 };
 
-/* Until so many sets in a row failed to arrive, the one of an epoch before is kept. */
-enum { FLIGHT_TRIES = 3 };
+/* What one that finds no room passes for, so that it is not tried all the time. */
+static const int64_t NO_ROOM_COST_NS = 10000000;
 
 /* For the change that a copy was ordered for: all reach its step at about the same time. Then one
  * of them did not, and may need what this one does in the next step. */
@@ -101,7 +102,9 @@ void copies_opened(struct onward *ow, const struct copy_id *from)
                                  .ordered_step = -1,
                                  .from = *from,
                                  .interval = 1,
-                                 .cost_ns = ow->copies.cost_ns};
+                                 .settle_step = INT64_MAX,
+                                 .cost_ns = ow->copies.cost_ns,
+                                 .room_told = ow->copies.room_told};
     if (ow->complete_step < ow->saved_step) /* it could not be read, or is gone */
         ow->saved_step = -1;
     copies_forget_unread(ow);
@@ -131,74 +134,23 @@ static int64_t wanted_interval(const struct copies *copies, int64_t steps)
     return interval < MAX_INTERVAL ? interval : MAX_INTERVAL;
 }
 
-static bool is_of_epoch_before(void *context, const struct copy_id *id)
-{
-    const struct onward *ow = context;
-    return copy_is_before(id, ow->incarnation, ow->role.epoch);
-}
-
-/* A copy of this worker that no set needs any more. */
-static bool is_done_with(void *context, const struct copy_id *id)
-{
-    const struct onward *ow = context;
-    const struct copies *copies = &ow->copies;
-    return id->incarnation == ow->incarnation && id->epoch == ow->role.epoch &&
-           id->shard == (uint32_t)ow->role.rank && id->step != copies->whole_step &&
-           id->step != copies->sent_step && id->step != copies->flight_step;
-}
-
-struct making_room {
-    struct onward *ow;
-    int64_t saved_step; /* all know of a committed checkpoint of that step; -1: of none */
-};
-
-static bool is_in_the_way(void *context, const struct copy_id *id)
-{
-    struct making_room *making = context;
-    const struct copy_id *from = &making->ow->copies.from;
-    bool is_of_set = from->shard_count > 0 && id->incarnation == from->incarnation &&
-                     id->epoch == from->epoch && id->step == from->step;
-    return is_of_epoch_before(making->ow, id) && !(is_of_set && from->step > making->saved_step);
-}
-
-/* Of the sets of epochs before, the one that this epoch began from is enough, and, where for want
- * of room no set of this epoch is whole yet, none is needed where a checkpoint is as new. */
-static void make_room(struct onward *ow, int64_t saved_step)
-{
-    struct copy_place place = copies_place(ow);
-    struct making_room making = {ow, saved_step};
-    if (!ow->copies.is_swept)
-        copy_sweep(&place, is_in_the_way, &making);
-}
-
-/* What all agreed on, of the newest copy and of the one on its way. */
-static void settle(struct onward *ow, bool newest_is_whole, bool flight_ended, bool flight_is_whole)
-{
-    struct copies *copies = &ow->copies;
-    struct copy_place place = copies_place(ow);
-    if (copies->newest_step >= 0 && newest_is_whole)
-        copies->whole_step = copies->newest_step;
-    copies->newest_step = -1;
-    if (copies->flight_step >= 0 && flight_ended) {
-        copies->failures = flight_is_whole ? 0 : copies->failures + 1;
-        if (flight_is_whole)
-            copies->sent_step = copies->flight_step;
-        copies->flight_step = -1;
-    }
-    copy_sweep(&place, is_done_with, ow);
-    bool is_alone = !copies->has_partner && !copies->lacks_partner;
-    bool is_safe = copies->whole_step >= 0 &&
-                   (is_alone || copies->sent_step >= 0 || copies->failures >= FLIGHT_TRIES);
-    if (is_safe && !copies->is_swept) {
-        copy_sweep(&place, is_of_epoch_before, ow);
-        copies->is_swept = true;
-    }
-}
-
 /* The news of a failure is told once, not at each step. */
 static void warn(struct onward *ow, const char *text)
 {
     snprintf(ow->warning, sizeof ow->warning, "%.255s", text);
+    worker_send_warning(ow);
+}
+
+/* Once for all workers of a host, and once a task: the news is not which step it was. */
+static void tell_want_of_room(struct onward *ow)
+{
+    if (!ow->copies.room_told)
+        snprintf(
+            ow->warning, sizeof ow->warning,
+            "%.120s: No space left for two copies of each part: a new one is written only once "
+            "a checkpoint is as new as the one before",
+            ow->options.local_directory);
+    ow->copies.room_told = true;
     worker_send_warning(ow);
 }
 
@@ -209,13 +161,20 @@ static void write_copy(struct onward *ow)
     struct copy_id id = own_id(ow, ow->complete_step);
     struct error error = {0};
     int64_t begin_ns = clock_ns();
-    int code = copy_write(&place, &id, ow->arrays, ow->array_count, &copies->bytes, &error);
-    copies->cost_ns = clock_ns() - begin_ns;
+    int code = copy_has_room(&place, shards_copy_bytes(ow))
+                   ? copy_write(&place, &id, ow->arrays, ow->array_count, &copies->bytes, &error)
+                   : ONWARD_ERR_NO_SPACE;
+    if (code != ONWARD_ERR_NO_SPACE)
+        copies->cost_ns = clock_ns() - begin_ns;
+    else if (copies->cost_ns < NO_ROOM_COST_NS)
+        copies->cost_ns = NO_ROOM_COST_NS;
     copies->newest_step = ow->complete_step;
     bool is_news = code != ONWARD_OK && !copies->has_failed;
     copies->has_failed = code != ONWARD_OK;
     copies->lacks_room = code == ONWARD_ERR_NO_SPACE;
-    if (is_news)
+    if (copies->lacks_room)
+        tell_want_of_room(ow);
+    else if (is_news)
         warn(ow, error.text);
 }
 
@@ -245,35 +204,59 @@ static bool look_at_flight(struct onward *ow)
     return state == PARTNER_SENDS;
 }
 
-void copies_step(struct onward *ow)
+/* What every worker says, and all hear the most of. False: somebody is lost. */
+static bool agree(struct onward *ow, struct copies_agreement *agreed)
 {
     struct copies *copies = &ow->copies;
-    if (ow->complete_step < copies->next_step || ow->complete_step >= ow->options.step_count ||
-        !shards_any(ow))
-        return;
-    bool sends = look_at_flight(ow);
-    int64_t agreed[] = {wanted_interval(copies, ow->complete_step - copies->begin_step),
+    int64_t values[] = {wanted_interval(copies, ow->complete_step - copies->begin_step),
                         copies->has_failed,
-                        sends,
+                        look_at_flight(ow),
                         copies->flight_failed || copies->lacks_partner,
                         copies->lacks_room,
                         -ow->saved_step,
                         (int64_t)shards_copy_bytes(ow)};
-    if (transport_max(ow->transport, agreed, sizeof agreed / sizeof *agreed) != ONWARD_OK) {
+    if (transport_max(ow->transport, values, sizeof values / sizeof *values) != ONWARD_OK) {
         transport_note_loss(ow->transport);
-        return;
+        return false;
     }
-    settle(ow, !agreed[1], !agreed[2], !agreed[3]);
-    if (agreed[4])
-        make_room(ow, -agreed[5]);
-    else if (!copies->is_trimmed && copies->from.shard_count > 0)
-        make_room(ow, -1);
-    copies->is_trimmed = true;
-    copies->interval = agreed[0];
-    copies->turn.bytes = (uint64_t)agreed[6];
-    write_copy(ow);
-    begin_flight(ow);
-    plan_next(ow);
+    *agreed = (struct copies_agreement){.interval = values[0],
+                                        .newest_is_whole = !values[1],
+                                        .flight_ended = !values[2],
+                                        .flight_is_whole = !values[3],
+                                        .lacks_room = values[4] != 0,
+                                        .saved_step = -values[5],
+                                        .bytes = (uint64_t)values[6]};
+    return true;
+}
+
+/* Behind a copy all agree again, at the next step and then ever less often, until it is known to be
+ * whole and to have arrived: what is older need not stay until the next one. */
+static void plan_settling(struct onward *ow, bool is_new)
+{
+    struct copies *copies = &ow->copies;
+    bool is_open = copies->newest_step >= 0 || copies->flight_step >= 0;
+    copies->settle_wait = is_new ? 1 : 2 * copies->settle_wait;
+    copies->settle_step = is_open ? ow->complete_step + copies->settle_wait : INT64_MAX;
+}
+
+void copies_step(struct onward *ow)
+{
+    struct copies *copies = &ow->copies;
+    struct copies_agreement agreed;
+    bool is_due = ow->complete_step >= copies->next_step;
+    if ((!is_due && ow->complete_step < copies->settle_step) ||
+        ow->complete_step >= ow->options.step_count || !shards_any(ow) || !agree(ow, &agreed))
+        return;
+    copies_settle(ow, &agreed);
+    if (is_due) {
+        copies_make_room(ow, &agreed);
+        copies->interval = agreed.interval;
+        copies->turn.bytes = agreed.bytes;
+        write_copy(ow);
+        begin_flight(ow);
+        plan_next(ow);
+    }
+    plan_settling(ow, is_due);
 }
 
 void copies_order(struct onward *ow, int64_t step)

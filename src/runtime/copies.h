@@ -3,10 +3,13 @@
  * newest whole set of such copies.
  *
  * All workers write at the same steps. Before one writes, all agree how many steps come until the
- * next time, so that the cost stays small, and thereby that the copies before are written: only
- * then the ones before those are removed. So one whole set is there at any time, and two at most;
- * of epochs before some more, until one of this epoch is whole, or there is no room for it.
- */
+ * next time, so that the cost stays small. Behind it they agree again, at the next step and then
+ * ever less often, on whether all have written theirs, and whether all of these have arrived on the
+ * next host: only then the ones before are removed. So one whole set is there at any time, two
+ * while one is written and sent, and more where that takes longer than the steps to the next one;
+ * of epochs before some more, until one of this epoch is whole, or there is no room for it. Where
+ * there is none for two sets, a checkpoint that is as new takes the place of the one that is there,
+ * and the next one is written in its room. */
 #ifndef RUNTIME_COPIES_H
 #define RUNTIME_COPIES_H
 

@@ -109,6 +109,9 @@ struct copies {
     int64_t newest_step; /* written here, of the others it is not known; -1: none */
     bool has_failed;     /* the newest could not be written here */
     bool lacks_room;     /* for want of room */
+    bool room_told;      /* which is said once */
+    int64_t settle_step; /* when all agree next on how the newest came off, so many steps later */
+    int64_t settle_wait;
     struct copy_id from; /* the set that the epoch began from; shard_count 0: none */
     bool is_swept;       /* copies of epochs before are removed */
     bool is_trimmed;     /* all but the set that the epoch began from are */

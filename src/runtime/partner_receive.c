@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "background.h"
@@ -55,15 +54,6 @@ static bool take_bytes(const struct partner *partner, int fd, int file, uint64_t
     return is_fine;
 }
 
-/* Else it would take what the workers of this host need for their own copies, and come to nothing.
- */
-static bool has_room(const char *directory, uint64_t bytes)
-{
-    struct statvfs status;
-    return statvfs(directory, &status) != 0 || status.f_blocks == 0 ||
-           bytes <= (uint64_t)status.f_bavail * status.f_frsize;
-}
-
 /* On a host without a worker nobody else removes what was sent there in epochs before. Of the same
  * shard the newest and the one of the newest set that is whole are enough: where no set is ever
  * whole, too. */
@@ -95,7 +85,8 @@ static bool take_copy(struct partner *partner, int fd, struct partner_head *head
         copy_path(&partner->place, &id, path, NULL) != ONWARD_OK)
         return false;
     copy_sweep(&partner->place, is_older, head); /* first, so that there is room */
-    if (!has_room(directory, head->bytes))
+    if (!copy_has_room(&partner->place,
+                       head->bytes)) /* the workers of this host need what there is */
         return false;
     snprintf(temporary, sizeof temporary, "%s.tmp-%ld-partner", path, (long)getpid());
     int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

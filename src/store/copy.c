@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "checkpoint_internal.h"
@@ -114,6 +115,13 @@ int copy_write(const struct copy_place *place, const struct copy_id *id,
         code = save(&image, path, bytes, error);
     image_close(&image);
     return code;
+}
+
+bool copy_has_room(const struct copy_place *place, uint64_t bytes)
+{
+    struct statvfs status;
+    return statvfs(place->directory, &status) != 0 || status.f_blocks == 0 ||
+           bytes <= (uint64_t)status.f_bavail * status.f_frsize;
 }
 
 /* Calls visit for each name in the directory; there may be none. What the system says of it; 0: it

@@ -44,6 +44,8 @@ int copy_directory(const struct copy_place *place, char *path, struct error *err
 int copy_path(const struct copy_place *place, const struct copy_id *id, char *path,
               struct error *error);
 
+/* Whether so many bytes more find room there, as far as the file system says. */
+bool copy_has_room(const struct copy_place *place, uint64_t bytes);
 /* Writes this worker's shard. Calls HDF5. *bytes: of the file. */
 int copy_write(const struct copy_place *place, const struct copy_id *id,
                const struct checkpoint_array *arrays, uint32_t array_count, uint64_t *bytes,
