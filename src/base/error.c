@@ -2,6 +2,7 @@
  * formatting of a struct error. */
 #include "error.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,6 +60,9 @@ static void set_text(struct error *error, int code, const char *format, va_list 
     error->code = code;
     error->errno_value = 0;
     vsnprintf(error->text, sizeof error->text, format, arguments);
+    for (char *c = error->text; *c; c++) /* a value or a path that is quoted may have any */
+        if (iscntrl((unsigned char)*c))
+            *c = '?';
 }
 
 int error_set(struct error *error, int code, const char *format, ...)

@@ -1,8 +1,9 @@
 /* error.h - how every layer outside of core reports a failure: a number and a text.
  *
  * A function that can fail takes a struct error as its last argument and returns the number, which
- * is one of enum onward_error. The text is one line without a newline: what failed, where (file,
- * key, line), what was expected. error may be NULL where the caller needs the number alone. */
+ * is one of enum onward_error. The text is one line: what failed, where (file, key, line), what was
+ * expected; control characters in what it quotes are shown as "?". error may be NULL where the
+ * caller needs the number alone. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
