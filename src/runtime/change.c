@@ -49,6 +49,7 @@ static struct change_report report_of(struct onward *ow)
     traces_of_dead(ow, &report);
     report.held_step = ow->held ? local_copy_step(ow->held) : -1;
     report.held_incarnation = ow->held ? local_copy_incarnation(ow->held) : 0;
+    report.held_epoch = ow->held ? local_copy_epoch(ow->held) : 0;
     return report;
 }
 
@@ -352,8 +353,12 @@ static int settle(struct onward *ow, struct pass *pass, int agreed)
         return end(ow, pass);
     if (!(agreed & FLAG_INPUT))
         return end_bad_input(ow, pass);
-    if (!(agreed & FLAG_STATE)) {
+    bool is_ruled_out = !(agreed & FLAG_STATE);
+    if (is_ruled_out)
         change_rule_out_source(ow, pass);
+    else
+        is_ruled_out = change_rule_out_held(ow, pass, agreed);
+    if (is_ruled_out) {
         ow->passes_left++; /* nobody was lost, and a source is ruled out once */
         return ONWARD_ERR_LOST;
     }
@@ -398,7 +403,7 @@ static int join_newcomers(struct onward *ow, struct pass *pass)
 
 static int run_pass(struct onward *ow, bool first)
 {
-    struct pass pass = {.flags = FLAG_PASS | FLAG_STATE | FLAG_INPUT, .lineup_rank = -1};
+    struct pass pass = {.flags = FLAGS_ALL, .lineup_rank = -1};
     slots_discard(ow);
     shards_drop(ow);
     int code = transport_candidate(ow->transport, first, &pass.rank, &pass.size);

@@ -5,8 +5,16 @@
 #include "control.h"
 
 /* What a member says in the agreement: the pass went well, the state could be had, and what the
- * program gave fits. */
-enum { FLAG_PASS = 1, FLAG_STATE = 2, FLAG_INPUT = 4 };
+ * program gave fits. And of the local copy that the state came from: none that this member has is
+ * another one, and none is the same. */
+enum {
+    FLAG_PASS = 1,
+    FLAG_STATE = 2,
+    FLAG_INPUT = 4,
+    FLAG_UNDISPUTED = 8,
+    FLAG_UNCONFIRMED = 16,
+    FLAGS_ALL = 31
+};
 
 struct pass {
     int rank, size;
@@ -29,6 +37,10 @@ int change_lay_out(struct onward *ow, struct pass *pass);
 int change_bring_state(struct onward *ow, struct pass *pass);
 /* The state could not be had from where the opening said: the next pass goes without it. */
 void change_rule_out_source(struct onward *ow, const struct pass *pass);
+/* By what all agreed on, another local copy of the step differs from the one that came in, and none
+ * is the same: the next pass goes without it, and takes another only if somebody has the same. What
+ * two have is right. */
+bool change_rule_out_held(struct onward *ow, const struct pass *pass, int agreed);
 /* All agreed that what the program gave does not fit. Who knows why, the first of them, tells the
  * controller: ow->error there. */
 void change_gather_reason(struct onward *ow, const struct pass *pass);

@@ -37,6 +37,31 @@ static int source_rank(const struct pass *pass)
     return rank;
 }
 
+static void take_verdict(struct pass *pass, enum local_verdict verdict)
+{
+    if (verdict == LOCAL_DIFFERS)
+        pass->flags &= ~FLAG_UNDISPUTED;
+    if (verdict == LOCAL_EQUAL)
+        pass->flags &= ~FLAG_UNCONFIRMED;
+}
+
+static bool holds_opened_step(const struct onward *ow, const struct opening *opening)
+{
+    return opening->source == SOURCE_HELD && ow->held &&
+           local_copy_step(ow->held) == opening->step &&
+           local_copy_incarnation(ow->held) == opening->held_incarnation &&
+           local_copy_epoch(ow->held) == opening->held_epoch;
+}
+
+/* The state of the task is the same on all workers, so the copy of the step on this host says
+ * whether the one that came in is right. Those of one host were compared where they were loaded. */
+static void compare_held(struct onward *ow, struct pass *pass)
+{
+    const struct seat *source = &pass->seats[pass->opening.source_seat];
+    if (holds_opened_step(ow, &pass->opening) && strcmp(source->host, ow->host) != 0)
+        take_verdict(pass, slots_compare_held(ow));
+}
+
 /* Every array from the source to the others. Members outside of the lineup take part only when the
  * source is one of them; they take the bits too, and are as good as any worker then. A dedicated
  * controller has no room for them. */
@@ -56,6 +81,8 @@ static int move_state(struct onward *ow, struct pass *pass)
             code = transport_move(ow->transport, to_all, source_rank(pass),
                                   from_memory ? ow->arrays[i].data : slots_incoming(ow, i),
                                   ow->protected[i].bytes);
+    if (code == ONWARD_OK)
+        compare_held(ow, pass);
     return code;
 }
 
@@ -118,17 +145,19 @@ static int bring_copies(struct onward *ow, struct pass *pass)
     return ONWARD_OK;
 }
 
-static int load_held(struct onward *ow)
+static int load_held(struct onward *ow, struct pass *pass)
 {
-    int code = slots_load_held(ow);
-    if (code != ONWARD_ERR_IO)
-        return code;
-    sleep_ns(READ_AGAIN_NS);
-    code = slots_load_held(ow);
+    enum local_verdict verdict;
+    int code = slots_load_held(ow, &verdict);
     if (code == ONWARD_ERR_IO) {
-        copies_note_unread(ow, code, ow->error.text);
-        report_error(ow);
+        sleep_ns(READ_AGAIN_NS);
+        code = slots_load_held(ow, &verdict);
     }
+    if (code == ONWARD_ERR_IO)
+        copies_note_unread(ow, code, ow->error.text);
+    if (code != ONWARD_OK && code != ONWARD_ERR_NOT_FOUND)
+        report_error(ow);
+    take_verdict(pass, verdict);
     return code;
 }
 
@@ -143,7 +172,7 @@ int change_bring_state(struct onward *ow, struct pass *pass)
     /* Where the holder cannot load it, it sends what it has and says so in the agreement. */
     if (pass->opening.source == SOURCE_HELD && is_source(pass)) {
         expose(ow, SOURCE_HELD);
-        if (load_held(ow) != ONWARD_OK)
+        if (load_held(ow, pass) != ONWARD_OK)
             pass->flags &= ~FLAG_STATE;
     }
     if (pass->opening.source == SOURCE_FRESH)
@@ -187,8 +216,32 @@ void change_rule_out_source(struct onward *ow, const struct pass *pass)
     if (strcmp(source->host, ow->host) == 0)
         slots_forget_held(ow);
     if (ow->control)
-        control_warn(ow, "the local copy of step %lld on host %s could not be loaded",
+        control_warn(ow, "the local copy of step %lld on host %s could not be used",
                      (long long)opening->step, source->host);
+}
+
+/* Who holds another one says which. */
+static void tell_difference(struct onward *ow, const struct opening *opening, const char *host)
+{
+    error_set(&ow->error, ONWARD_ERR_CORRUPT,
+              "the local copies of step %lld are not the same: %.150s differs from one of host %s",
+              (long long)opening->step, local_copy_path(ow->held), host);
+    report_error(ow);
+    copies_note_unread(ow, ONWARD_ERR_CORRUPT, ow->error.text);
+}
+
+bool change_rule_out_held(struct onward *ow, const struct pass *pass, int agreed)
+{
+    const struct opening *opening = &pass->opening;
+    const char *host = pass->seats[opening->source_seat].host;
+    bool is_undisputed = (agreed & FLAG_UNDISPUTED) && !opening->is_disputed;
+    if (!(pass->flags & FLAG_UNDISPUTED))
+        tell_difference(ow, opening, host);
+    if (is_undisputed || !(agreed & FLAG_UNCONFIRMED))
+        return false;
+    ow->disputed_step = opening->step;
+    change_rule_out_source(ow, pass);
+    return true;
 }
 
 void change_gather_reason(struct onward *ow, const struct pass *pass)

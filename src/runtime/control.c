@@ -341,6 +341,9 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
     }
     opening->move_to_all =
         opening->move_state && from_member && seats[opening->source_seat].rank < 0;
+    opening->held_incarnation = is_held ? reports[opening->source_seat].held_incarnation : 0;
+    opening->is_disputed = is_held && ow->disputed_step == action->step;
+    opening->held_epoch = is_held ? reports[opening->source_seat].held_epoch : 0;
 }
 
 static void fill_end(struct onward *ow, struct opening *opening)

@@ -29,8 +29,9 @@ struct change_report {
     uint32_t pid;
     int64_t complete_step;
     int64_t seen_epoch;
-    uint64_t signature;                  /* of the protected arrays; 0 for a dedicated controller */
-    int64_t held_step, held_incarnation; /* of a local copy on its host; step -1: none */
+    uint64_t signature; /* of the protected arrays; 0 for a dedicated controller */
+    int64_t held_step, held_incarnation,
+        held_epoch;      /* of a local copy on its host; step -1: none */
     uint32_t copy_count; /* of shards, on its host; their list comes behind the reports */
     uint32_t trace_count;
     struct dead_trace traces[REPORT_TRACES];
@@ -54,13 +55,15 @@ struct opening {
     bool move_state;  /* some worker's memory is not the state of step */
     bool move_to_all; /* to every member but a dedicated controller, not just to the team */
     bool saved;       /* its step, or at the end the newest, is in a committed checkpoint */
+    bool is_disputed; /* not all local copies of step are the same */
     bool restarts;    /* end: the launcher starts again at once, from the copies on the hosts */
     uint8_t source;   /* enum state_source */
     int32_t end_code;
     int32_t source_seat; /* who has the state that moves */
     uint32_t size, seat_count;
     int64_t epoch, step, incarnation;
-    int64_t steps_lost; /* for the event log, as are the next two */
+    int64_t held_incarnation, held_epoch; /* of the local copy that the state comes from */
+    int64_t steps_lost;                   /* for the event log, as are the next two */
     uint32_t source_member;
     char cause[CAUSE_BYTES];
     uint64_t core_size, host_size, run_number;

@@ -153,9 +153,13 @@ static void fail_for_unread(struct onward *ow)
                                   "that host, or with another --local-dir to begin anew";
     static const char for_input[] = "; nothing was removed: resume with the program of before, or "
                                     "with another --local-dir to begin anew";
+    static const char for_damage[] =
+        "; nothing was removed: resume once the wrong one is removed, or "
+        "with another --local-dir to begin anew";
     char text[REPORT_TEXT_BYTES];
-    bool is_input = ow->control->unread_code == ONWARD_ERR_INPUT;
-    const char *advice = is_input ? for_input : in_full;
+    bool is_input = ow->control->unread_code != ONWARD_ERR_IO;
+    bool is_damage = ow->control->unread_code == ONWARD_ERR_CORRUPT;
+    const char *advice = is_damage ? for_damage : is_input ? for_input : in_full;
     size_t length = strlen(ow->control->unread);
     bool fits = length + strlen(advice) < sizeof text;
     const char *short_advice = is_input ? "" : in_short;
@@ -195,6 +199,8 @@ uint64_t control_state_bytes(const struct change_report *reports, int count,
             reports[i].replicated_bytes > replicated ? reports[i].replicated_bytes : replicated;
         sharded = reports[i].sharded_bytes > sharded ? reports[i].sharded_bytes : sharded;
     }
+    if (opening->source == SOURCE_HELD && opening->copy.shard_count == 0)
+        replicated *= 3; /* it is read, and compared with another that is read */
     return replicated + sharded / (opening->size > 0 ? opening->size : 1);
 }
 

@@ -159,6 +159,7 @@ struct onward {
     bool outlives;           /* they are in a file, and hold the whole state */
     struct local *left;      /* the state for a start that follows; NULL: none, see slots_leave */
     struct local_copy *held; /* what an earlier incarnation left on this host; NULL: nothing */
+    int64_t disputed_step;   /* of which members hold other bits than each other; -1: of none */
     bool held_sought;
     struct copies copies;
     int64_t saved_step; /* of the newest committed checkpoint that this worker was told of, or -1 */

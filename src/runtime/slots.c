@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "copies.h"
-#include "local.h"
 #include "shards.h"
 
 /* The program keeps to its own contract, or the array has no state of a single step to go back to.
@@ -153,14 +152,28 @@ void slots_find_held(struct onward *ow)
         note(ow, ow->unread_text);
 }
 
-int slots_load_held(struct onward *ow)
+/* data: room for ONWARD_MAX_ARRAYS. */
+static void find_incoming(struct onward *ow, void **data)
 {
-    void *data[ONWARD_MAX_ARRAYS];
-    if (!ow->held)
-        return error_set(&ow->error, ONWARD_ERR_NOT_FOUND, "no local copy of the state is held");
     for (uint32_t i = 0; i < ow->array_count; i++)
         data[i] = slots_incoming(ow, i);
-    return local_load(ow->held, data, &ow->error);
+}
+
+int slots_load_held(struct onward *ow, enum local_verdict *verdict)
+{
+    void *data[ONWARD_MAX_ARRAYS];
+    *verdict = LOCAL_ALONE;
+    if (!ow->held)
+        return error_set(&ow->error, ONWARD_ERR_NOT_FOUND, "no local copy of the state is held");
+    find_incoming(ow, data);
+    return local_load(ow->held, data, verdict, &ow->error);
+}
+
+enum local_verdict slots_compare_held(struct onward *ow)
+{
+    void *data[ONWARD_MAX_ARRAYS];
+    find_incoming(ow, data);
+    return local_compare(ow->held, data);
 }
 
 void slots_forget_held(struct onward *ow)

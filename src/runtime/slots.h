@@ -6,6 +6,7 @@
 #define RUNTIME_SLOTS_H
 
 #include "handle.h"
+#include "local.h"
 
 /* No array is ONWARD_ATOMIC or sharded: whatever fails, the state after complete_step is still in
  * the slots.
@@ -30,7 +31,9 @@ void slots_leave(struct onward *ow);
 /* Looks for the state that an earlier incarnation left on this host, once. */
 void slots_find_held(struct onward *ow);
 /* Brings it to where bits come in. A failure leaves the state after complete_step alone. */
-int slots_load_held(struct onward *ow);
+int slots_load_held(struct onward *ow, enum local_verdict *verdict);
+/* Whether it has the bits that came in. */
+enum local_verdict slots_compare_held(struct onward *ow);
 void slots_forget_held(struct onward *ow);
 /* This member has a copy of the state of this epoch: older files on its host are not needed. */
 void slots_remove_older(const struct onward *ow);

@@ -17,10 +17,11 @@
  *
  * The header says which boot of the host the file is of; one of an earlier boot is not trusted. The
  * owner holds a lock (flock) on its file as long as it lives. The bits of the slots have no
- * checksum: they are as good as the memory they are in. On a disk they may have left it, and the
- * disk may not have taken them: so a file there is synced before it is loaded, which is when the
- * kernel says that it lost some; it is never loaded then. Functions return enum onward_error; one
- * thread a handle. */
+ * checksum, which would be one more pass over the state at each step: they are as good as the
+ * memory they are in. But mostly several members have the same step, and what two of them have is
+ * right. On a disk they may have left the memory, and the disk may not have taken them: so a file
+ * there is synced before it is loaded, which is when the kernel says that it lost some; it is never
+ * loaded then. Functions return enum onward_error; one thread a handle. */
 #ifndef STORE_LOCAL_H
 #define STORE_LOCAL_H
 
@@ -32,7 +33,7 @@
 enum { LOCAL_TASK_BYTES = 64 };
 
 struct local;      /* the slots of this member */
-struct local_copy; /* a file that was found */
+struct local_copy; /* a file that was found, with those of other members that have its step */
 
 struct local_id {
     const char *directory; /* node-local: memory, or a disk of this host; NULL: no file */
@@ -69,17 +70,28 @@ void local_commit(struct local *local, int64_t epoch, int64_t step);
 void local_discard(struct local *local);
 
 /* The newest whole state of an earlier incarnation of this task on this host: the one of the newest
- * incarnation and then step; *copy is NULL where there is none. Files that are damaged are skipped,
- * with what is wrong to `warn` (may be NULL). So are those that hold a state of other arrays
- * (ONWARD_ERR_INPUT), and those that cannot be read (ONWARD_ERR_IO), which says nothing of what
- * they hold. */
+ * incarnation, then step, then epoch; *copy is NULL where there is none. Files that are damaged are
+ * skipped, with what is wrong to `warn` (may be NULL). So are those that hold a state of other
+ * arrays (ONWARD_ERR_INPUT), and those that cannot be read (ONWARD_ERR_IO), which says nothing of
+ * what they hold. */
 int local_find(const struct local_id *id, void (*warn)(void *context, const struct error *problem),
                void *context, struct local_copy **copy, struct error *error);
 int64_t local_copy_incarnation(const struct local_copy *copy);
 int64_t local_copy_step(const struct local_copy *copy);
-/* Reads each array to data[i]. ERR_CORRUPT where the file changed meanwhile: its owner lives;
- * ERR_IO where a disk did not take all of it, or does not give it. */
-int local_load(const struct local_copy *copy, void *const *data, struct error *error);
+int64_t local_copy_epoch(const struct local_copy *copy);
+const char *local_copy_path(const struct local_copy *copy); /* of the first file */
+
+/* What the copies of a step say of each other. */
+enum local_verdict { LOCAL_ALONE, LOCAL_EQUAL, LOCAL_DIFFERS };
+
+/* Reads each array to data[i]. *verdict: LOCAL_EQUAL, two files have these bits; LOCAL_DIFFERS, the
+ * others have other bits, and no two the same; LOCAL_ALONE, no other says anything. ERR_CORRUPT
+ * where the file changed meanwhile: its owner lives; ERR_IO where a disk did not take all of it, or
+ * does not give it. */
+int local_load(const struct local_copy *copy, void *const *data, enum local_verdict *verdict,
+               struct error *error);
+/* Whether a file has these bits: one of them does, one has others, or none can be read. */
+enum local_verdict local_compare(const struct local_copy *copy, void *const *data);
 void local_forget(struct local_copy *copy); /* frees the handle; NULL is allowed */
 
 /* Removes the files of earlier incarnations, and of members of this one that died. */

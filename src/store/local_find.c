@@ -13,11 +13,12 @@
 #include "file.h"
 #include "local_internal.h"
 
-enum { MAX_FILES = 65536 };
+enum { MAX_FILES = 65536, MAX_COPIES = 3, COMPARED_BYTES = 1 << 20 };
 
 struct local_copy {
     struct local_header header;
     struct local_record record;
+    struct local_copy *next; /* of another member, with the same step */
     int fd;
     char path[PATH_MAX];
 };
@@ -149,11 +150,39 @@ static bool examine(const struct search *search, struct local_copy *copy, const 
     return read_control(copy, &copy->record, problem) == ONWARD_OK;
 }
 
-static bool is_newer(const struct local_copy *a, const struct local_copy *b)
+/* Below 0, 0 or above, as a is older than b, of the same step, or newer. A step that was done again
+ * in a later epoch counts as newer. */
+static int compare_age(const struct local_copy *a, const struct local_copy *b)
 {
-    if (a->header.incarnation != b->header.incarnation)
-        return a->header.incarnation > b->header.incarnation;
-    return a->record.step > b->record.step;
+    const int64_t ages[][2] = {{a->header.incarnation, b->header.incarnation},
+                               {a->record.step, b->record.step},
+                               {a->record.epoch, b->record.epoch}};
+    for (size_t i = 0; i < sizeof ages / sizeof *ages; i++)
+        if (ages[i][0] != ages[i][1])
+            return ages[i][0] > ages[i][1] ? 1 : -1;
+    return 0;
+}
+
+static uint32_t count(const struct local_copy *copy)
+{
+    uint32_t copies = 0;
+    for (; copy; copy = copy->next)
+        copies++;
+    return copies;
+}
+
+/* The newest one, and a few more of the same step behind it. */
+static void keep(struct search *search, struct local_copy *copy)
+{
+    int age = search->best ? compare_age(copy, search->best) : 1;
+    if (age > 0)
+        local_forget(search->best);
+    if (age < 0 || (age == 0 && count(search->best) == MAX_COPIES)) {
+        local_forget(copy);
+        return;
+    }
+    copy->next = age == 0 ? search->best : NULL;
+    search->best = copy;
 }
 
 static void warn_of(const struct search *search, struct error *problem)
@@ -177,10 +206,8 @@ static bool consider(void *context, const char *path)
     copy->fd = open_own(path, &status);
     int open_errno = copy->fd < 0 ? errno : 0;
     snprintf(copy->path, sizeof copy->path, "%s", path);
-    if (copy->fd >= 0 && examine(search, copy, &status, &problem) &&
-        (!search->best || is_newer(copy, search->best))) {
-        local_forget(search->best);
-        search->best = copy;
+    if (copy->fd >= 0 && examine(search, copy, &status, &problem)) {
+        keep(search, copy);
         return true;
     }
     if (copy->fd < 0 && open_errno == EIO)
@@ -238,29 +265,107 @@ static int settle(const struct local_copy *copy, struct error *error)
     return code;
 }
 
-int local_load(const struct local_copy *copy, void *const *data, struct error *error)
+static uint64_t offset_of(const struct local_copy *copy, uint32_t array)
 {
-    const struct local_header *header = &copy->header;
+    return local_offset(copy->header.bytes, array, local_bit(copy->record.second, array));
+}
+
+/* Whether what was read since the record was looked at is of one step. */
+static int check_unchanged(const struct local_copy *copy, struct error *error)
+{
     struct local_record record;
-    int code = settle(copy, error);
-    for (uint32_t i = 0; i < header->array_count && code == ONWARD_OK; i++) {
-        bool second = local_bit(copy->record.second, i);
-        code = file_read_at(copy->fd, data[i], header->bytes[i],
-                            local_offset(header->bytes, i, second), copy->path, error);
-    }
-    if (code != ONWARD_OK)
-        return code;
-    code = read_control(copy, &record, error);
+    int code = read_control(copy, &record, error);
     if (code == ONWARD_ERR_IO ||
         (code == ONWARD_OK && memcmp(&record, &copy->record, sizeof record) == 0))
         return code;
     return error_set(error, ONWARD_ERR_CORRUPT, "%s: was changed while it was read", copy->path);
 }
 
+/* Sets *verdict when an array in the file is not `data`. */
+static int compare_array(const struct local_copy *copy, uint32_t array, const char *data,
+                         char *buffer, enum local_verdict *verdict)
+{
+    uint64_t bytes = copy->header.bytes[array], offset = offset_of(copy, array);
+    for (uint64_t done = 0, piece; done < bytes && *verdict == LOCAL_EQUAL; done += piece) {
+        piece = bytes - done < COMPARED_BYTES ? bytes - done : COMPARED_BYTES;
+        int code = file_read_at(copy->fd, buffer, piece, offset + done, copy->path, NULL);
+        if (code != ONWARD_OK)
+            return code;
+        if (memcmp(buffer, data + done, piece) != 0)
+            *verdict = LOCAL_DIFFERS;
+    }
+    return ONWARD_OK;
+}
+
+static enum local_verdict compare_one(const struct local_copy *copy, void *const *data)
+{
+    enum local_verdict verdict = LOCAL_EQUAL;
+    char *buffer = malloc(COMPARED_BYTES);
+    int code = buffer ? settle(copy, NULL) : ONWARD_ERR_MEMORY;
+    for (uint32_t i = 0; i < copy->header.array_count && code == ONWARD_OK; i++)
+        code = compare_array(copy, i, data[i], buffer, &verdict);
+    if (code == ONWARD_OK)
+        code = check_unchanged(copy, NULL);
+    free(buffer);
+    return code == ONWARD_OK ? verdict : LOCAL_ALONE;
+}
+
+enum local_verdict local_compare(const struct local_copy *copy, void *const *data)
+{
+    enum local_verdict verdict = LOCAL_ALONE;
+    for (; copy && verdict != LOCAL_EQUAL; copy = copy->next) {
+        enum local_verdict one = compare_one(copy, data);
+        verdict = one == LOCAL_ALONE ? verdict : one;
+    }
+    return verdict;
+}
+
+static int load_one(const struct local_copy *copy, void *const *data, struct error *error)
+{
+    const struct local_header *header = &copy->header;
+    int code = settle(copy, error);
+    for (uint32_t i = 0; i < header->array_count && code == ONWARD_OK; i++)
+        code = file_read_at(copy->fd, data[i], header->bytes[i], offset_of(copy, i), copy->path,
+                            error);
+    return code == ONWARD_OK ? check_unchanged(copy, error) : code;
+}
+
+/* Each is compared with those behind it, until two are the same. */
+int local_load(const struct local_copy *copy, void *const *data, enum local_verdict *verdict,
+               struct error *error)
+{
+    const struct local_copy *readable = NULL;
+    *verdict = LOCAL_ALONE;
+    for (const struct local_copy *each = copy; each; each = each->next) {
+        int code = load_one(each, data, error);
+        if (code != ONWARD_OK && !readable && !each->next)
+            return code;
+        if (code != ONWARD_OK)
+            continue;
+        enum local_verdict one = local_compare(each->next, data);
+        *verdict = one == LOCAL_ALONE ? *verdict : one;
+        if (*verdict != LOCAL_DIFFERS)
+            return ONWARD_OK;
+        readable = readable ? readable : each;
+    }
+    return readable ? load_one(readable, data, error) : ONWARD_ERR_NOT_FOUND;
+}
+
+int64_t local_copy_epoch(const struct local_copy *copy)
+{
+    return copy->record.epoch;
+}
+
+const char *local_copy_path(const struct local_copy *copy)
+{
+    return copy->path;
+}
+
 void local_forget(struct local_copy *copy)
 {
     if (!copy)
         return;
+    local_forget(copy->next);
     if (copy->fd >= 0)
         close(copy->fd);
     free(copy);

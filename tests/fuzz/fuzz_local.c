@@ -78,13 +78,14 @@ static void look(bool is_forged)
     void *const data[ARRAYS] = {small, large};
     struct local_id id = id_of(4);
     struct local_copy *copy;
+    enum local_verdict verdict;
     struct error error;
     fuzz_expect(local_find(&id, NULL, NULL, &copy, &error) == ONWARD_OK, "a search");
     if (!copy)
         return;
     int64_t step = local_copy_step(copy);
     fuzz_expect(local_copy_incarnation(copy) < 4, "an earlier incarnation");
-    fuzz_expect(local_load(copy, data, &error) == ONWARD_OK, error.text);
+    fuzz_expect(local_load(copy, data, &verdict, &error) == ONWARD_OK, error.text);
     fuzz_expect(is_forged || ((step == STEPS || step == STEPS - 1) && small[63] == step + 1 &&
                               large[4999] == step + 1),
                 "the bits of a step that was committed");

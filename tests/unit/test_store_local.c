@@ -2,6 +2,7 @@
  * killed; what cannot be trusted is not found. */
 #include "local_fixture.h"
 
+#include <glob.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -230,17 +231,103 @@ START_TEST(links_and_other_things_are_passed_over)
 }
 END_TEST
 
+static unsigned char loaded[ARRAYS][5000];
+static void *const loaded_data[ARRAYS] = {loaded[0], loaded[1], loaded[2]};
+
+static int load(const struct local_copy *copy, enum local_verdict expected)
+{
+    enum local_verdict verdict;
+    int code = local_load(copy, loaded_data, &verdict, &failure);
+    ck_assert_int_eq(verdict, expected);
+    return code;
+}
+
 START_TEST(a_file_that_changes_is_not_loaded)
 {
-    static unsigned char bytes[5000];
-    void *const data[ARRAYS] = {bytes, bytes, bytes};
     struct local *local = create(1);
     do_step(local, 0);
     struct local_copy *copy = find(2);
     ck_assert_ptr_nonnull(copy);
-    ck_ok(local_load(copy, data, &failure));
+    ck_ok(load(copy, LOCAL_ALONE));
     do_step(local, 1);
-    ck_assert_int_eq(local_load(copy, data, &failure), ONWARD_ERR_CORRUPT);
+    ck_assert_int_eq(load(copy, LOCAL_ALONE), ONWARD_ERR_CORRUPT);
+    local_forget(copy);
+    local_close(local);
+}
+END_TEST
+
+/* Changes the last byte of array 1 as it is after the step, to one that no other file has. */
+static void spoil(const char *path, int64_t step, unsigned char by)
+{
+    uint64_t at = local_offset(sizes, 1, step % 2 == 0) + sizes[1] - 1;
+    unsigned char byte = pattern(1, step, sizes[1] - 1) ^ by;
+    int fd = open(path, O_RDWR);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)at), 1);
+    close(fd);
+}
+
+/* So many members with the same step, of which some files are spoilt, each in another way. */
+static struct local_copy *leave_several(int count, unsigned spoilt)
+{
+    char pattern_of_paths[600];
+    glob_t found;
+    for (int i = 0; i < count; i++)
+        leave(1, 7);
+    snprintf(pattern_of_paths, sizeof pattern_of_paths, "%s/*.state", task_directory());
+    ck_assert_int_eq(glob(pattern_of_paths, 0, NULL, &found), 0);
+    ck_assert_uint_eq(found.gl_pathc, count);
+    for (int i = 0; i < count; i++)
+        if (spoilt >> i & 1)
+            spoil(found.gl_pathv[i], 7, (unsigned char)(1 << i));
+    globfree(&found);
+    return find(2);
+}
+
+START_TEST(what_two_members_have_is_right)
+{
+    for (unsigned spoilt = 0; spoilt < 8; spoilt++) {
+        struct local_copy *copy = leave_several(3, spoilt);
+        int right = 3 - __builtin_popcount(spoilt);
+        ck_ok(load(copy, right >= 2 ? LOCAL_EQUAL : LOCAL_DIFFERS));
+        if (right >= 2)
+            ck_assert_uint_eq(loaded[1][4999], pattern(1, 7, 4999));
+        local_forget(copy);
+        struct local_id id = id_of(2);
+        local_remove_all(&id);
+    }
+}
+END_TEST
+
+START_TEST(two_members_that_differ)
+{
+    struct local_copy *copy = leave_several(2, 2);
+    ck_ok(load(copy, LOCAL_DIFFERS));
+    ck_assert_int_eq(local_compare(copy, loaded_data),
+                     LOCAL_EQUAL); /* one of them is what it was */
+    local_forget(copy);
+    leave(1, 8); /* a step that one of them has alone is taken from it */
+    copy = find(2);
+    ck_assert_int_eq(local_copy_step(copy), 8);
+    ck_ok(load(copy, LOCAL_ALONE));
+    local_forget(copy);
+}
+END_TEST
+
+START_TEST(one_that_cannot_be_compared_says_nothing)
+{
+    struct local *local = create(1);
+    for (int64_t step = 0; step <= 7; step++)
+        do_step(local, step);
+    struct local_copy *copy = find(2);
+    ck_ok(load(copy, LOCAL_ALONE));
+    ck_assert_int_eq(local_compare(copy, loaded_data), LOCAL_EQUAL);
+    loaded[1][4999] ^= 1;
+    ck_assert_int_eq(local_compare(copy, loaded_data), LOCAL_DIFFERS);
+    do_step(local, 8); /* its owner lives */
+    ck_assert_int_eq(local_compare(copy, loaded_data), LOCAL_ALONE);
+    ck_assert_int_eq(truncate(only_file(), 4096), 0);
+    ck_assert_int_eq(local_compare(copy, loaded_data), LOCAL_ALONE);
     local_forget(copy);
     local_close(local);
 }
@@ -377,6 +464,9 @@ int main(void)
     tcase_add_loop_test(cases, a_file_of_another_length_is_not_used, 0, 5);
     tcase_add_test(cases, links_and_other_things_are_passed_over);
     tcase_add_test(cases, a_file_that_changes_is_not_loaded);
+    tcase_add_test(cases, what_two_members_have_is_right);
+    tcase_add_test(cases, two_members_that_differ);
+    tcase_add_test(cases, one_that_cannot_be_compared_says_nothing);
     tcase_add_test(cases, a_kill_leaves_the_newest_step_whole);
     tcase_add_test(cases, what_is_left_over_is_removed);
     tcase_add_test(cases, a_missing_directory_is_named);

@@ -131,13 +131,14 @@ END_TEST
 static int load_slots(const struct local_id *id, int64_t *number)
 {
     struct local_copy *copy = NULL;
+    enum local_verdict verdict;
     void *data[] = {number};
     ck_ok(local_find(id, NULL, NULL, &copy, &failure));
     ck_assert_ptr_nonnull(copy);
-    int code = local_load(copy, data, &failure);
+    int code = local_load(copy, data, &verdict, &failure);
     if (code != ONWARD_OK) /* the kernel says it once, and a second try is made */
         unlink(wish);
-    ck_assert_int_eq(local_load(copy, data, &failure), code);
+    ck_assert_int_eq(local_load(copy, data, &verdict, &failure), code);
     local_forget(copy);
     return code;
 }
