@@ -47,9 +47,7 @@ static struct change_report report_of(struct onward *ow)
     if (!ow->dedicated && !ow->opened && !ow->spawned)
         slots_find_held(ow);
     traces_of_dead(ow, &report);
-    report.held_step = ow->held ? local_copy_step(ow->held) : -1;
-    report.held_incarnation = ow->held ? local_copy_incarnation(ow->held) : 0;
-    report.held_epoch = ow->held ? local_copy_epoch(ow->held) : 0;
+    report.held = slots_held(ow);
     return report;
 }
 

@@ -37,20 +37,33 @@ static int source_rank(const struct pass *pass)
     return rank;
 }
 
-static void take_verdict(struct pass *pass, enum local_verdict verdict)
+static void take_verdict(struct pass *pass, unsigned verdict)
 {
-    if (verdict == LOCAL_DIFFERS)
+    if (verdict & LOCAL_DIFFERS)
         pass->flags &= ~FLAG_UNDISPUTED;
-    if (verdict == LOCAL_EQUAL)
+    if (verdict & LOCAL_EQUAL)
         pass->flags &= ~FLAG_UNCONFIRMED;
 }
 
 static bool holds_opened_step(const struct onward *ow, const struct opening *opening)
 {
     return opening->source == SOURCE_HELD && ow->held &&
-           local_copy_step(ow->held) == opening->step &&
-           local_copy_incarnation(ow->held) == opening->held_incarnation &&
-           local_copy_epoch(ow->held) == opening->held_epoch;
+           local_copy_step(ow->held) == opening->held.step &&
+           local_copy_epoch(ow->held) == opening->held.epoch &&
+           local_copy_incarnation(ow->held) == opening->held.incarnation;
+}
+
+/* Of those on its host to whom the state comes, who all hold the same. */
+static bool is_first_of_host(const struct pass *pass)
+{
+    const struct seat *own = &pass->seats[pass->rank];
+    for (int i = 0; i < pass->rank; i++) {
+        const struct seat *seat = &pass->seats[i];
+        bool takes_part = pass->opening.move_to_all ? !seat->dedicated : seat->rank >= 0;
+        if (takes_part && strcmp(seat->host, own->host) == 0)
+            return false;
+    }
+    return true;
 }
 
 /* The state of the task is the same on all workers, so the copy of the step on this host says
@@ -58,7 +71,8 @@ static bool holds_opened_step(const struct onward *ow, const struct opening *ope
 static void compare_held(struct onward *ow, struct pass *pass)
 {
     const struct seat *source = &pass->seats[pass->opening.source_seat];
-    if (holds_opened_step(ow, &pass->opening) && strcmp(source->host, ow->host) != 0)
+    if (holds_opened_step(ow, &pass->opening) && strcmp(source->host, ow->host) != 0 &&
+        is_first_of_host(pass))
         take_verdict(pass, slots_compare_held(ow));
 }
 
@@ -147,13 +161,13 @@ static int bring_copies(struct onward *ow, struct pass *pass)
 
 static int load_held(struct onward *ow, struct pass *pass)
 {
-    enum local_verdict verdict;
+    unsigned verdict;
     int code = slots_load_held(ow, &verdict);
     if (code == ONWARD_ERR_IO) {
         sleep_ns(READ_AGAIN_NS);
         code = slots_load_held(ow, &verdict);
     }
-    if (code == ONWARD_ERR_IO)
+    if (code == ONWARD_ERR_IO || (code != ONWARD_OK && verdict != LOCAL_ALONE))
         copies_note_unread(ow, code, ow->error.text);
     if (code != ONWARD_OK && code != ONWARD_ERR_NOT_FOUND)
         report_error(ow);
@@ -216,31 +230,39 @@ void change_rule_out_source(struct onward *ow, const struct pass *pass)
     if (strcmp(source->host, ow->host) == 0)
         slots_forget_held(ow);
     if (ow->control)
-        control_warn(ow, "the local copy of step %lld on host %s could not be used",
+        control_warn(ow, "the local copy of step %lld on host %s could not be loaded",
                      (long long)opening->step, source->host);
 }
 
-/* Who holds another one says which. */
-static void tell_difference(struct onward *ow, const struct opening *opening, const char *host)
+static void tell_difference(struct onward *ow)
 {
+    char more[40] = "";
+    uint32_t count = local_copy_count(ow->held);
+    if (count > 1)
+        snprintf(more, sizeof more, " (or one of %u more there)", count - 1);
     error_set(&ow->error, ONWARD_ERR_CORRUPT,
-              "the local copies of step %lld are not the same: %.150s differs from one of host %s",
-              (long long)opening->step, local_copy_path(ow->held), host);
+              "%.120s%s: other members hold other bits of step %lld", local_copy_path(ow->held),
+              more, (long long)local_copy_step(ow->held));
     report_error(ow);
     copies_note_unread(ow, ONWARD_ERR_CORRUPT, ow->error.text);
 }
 
+/* The copies of its host are kept: one of them may say the same as the next source. */
 bool change_rule_out_held(struct onward *ow, const struct pass *pass, int agreed)
 {
     const struct opening *opening = &pass->opening;
     const char *host = pass->seats[opening->source_seat].host;
-    bool is_undisputed = (agreed & FLAG_UNDISPUTED) && !opening->is_disputed;
-    if (!(pass->flags & FLAG_UNDISPUTED))
-        tell_difference(ow, opening, host);
-    if (is_undisputed || !(agreed & FLAG_UNCONFIRMED))
+    bool is_disputed = !(agreed & FLAG_UNDISPUTED) || opening->is_disputed;
+    bool is_ruled_out = is_disputed && (agreed & FLAG_UNCONFIRMED);
+    if (is_ruled_out ? holds_opened_step(ow, opening) : !(pass->flags & FLAG_UNDISPUTED))
+        tell_difference(ow);
+    if (!is_ruled_out)
         return false;
-    ow->disputed_step = opening->step;
-    change_rule_out_source(ow, pass);
+    ow->disputed = opening->held;
+    ow->held_ruled_out = ow->held_ruled_out || (ow->held && strcmp(host, ow->host) == 0);
+    if (ow->control)
+        control_warn(ow, "the local copy of step %lld on host %s is not used: none is the same",
+                     (long long)opening->step, host);
     return true;
 }
 

@@ -341,9 +341,10 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
     }
     opening->move_to_all =
         opening->move_state && from_member && seats[opening->source_seat].rank < 0;
-    opening->held_incarnation = is_held ? reports[opening->source_seat].held_incarnation : 0;
-    opening->is_disputed = is_held && ow->disputed_step == action->step;
-    opening->held_epoch = is_held ? reports[opening->source_seat].held_epoch : 0;
+    if (is_held)
+        opening->held = reports[opening->source_seat].held;
+    opening->is_disputed =
+        is_held && memcmp(&opening->held, &ow->disputed, sizeof ow->disputed) == 0;
 }
 
 static void fill_end(struct onward *ow, struct opening *opening)
@@ -369,8 +370,8 @@ static void report_all(struct onward *ow, const struct change_report *reports, i
     int64_t held = control_held_incarnation(ow, reports, count);
     for (int i = 0; i < count; i++) {
         const struct change_report *report = &reports[i];
-        int64_t held_step = report->held_step;
-        bool is_held = held > 0 && held_step >= 0 && report->held_incarnation == held;
+        int64_t held_step = report->held.step;
+        bool is_held = held > 0 && held_step >= 0 && report->held.incarnation == held;
         is_held = control_copies_held(ow, i, &held_step) || is_held;
         control_feed(ow, (struct controller_event){.type = EVENT_REPORT,
                                                    .member = seats[i].member,

@@ -29,9 +29,8 @@ struct change_report {
     uint32_t pid;
     int64_t complete_step;
     int64_t seen_epoch;
-    uint64_t signature; /* of the protected arrays; 0 for a dedicated controller */
-    int64_t held_step, held_incarnation,
-        held_epoch;      /* of a local copy on its host; step -1: none */
+    uint64_t signature;  /* of the protected arrays; 0 for a dedicated controller */
+    struct held_id held; /* on its host */
     uint32_t copy_count; /* of shards, on its host; their list comes behind the reports */
     uint32_t trace_count;
     struct dead_trace traces[REPORT_TRACES];
@@ -62,8 +61,8 @@ struct opening {
     int32_t source_seat; /* who has the state that moves */
     uint32_t size, seat_count;
     int64_t epoch, step, incarnation;
-    int64_t held_incarnation, held_epoch; /* of the local copy that the state comes from */
-    int64_t steps_lost;                   /* for the event log, as are the next two */
+    struct held_id held; /* SOURCE_HELD of replicated state: what it comes from */
+    int64_t steps_lost;  /* for the event log, as are the next two */
     uint32_t source_member;
     char cause[CAUSE_BYTES];
     uint64_t core_size, host_size, run_number;

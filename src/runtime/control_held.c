@@ -10,8 +10,8 @@ int64_t control_held_incarnation(const struct onward *ow, const struct change_re
 {
     int64_t newest = 0;
     for (int i = 0; i < count; i++)
-        if (reports[i].held_step >= 0 && reports[i].held_incarnation > newest)
-            newest = reports[i].held_incarnation;
+        if (reports[i].held.step >= 0 && reports[i].held.incarnation > newest)
+            newest = reports[i].held.incarnation;
     return newest >= ow->control->checkpoint_incarnation ? newest : 0;
 }
 

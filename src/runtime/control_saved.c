@@ -153,9 +153,7 @@ static void fail_for_unread(struct onward *ow)
                                   "that host, or with another --local-dir to begin anew";
     static const char for_input[] = "; nothing was removed: resume with the program of before, or "
                                     "with another --local-dir to begin anew";
-    static const char for_damage[] =
-        "; nothing was removed: resume once the wrong one is removed, or "
-        "with another --local-dir to begin anew";
+    static const char for_damage[] = "; nothing was removed: delete the wrong one and resume";
     char text[REPORT_TEXT_BYTES];
     bool is_input = ow->control->unread_code != ONWARD_ERR_IO;
     bool is_damage = ow->control->unread_code == ONWARD_ERR_CORRUPT;
@@ -200,7 +198,7 @@ uint64_t control_state_bytes(const struct change_report *reports, int count,
         sharded = reports[i].sharded_bytes > sharded ? reports[i].sharded_bytes : sharded;
     }
     if (opening->source == SOURCE_HELD && opening->copy.shard_count == 0)
-        replicated *= 3; /* it is read, and compared with another that is read */
+        replicated *= 4; /* it is read and compared with another, which is read, on two hosts */
     return replicated + sharded / (opening->size > 0 ? opening->size : 1);
 }
 

@@ -144,6 +144,11 @@ struct local_copy;
 struct copy_id; /* store's copy.h */
 struct trace;   /* store's trace.h */
 
+/* A local copy of replicated state. */
+struct held_id {
+    int64_t incarnation, epoch, step; /* step -1: none */
+};
+
 struct onward {
     struct transport *transport;
     struct onward_options options; /* strings owned, see options.c */
@@ -159,7 +164,8 @@ struct onward {
     bool outlives;           /* they are in a file, and hold the whole state */
     struct local *left;      /* the state for a start that follows; NULL: none, see slots_leave */
     struct local_copy *held; /* what an earlier incarnation left on this host; NULL: nothing */
-    int64_t disputed_step;   /* of which members hold other bits than each other; -1: of none */
+    bool held_ruled_out;     /* for comparing alone */
+    struct held_id disputed; /* of which members hold other bits than each other; step -1: none */
     bool held_sought;
     struct copies copies;
     int64_t saved_step; /* of the newest committed checkpoint that this worker was told of, or -1 */

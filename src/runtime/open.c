@@ -306,7 +306,7 @@ int onward_open(MPI_Comm base, const struct onward_options *options, struct onwa
         return error_set(&open_error, ONWARD_ERR_MEMORY, "no memory to open");
     ow->options = *options;
     ow->complete_step = ow->started_step = ow->checkpoint_step = ow->saved_step = -1;
-    ow->disputed_step = -1;
+    ow->disputed.step = -1;
     gethostname(ow->host, sizeof ow->host - 1);
     ow->spawned = getenv("ONWARD_SPAWNED") != NULL;
     int code = options_own(&ow->options, &open_error);

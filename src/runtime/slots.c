@@ -159,7 +159,7 @@ static void find_incoming(struct onward *ow, void **data)
         data[i] = slots_incoming(ow, i);
 }
 
-int slots_load_held(struct onward *ow, enum local_verdict *verdict)
+int slots_load_held(struct onward *ow, unsigned *verdict)
 {
     void *data[ONWARD_MAX_ARRAYS];
     *verdict = LOCAL_ALONE;
@@ -169,17 +169,26 @@ int slots_load_held(struct onward *ow, enum local_verdict *verdict)
     return local_load(ow->held, data, verdict, &ow->error);
 }
 
-enum local_verdict slots_compare_held(struct onward *ow)
+unsigned slots_compare_held(struct onward *ow)
 {
     void *data[ONWARD_MAX_ARRAYS];
     find_incoming(ow, data);
     return local_compare(ow->held, data);
 }
 
+struct held_id slots_held(const struct onward *ow)
+{
+    if (!ow->held || ow->held_ruled_out)
+        return (struct held_id){0, 0, -1};
+    return (struct held_id){local_copy_incarnation(ow->held), local_copy_epoch(ow->held),
+                            local_copy_step(ow->held)};
+}
+
 void slots_forget_held(struct onward *ow)
 {
     local_forget(ow->held);
     ow->held = NULL;
+    ow->held_ruled_out = false;
 }
 
 static bool is_first_of_host(const struct onward *ow)

@@ -31,10 +31,12 @@ void slots_leave(struct onward *ow);
 /* Looks for the state that an earlier incarnation left on this host, once. */
 void slots_find_held(struct onward *ow);
 /* Brings it to where bits come in. A failure leaves the state after complete_step alone. */
-int slots_load_held(struct onward *ow, enum local_verdict *verdict);
+int slots_load_held(struct onward *ow, unsigned *verdict);
 /* Whether it has the bits that came in. */
-enum local_verdict slots_compare_held(struct onward *ow);
+unsigned slots_compare_held(struct onward *ow);
 void slots_forget_held(struct onward *ow);
+/* What it may be asked for. */
+struct held_id slots_held(const struct onward *ow);
 /* This member has a copy of the state of this epoch: older files on its host are not needed. */
 void slots_remove_older(const struct onward *ow);
 /* The state is in the run directory: no local copy is needed any more. */

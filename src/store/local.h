@@ -80,18 +80,19 @@ int64_t local_copy_incarnation(const struct local_copy *copy);
 int64_t local_copy_step(const struct local_copy *copy);
 int64_t local_copy_epoch(const struct local_copy *copy);
 const char *local_copy_path(const struct local_copy *copy); /* of the first file */
+uint32_t local_copy_count(const struct local_copy *copy);   /* 3 at most */
 
-/* What the copies of a step say of each other. */
-enum local_verdict { LOCAL_ALONE, LOCAL_EQUAL, LOCAL_DIFFERS };
+/* What the copies of a step say of some bits, each of them that can be read: that it has the same,
+ * or others. */
+enum local_verdict { LOCAL_ALONE = 0, LOCAL_EQUAL = 1, LOCAL_DIFFERS = 2 };
 
-/* Reads each array to data[i]. *verdict: LOCAL_EQUAL, two files have these bits; LOCAL_DIFFERS, the
- * others have other bits, and no two the same; LOCAL_ALONE, no other says anything. ERR_CORRUPT
- * where the file changed meanwhile: its owner lives; ERR_IO where a disk did not take all of it, or
- * does not give it. */
-int local_load(const struct local_copy *copy, void *const *data, enum local_verdict *verdict,
+/* Reads each array to data[i]; *verdict, of enum local_verdict, is what the other files say of it.
+ * With LOCAL_DIFFERS alone no two of them are the same. ERR_CORRUPT where the file changed
+ * meanwhile: its owner lives; ERR_IO where a disk did not take all of it, or does not give it. */
+int local_load(const struct local_copy *copy, void *const *data, unsigned *verdict,
                struct error *error);
-/* Whether a file has these bits: one of them does, one has others, or none can be read. */
-enum local_verdict local_compare(const struct local_copy *copy, void *const *data);
+/* What they say of data; none is asked once one has the same. */
+unsigned local_compare(const struct local_copy *copy, void *const *data);
 void local_forget(struct local_copy *copy); /* frees the handle; NULL is allowed */
 
 /* Removes the files of earlier incarnations, and of members of this one that died. */

@@ -163,21 +163,13 @@ static int compare_age(const struct local_copy *a, const struct local_copy *b)
     return 0;
 }
 
-static uint32_t count(const struct local_copy *copy)
-{
-    uint32_t copies = 0;
-    for (; copy; copy = copy->next)
-        copies++;
-    return copies;
-}
-
 /* The newest one, and a few more of the same step behind it. */
 static void keep(struct search *search, struct local_copy *copy)
 {
     int age = search->best ? compare_age(copy, search->best) : 1;
     if (age > 0)
         local_forget(search->best);
-    if (age < 0 || (age == 0 && count(search->best) == MAX_COPIES)) {
+    if (age < 0 || (age == 0 && local_copy_count(search->best) == MAX_COPIES)) {
         local_forget(copy);
         return;
     }
@@ -283,7 +275,7 @@ static int check_unchanged(const struct local_copy *copy, struct error *error)
 
 /* Sets *verdict when an array in the file is not `data`. */
 static int compare_array(const struct local_copy *copy, uint32_t array, const char *data,
-                         char *buffer, enum local_verdict *verdict)
+                         char *buffer, unsigned *verdict)
 {
     uint64_t bytes = copy->header.bytes[array], offset = offset_of(copy, array);
     for (uint64_t done = 0, piece; done < bytes && *verdict == LOCAL_EQUAL; done += piece) {
@@ -297,9 +289,9 @@ static int compare_array(const struct local_copy *copy, uint32_t array, const ch
     return ONWARD_OK;
 }
 
-static enum local_verdict compare_one(const struct local_copy *copy, void *const *data)
+static unsigned compare_one(const struct local_copy *copy, void *const *data)
 {
-    enum local_verdict verdict = LOCAL_EQUAL;
+    unsigned verdict = LOCAL_EQUAL;
     char *buffer = malloc(COMPARED_BYTES);
     int code = buffer ? settle(copy, NULL) : ONWARD_ERR_MEMORY;
     for (uint32_t i = 0; i < copy->header.array_count && code == ONWARD_OK; i++)
@@ -310,13 +302,11 @@ static enum local_verdict compare_one(const struct local_copy *copy, void *const
     return code == ONWARD_OK ? verdict : LOCAL_ALONE;
 }
 
-enum local_verdict local_compare(const struct local_copy *copy, void *const *data)
+unsigned local_compare(const struct local_copy *copy, void *const *data)
 {
-    enum local_verdict verdict = LOCAL_ALONE;
-    for (; copy && verdict != LOCAL_EQUAL; copy = copy->next) {
-        enum local_verdict one = compare_one(copy, data);
-        verdict = one == LOCAL_ALONE ? verdict : one;
-    }
+    unsigned verdict = LOCAL_ALONE;
+    for (; copy && !(verdict & LOCAL_EQUAL); copy = copy->next)
+        verdict |= compare_one(copy, data);
     return verdict;
 }
 
@@ -331,24 +321,27 @@ static int load_one(const struct local_copy *copy, void *const *data, struct err
 }
 
 /* Each is compared with those behind it, until two are the same. */
-int local_load(const struct local_copy *copy, void *const *data, enum local_verdict *verdict,
+int local_load(const struct local_copy *copy, void *const *data, unsigned *verdict,
                struct error *error)
 {
     const struct local_copy *readable = NULL;
+    int failed = ONWARD_OK;
     *verdict = LOCAL_ALONE;
     for (const struct local_copy *each = copy; each; each = each->next) {
-        int code = load_one(each, data, error);
-        if (code != ONWARD_OK && !readable && !each->next)
-            return code;
-        if (code != ONWARD_OK)
+        if (*verdict == LOCAL_DIFFERS && !each->next)
+            break;                              /* it was compared with all others */
+        bool is_told = failed == ONWARD_ERR_IO; /* which says nothing of what the files hold */
+        int code = load_one(each, data, is_told ? NULL : error);
+        if (code != ONWARD_OK) {
+            failed = is_told ? failed : code;
             continue;
-        enum local_verdict one = local_compare(each->next, data);
-        *verdict = one == LOCAL_ALONE ? *verdict : one;
+        }
+        readable = readable ? readable : each;
+        *verdict |= local_compare(each->next, data);
         if (*verdict != LOCAL_DIFFERS)
             return ONWARD_OK;
-        readable = readable ? readable : each;
     }
-    return readable ? load_one(readable, data, error) : ONWARD_ERR_NOT_FOUND;
+    return readable ? load_one(readable, data, error) : failed;
 }
 
 int64_t local_copy_epoch(const struct local_copy *copy)
@@ -359,6 +352,14 @@ int64_t local_copy_epoch(const struct local_copy *copy)
 const char *local_copy_path(const struct local_copy *copy)
 {
     return copy->path;
+}
+
+uint32_t local_copy_count(const struct local_copy *copy)
+{
+    uint32_t count = 0;
+    for (; copy; copy = copy->next)
+        count++;
+    return count;
 }
 
 void local_forget(struct local_copy *copy)

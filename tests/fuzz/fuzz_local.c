@@ -78,7 +78,7 @@ static void look(bool is_forged)
     void *const data[ARRAYS] = {small, large};
     struct local_id id = id_of(4);
     struct local_copy *copy;
-    enum local_verdict verdict;
+    unsigned verdict;
     struct error error;
     fuzz_expect(local_find(&id, NULL, NULL, &copy, &error) == ONWARD_OK, "a search");
     if (!copy)

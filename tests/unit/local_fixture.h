@@ -65,7 +65,7 @@ static void check_content(const struct local_copy *copy)
     static unsigned char bytes[ARRAYS][5000];
     void *const data[ARRAYS] = {bytes[0], bytes[1], bytes[2]};
     int64_t step = local_copy_step(copy);
-    enum local_verdict verdict;
+    unsigned verdict;
     ck_ok(local_load(copy, data, &verdict, &failure));
     for (uint32_t i = 0; i < ARRAYS; i++)
         for (uint64_t k = 0; k < sizes[i]; k++)

@@ -236,7 +236,7 @@ static void expect_loaded(const struct local_copy *copy, uint64_t seed, int roun
     for (uint32_t i = 0; i < SIZES; i++)
         found[i][sizes[i]] = 0x77;
     bool others, is_whole = is_held_whole(copy, &others);
-    enum local_verdict verdict;
+    unsigned verdict;
     ck_ok(local_load(copy, data, &verdict, &failure));
     if (verdict == LOCAL_DIFFERS) {
         ck_assert_msg(!others, "seed %" PRIu64 ", round %d: two copies are whole", seed, round);

@@ -131,7 +131,7 @@ END_TEST
 static int load_slots(const struct local_id *id, int64_t *number)
 {
     struct local_copy *copy = NULL;
-    enum local_verdict verdict;
+    unsigned verdict;
     void *data[] = {number};
     ck_ok(local_find(id, NULL, NULL, &copy, &failure));
     ck_assert_ptr_nonnull(copy);
