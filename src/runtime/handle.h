@@ -250,6 +250,8 @@ void mark_place(struct onward *ow, enum beat_place place);
 /* The controller told how the task stands; the launcher hears it even where it cannot be written,
  * and why not. */
 void mark_telling(struct onward *ow, int disk_errno);
+/* The controller is held up by a spawn; its heartbeats tell for it meanwhile. */
+void mark_spawning(struct onward *ow, bool spawns);
 
 /* change.c: forms the lineup (again) with all other members. Returns ONWARD_OK with a role, or
  * none, or ended; else an error that ends this member. */

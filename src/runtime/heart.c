@@ -34,6 +34,7 @@ struct heart {
     int fd, fd6; /* of both families; -1: none */
     double interval_s;
     uint32_t stay_ms; /* of the main thread in the program, so far */
+    uint32_t told;    /* by this thread, for a controller that spawns */
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -50,6 +51,16 @@ static void measure_stay(struct heart *heart, uint64_t moves, uint8_t place)
         heart->beat.longest_ms = heart->stay_ms;
 }
 
+/* A controller that spawns cannot tell anything, and must not be taken for one that is silent: its
+ * watchdog ends it alone, where the launcher would end the whole job. */
+static uint32_t count_tellings(struct heart *heart)
+{
+    const struct heart_marks *marks = heart->marks;
+    if (atomic_load_explicit(&marks->spawns, memory_order_relaxed))
+        heart->told++;
+    return atomic_load_explicit(&marks->tellings, memory_order_relaxed) + heart->told;
+}
+
 static void read_marks(struct heart *heart)
 {
     const struct heart_marks *marks = heart->marks;
@@ -62,7 +73,7 @@ static void read_marks(struct heart *heart)
     heart->beat.complete_step = atomic_load_explicit(&marks->complete_step, memory_order_relaxed);
     heart->beat.member = atomic_load_explicit(&marks->member, memory_order_relaxed);
     heart->beat.rank = atomic_load_explicit(&marks->rank, memory_order_relaxed);
-    heart->beat.tellings = atomic_load_explicit(&marks->tellings, memory_order_relaxed);
+    heart->beat.tellings = count_tellings(heart);
     heart->beat.disk_errno = atomic_load_explicit(&marks->disk_errno, memory_order_relaxed);
 }
 

@@ -7,6 +7,7 @@
 #define RUNTIME_HEART_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "beat.h"
@@ -21,6 +22,7 @@ struct heart_marks {
     _Atomic uint32_t tellings; /* of the controller: how the task stands */
     _Atomic int32_t disk_errno;
     _Atomic uint8_t place; /* enum beat_place */
+    _Atomic bool spawns;   /* the controller is held up by a spawn, which is bounded elsewhere */
 };
 
 struct heart;

@@ -30,6 +30,11 @@ void mark_telling(struct onward *ow, int disk_errno)
     atomic_fetch_add_explicit(&marks->tellings, 1, memory_order_relaxed);
 }
 
+void mark_spawning(struct onward *ow, bool spawns)
+{
+    atomic_store_explicit(&ow->marks.spawns, spawns, memory_order_relaxed);
+}
+
 /* The step that just ended counts if no loss was seen in it. */
 static void end_step(struct onward *ow)
 {

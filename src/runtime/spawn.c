@@ -277,7 +277,9 @@ static void start_ordered(struct onward *ow)
     control->spawn_wanted = 0;
     announce(ow, true);
     watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_KILL);
+    mark_spawning(ow, true);
     int code = start_newcomers(ow, &error);
+    mark_spawning(ow, false);
     watchdog_disarm(ow->watchdog);
     fault_at_phase(ow, INJECT_PHASE_SPAWN);
     announce(ow, false);
@@ -334,10 +336,12 @@ void control_order_spawn(struct onward *ow, uint32_t count)
     if (!ow->changing)
         return;
     start_ordered(ow);
+    mark_spawning(ow, true); /* until they are there */
     while (control->newcomer_count > 0) {
         control_look_at_newcomers(ow);
         if (control->newcomer_count > 0)
             sleep_ns(LOOK_NS);
     }
+    mark_spawning(ow, false);
     watchdog_arm(ow->watchdog, ow->options.reform_limit_s, WATCHDOG_KILL); /* the change goes on */
 }

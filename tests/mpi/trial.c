@@ -3,8 +3,9 @@
  * changes the bits at the end.
  *
  *     trial [--steps N] [--subtasks N] [--length N] [--plain | --alloc] [--finish] [--pause US]
- *           [--spawned-dies US] [--spawned-waits US] [--hang-at STEP] [--slow-at STEP]
- *           [--exit-at STEP] [--vanish-at STEP] [--stick-at STEP] [--poison SUBTASK]
+ *           [--spawned-dies US] [--spawned-waits US] [--spawned-late US] [--hang-at STEP]
+ *           [--slow-at STEP] [--exit-at STEP] [--vanish-at STEP] [--stick-at STEP]
+ *           [--poison SUBTASK]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
  * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return; --alloc has
@@ -30,7 +31,7 @@ struct trial {
     uint32_t subtasks;
     int64_t steps, hang_at, slow_at, exit_at, vanish_at, stick_at, poison; /* -1: in none */
     double reform_limit_s;                                                 /* 0: the usual one */
-    long pause_us, spawned_waits_us, spawned_dies_us;
+    long pause_us, spawned_waits_us, spawned_dies_us, spawned_late_us;
     bool plain, alloc, finish;
     int array;          /* --alloc: the state's number */
     const float *state; /* as of the last complete step */
@@ -53,6 +54,8 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
             trial->reform_limit_s = atof(value);
         else if (strcmp(argv[i], "--spawned-waits") == 0)
             trial->spawned_waits_us = atol(value);
+        else if (strcmp(argv[i], "--spawned-late") == 0)
+            trial->spawned_late_us = atol(value);
         else if (strcmp(argv[i], "--spawned-dies") == 0)
             trial->spawned_dies_us = atol(value);
         else if (strcmp(argv[i], "--hang-at") == 0)
@@ -220,6 +223,8 @@ int main(int argc, char **argv)
     if (trial.reform_limit_s > 0)
         options.reform_limit_s = trial.reform_limit_s;
     options.program = "trial";
+    if (getenv("ONWARD_SPAWNED")) /* who spawns it waits until it calls MPI */
+        usleep((useconds_t)trial.spawned_late_us);
     int code = onward_open(MPI_COMM_NULL, &options, &ow);
     if (code != ONWARD_OK) {
         fprintf(stderr, "trial: %s\n", onward_text(NULL));
