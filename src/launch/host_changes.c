@@ -13,6 +13,10 @@
 #include "say.h"
 #include "supervise_internal.h"
 
+enum { SLOTS_BYTES = 16 }; /* of a number of slots, with the signs around it and the end */
+
+static const char of_file[] = "--hostfile";
+
 void supervise_warn_of_host(struct supervisor *s, const char *host, const char *text)
 {
     json_t *extra = json_pack("{s:s, s:s*}", "text", text, "host", host);
@@ -26,7 +30,6 @@ void supervise_warn(struct supervisor *s, const char *text)
     supervise_warn_of_host(s, NULL, text);
 }
 
-/* Its name goes into the request. */
 static bool put_request(struct supervisor *s, struct run_request *request)
 {
     struct error error;
@@ -46,12 +49,14 @@ static void put(struct supervisor *s, const char *verb, const char *host)
     put_request(s, &request);
 }
 
-/* NAME:SLOTS,... for the task's own table of hosts. */
-static bool put_hosts(struct supervisor *s, const char *hosts, struct run_request *request)
+/* NAME:SLOTS,... for the task's own table of hosts. Who asks tells it from an operator's request.
+ */
+static void put_hosts(struct supervisor *s, const char *hosts)
 {
-    *request = (struct run_request){.request = "hosts"};
-    snprintf(request->hosts, sizeof request->hosts, "%s", hosts);
-    return put_request(s, request);
+    struct run_request request = {.request = "hosts"};
+    snprintf(request.by, sizeof request.by, "%s", of_file);
+    snprintf(request.hosts, sizeof request.hosts, "%s", hosts);
+    put_request(s, &request);
 }
 
 static bool is_listed(const struct hosts *list, const struct place *place)
@@ -84,12 +89,18 @@ static void want_host(struct supervisor *s, const struct host *host)
     returns_hurry(&s->returns);
 }
 
-/* NAME:SLOTS,... of those that came goes into a request, whose name tells it from those of an
- * operator. */
+/* Asks for the hosts in words, which are none then. */
+static void put_words(struct supervisor *s, struct words *words)
+{
+    if (words->used > 0)
+        put_hosts(s, words->text);
+    *words = words_start(words->text, words->room);
+}
+
+/* NAME:SLOTS,... of those that came goes into requests, of which each holds as many as it can. */
 static void add_hosts(struct supervisor *s, const struct hosts *list)
 {
     char text[RUNDIR_HOSTS_BYTES];
-    struct run_request request;
     struct words words = words_start(text, sizeof text);
     for (uint32_t i = 0; i < list->count; i++) {
         const struct host *host = &list->list[i];
@@ -99,11 +110,12 @@ static void add_hosts(struct supervisor *s, const struct hosts *list)
         if (there)
             put(s, "undrain", host->name);
         want_host(s, host);
+        if (words.used + strlen(host->name) + SLOTS_BYTES > words.room)
+            put_words(s, &words);
         words_add(&words, "%s%s:%u", words.used ? "," : "", host->name, host->slots);
     }
     note_members(s->settings->allotment);
-    if (words.used > 0 && put_hosts(s, text, &request))
-        snprintf(s->file_request, sizeof s->file_request, "%s", request.name);
+    put_words(s, &words);
 }
 
 /* What the file does not name any more is drained, and is a place as before until the task has
@@ -138,10 +150,9 @@ static void ask_to_leave(struct supervisor *s)
 static void let_go(struct supervisor *s, struct place *place)
 {
     char text[HOSTS_NAME_BYTES + 2];
-    struct run_request request;
     places_retire(&s->settings->allotment->places, place->host.name);
     snprintf(text, sizeof text, "%s:0", place->host.name);
-    put_hosts(s, text, &request);
+    put_hosts(s, text);
 }
 
 static void take_list(struct supervisor *s, struct hosts *list)
@@ -258,10 +269,10 @@ static void drain(struct supervisor *s, const char *host, bool drains)
 }
 
 /* The members that hosts of the file make room for were noted when they were found. */
-static bool is_of_file(const struct supervisor *s, const json_t *event)
+static bool is_of_file(const json_t *event)
 {
-    const char *name = json_string_value(json_object_get(event, "name"));
-    return name && *name && !strcmp(name, s->file_request);
+    const char *by = json_string_value(json_object_get(event, "by"));
+    return by && !strcmp(by, of_file);
 }
 
 /* The steps of a service are no measure of what it has done; it answers at once. */
@@ -303,7 +314,7 @@ void host_changes_event(struct supervisor *s, const json_t *event)
         s->result->was_asked_to_stop |= !s->signal; /* at a signal the launcher asks, no operator */
     else if (!strcmp(verb, "checkpoint"))
         note_checkpoint(s, event);
-    if (!is_of_file(s, event))
+    if (!is_of_file(event))
         take_width(s, verb, event);
     else if (json_integer_value(json_object_get(event, "count")) > 0)
         s->refill.is_asked = true;

@@ -45,9 +45,8 @@ struct supervisor {
     char cut_off[192]; /* OUTCOME_CUT_OFF: what is silent; OUTCOME_UNSTARTED: why */
     struct budget budget;
     struct host_watch host_watch;
-    char file_request[64]; /* the name of the newest for hosts of its file; "": none */
-    bool is_waiting;       /* for hosts: no controller is there to be asked */
-    bool stops_waiting;    /* an operator stopped the task meanwhile */
+    bool is_waiting;    /* for hosts: no controller is there to be asked */
+    bool stops_waiting; /* an operator stopped the task meanwhile */
     struct slurm_news slurm_news;
     struct move move;
     struct refill refill;

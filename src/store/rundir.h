@@ -220,9 +220,10 @@ struct run_request {
     int64_t member;   /* 0: none */
     char host[RUNDIR_HOST_BYTES];
     char hosts[RUNDIR_HOSTS_BYTES];  /* NAME:SLOTS,... to be used from now on; 0 slots: no more */
-    char by[RUNDIR_HOST_BYTES + 32]; /* user@host */
+    char by[RUNDIR_HOST_BYTES + 32]; /* user@host, or what asks by itself */
 };
-/* Writes it for the task of rundir; request->name and request->by are filled in. */
+/* Writes it for the task of rundir; request->name is filled in, and request->by where that is "".
+ */
 int rundir_put_request(struct rundir *rundir, struct run_request *request, struct error *error);
 /* Takes back the request of that name. False: somebody has taken it. */
 bool rundir_withdraw_request(const struct rundir *rundir, const char *name);

@@ -43,6 +43,8 @@ static void name_asker(struct run_request *request)
     char host[RUNDIR_HOST_BYTES] = "";
     struct passwd entry, *found = NULL;
     char buffer[4096];
+    if (request->by[0])
+        return;
     gethostname(host, sizeof host - 1);
     if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) == 0 && found)
         snprintf(request->by, sizeof request->by, "%.31s@%s", found->pw_name, host);

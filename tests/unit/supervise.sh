@@ -165,6 +165,9 @@ healthy; over moves-late 0 --give-back; relaunches 1; used 2 n0:1
 healthy; over scaled-hosts 0; relaunches 1; used 2 n0:1,n1:1,n2:4; sizes '3 4' # with the controller
 printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"
 run file-grows 0 --hostfile "$work/list" --agent "$agent -x"; relaunches 1; used 2 n0:1,n1:1,n2:4; sizes '3 7'
+printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"
+run file-many 0 --hostfile "$work/list" --agent "$agent -x"; relaunches 1; sizes '3 363'
+[ "$(cat "$work/file-many/asked")" = "$(seq 30 | sed 's/$/:12/')" ] || fail "file-many: asked for $(tr '\n' ' ' <"$work/file-many/asked")"
 by_file() { printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"; run "$@" --hostfile "$work/list" --agent "$agent -x"; }
 by_file file-keeps 0 --min 2; relaunches 2; used 2 n0:1,n1:1; used 3 n0:1,n2:1
 by_file file-swaps 0 --min 2; relaunches 1; used 2 n0:1,n2:1
