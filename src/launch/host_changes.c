@@ -67,12 +67,18 @@ static bool is_listed(const struct hosts *list, const struct place *place)
     return false;
 }
 
-static void note_members(struct allotment *allotment)
+static uint32_t listed_slots(const struct allotment *allotment)
 {
     uint32_t slots = 0;
     for (uint32_t i = 0; i < allotment->places.count; i++)
         if (place_is_listed(&allotment->places.list[i]))
             slots += allotment->places.list[i].host.slots;
+    return slots;
+}
+
+static void note_members(struct allotment *allotment)
+{
+    uint32_t slots = listed_slots(allotment);
     if (slots > allotment->member_count)
         allotment->member_count = slots < allotment->most_members ? slots : allotment->most_members;
 }
@@ -97,7 +103,13 @@ static void put_words(struct supervisor *s, struct words *words)
     *words = words_start(words->text, words->room);
 }
 
-/* NAME:SLOTS,... of those that came goes into requests, of which each holds as many as it can. */
+static bool has_more_slots(const struct place *place, uint32_t slots)
+{
+    return slots > place->listed_slots && slots > place->host.slots && !place->drained;
+}
+
+/* NAME:SLOTS,... of those that came, or got slots, goes into requests, of which each holds as many
+ * as it can. */
 static void add_hosts(struct supervisor *s, const struct hosts *list)
 {
     char text[RUNDIR_HOSTS_BYTES];
@@ -105,9 +117,10 @@ static void add_hosts(struct supervisor *s, const struct hosts *list)
     for (uint32_t i = 0; i < list->count; i++) {
         const struct host *host = &list->list[i];
         const struct place *there = places_find(&s->settings->allotment->places, host->name);
-        if (there && place_is_listed(there))
+        bool is_listed = there && place_is_listed(there);
+        if (is_listed && !has_more_slots(there, host->slots))
             continue;
-        if (there)
+        if (there && !is_listed)
             put(s, "undrain", host->name);
         want_host(s, host);
         if (words.used + strlen(host->name) + SLOTS_BYTES > words.room)
@@ -116,6 +129,56 @@ static void add_hosts(struct supervisor *s, const struct hosts *list)
     }
     note_members(s->settings->allotment);
     put_words(s, &words);
+}
+
+/* MPI cannot take slots away from a host that it runs on, and nobody is sent away for it: whom to
+ * drain is for the operator to say. */
+static void take_fewer(struct supervisor *s, struct place *place, uint32_t slots)
+{
+    char text[PLACES_REASON_BYTES];
+    uint32_t before = place->host.slots, least = s->settings->allotment->min_workers;
+    bool is_needed = listed_slots(s->settings->allotment) < before - slots + least;
+    if (is_needed)
+        snprintf(
+            text, sizeof text,
+            "host %.80s keeps its %u slots: with %u there would be room for fewer workers than "
+            "the minimum of %u (--min)",
+            place->host.name, before, slots, least);
+    else
+        snprintf(
+            text, sizeof text,
+            "host %.80s has %u slots instead of %u from the next start of mpirun on; until then "
+            "its members stay, unless they are drained (onward drain)",
+            place->host.name, slots, before);
+    if (!is_needed)
+        place->host.slots = place->listed_slots = slots;
+    supervise_warn(s, text);
+}
+
+/* Those that came or got more slots have them by now. */
+static void take_slots(struct supervisor *s, const struct hosts *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        uint32_t slots = list->list[i].slots;
+        struct place *place = places_find(&s->settings->allotment->places, list->list[i].name);
+        if (!place || slots == place->listed_slots)
+            continue;
+        if (slots < place->host.slots)
+            take_fewer(s, place, slots);
+        else
+            place->host.slots = place->listed_slots = slots;
+    }
+}
+
+/* A host for which the file says no number keeps its own. */
+static void keep_slots(const struct places *places, struct hosts *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct host *host = &list->list[i];
+        const struct place *place = host->slots == 0 ? places_find(places, host->name) : NULL;
+        if (place && place_is_listed(place))
+            host->slots = place->listed_slots;
+    }
 }
 
 /* What the file does not name any more is drained, and is a place as before until the task has
@@ -157,10 +220,12 @@ static void let_go(struct supervisor *s, struct place *place)
 
 static void take_list(struct supervisor *s, struct hosts *list)
 {
+    keep_slots(&s->settings->allotment->places, list);
     hosts_fill_slots(list, s->settings->allotment->member_count);
     remove_hosts(s, list);
     ask_to_leave(s);
     add_hosts(s, list);
+    take_slots(s, list);
 }
 
 void host_changes_look(struct supervisor *s)

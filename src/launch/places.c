@@ -36,6 +36,7 @@ int places_open(struct places *places, const struct hosts *hosts, struct error *
         return error_set(error, ONWARD_ERR_MEMORY, "hosts: out of memory");
     for (uint32_t i = 0; i < hosts->count; i++) {
         places->list[i].host = hosts->list[i];
+        places->list[i].listed_slots = hosts->list[i].slots;
         places->list[i].is_local = places_is_local(hosts->list[i].name);
         places->list[i].usable = true;
     }
@@ -99,10 +100,10 @@ void places_ask_for(struct places *places, const struct host *host)
     struct place *place = places_find(places, host->name);
     if (!place)
         return;
+    if (place->retired || place->host.slots < host->slots)
+        place->host.slots = host->slots;
     place->retired = place->unlisted = place->drained = false;
     place->is_asked_for = !place->usable;
-    if (place->host.slots < host->slots)
-        place->host.slots = host->slots;
 }
 
 void places_retire(struct places *places, const char *host)

@@ -21,6 +21,7 @@ struct place_address {
 
 struct place {
     struct host host;
+    uint32_t listed_slots;           /* as the list says, whoever asked for more since */
     char own_name[HOSTS_NAME_BYTES]; /* as it calls itself, where that is another; "": not known */
     bool is_local;
     bool usable;                /* at the last probe */
@@ -64,8 +65,8 @@ struct place *places_find(const struct places *places, const char *host);
 bool places_is(const struct place *place, const char *name);
 /* Whether it is in the list, used or not. */
 bool place_is_listed(const struct place *place);
-/* An operator names it, with that many slots or as many as it had: it is in the list again, and is
- * to be asked where it was not usable. */
+/* Somebody names it, with that many slots; one that is in the list keeps as many as it had. It is
+ * in the list again, and is to be asked where it was not usable. */
 void places_ask_for(struct places *places, const struct host *host);
 /* That host is not to be used any more. */
 void places_retire(struct places *places, const char *host);

@@ -169,6 +169,10 @@ printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"
 run file-many 0 --hostfile "$work/list" --agent "$agent -x"; relaunches 1; sizes '3 363'
 [ "$(cat "$work/file-many/asked")" = "$(seq 30 | sed 's/$/:12/')" ] || fail "file-many: asked for $(tr '\n' ' ' <"$work/file-many/asked")"
 by_file() { printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"; run "$@" --hostfile "$work/list" --agent "$agent -x"; }
+by_file file-widens 0; relaunches 1; used 2 n0:1,n1:3; sizes '3 5'
+printf 'n0 slots=1\nn1 slots=3\n' >"$work/list"
+run file-narrows 0 -n 4 --min 3 --hostfile "$work/list" --agent "$agent -x"; relaunches 1; used 1 n0:1,n1:3; used 2 n0:1,n1:2; sizes '5 4'
+[ ! -e "$work/file-narrows/asked" ] || fail "file-narrows: the task was asked for hosts"
 by_file file-keeps 0 --min 2; relaunches 2; used 2 n0:1,n1:1; used 3 n0:1,n2:1
 by_file file-swaps 0 --min 2; relaunches 1; used 2 n0:1,n2:1
 grep -q '"hosts_lost":\[\]' "$work/file-swaps/events.jsonl" || fail "file-swaps: a host that is not needed was lost"
