@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "progress.h"
+#include "rehearsal.h"
 #include "say.h"
 
 static const char *result_place(const struct rundir *rundir, char *path, size_t path_bytes)
@@ -74,26 +75,13 @@ int ending_report(const struct launch_options *options, struct supervise_result 
     return finish_output(0);
 }
 
-/* Members note each one that happens (the runtime's fault.c). */
-static bool has_happened(const struct rundir *rundir, int64_t first, int64_t last, uint32_t fault)
-{
-    char path[PATH_MAX + 64];
-    bool happened = false;
-    for (int64_t incarnation = first; incarnation <= last && !happened; incarnation++) {
-        snprintf(path, sizeof path, "%s/logs/fault.%lld.%u", rundir_path(rundir),
-                 (long long)incarnation, fault);
-        happened = access(path, F_OK) == 0;
-    }
-    return happened;
-}
-
 void ending_tell_faults(const struct launch_options *options, const struct rundir *rundir,
                         int64_t incarnation, const struct supervise_result *result)
 {
     const char *next = options->inject ? options->inject : "";
     for (uint32_t fault = 0; *next; fault++) {
         int length = (int)strcspn(next, ",");
-        if (!has_happened(rundir, incarnation, result->incarnation, fault))
+        if (!rehearsal_has_happened(rundir, incarnation, result->incarnation, fault))
             say("--inject %.*s: it did not come to that", length, next);
         next += length;
         next += *next == ',';

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "joins.h"
+#include "rehearsal.h"
 #include "say.h"
 #include "segments.h"
 #include "slurm.h"
@@ -316,6 +317,16 @@ static int check_owner(const struct supervisor *s, struct error *error)
     return code == ONWARD_ERR_FENCED ? code : ONWARD_OK;
 }
 
+/* A rehearsed fault happens once. Where the run directory could not be written of late, nobody
+ * knows which have happened. */
+static void hand_on_rehearsal(const struct supervisor *s)
+{
+    if (s->room.problem)
+        rehearsal_end();
+    else
+        rehearsal_hand_on(s->settings->rundir, s->settings->incarnation, s->incarnation);
+}
+
 /* A new start is allowed: finds hosts for it and takes the next incarnation. False in *again when
  * there are none or no time is left. A task that was to stop when mpirun went down is started again
  * to write the checkpoint that it was asked for: its newest steps are in the hosts' memory alone.
@@ -331,7 +342,7 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
         segments_remove();
     struct hosts before = allotment->hosts;
     allotment->hosts = (struct hosts){.list = NULL};
-    unsetenv("ONWARD_INJECT"); /* a rehearsed fault happens once */
+    hand_on_rehearsal(s);
     supervise_pause(s, pause_s);
     if (room_wait(s, try_write, error) != ONWARD_OK && rundir_may_recover(error)) {
         hosts_clear(&before);

@@ -46,6 +46,7 @@ void settings_export(const struct launch_options *options, const char *base,
     export_number("ONWARD_END_TIME", (int64_t)options->end_time_s, options->end_time_s > 0);
     export_number("ONWARD_STEPS", record->step_count, record->step_count >= 0);
     export_text("ONWARD_INJECT", options->inject);
+    export_text("ONWARD_INJECTED", NULL);
     export_text("ONWARD_REPLACE", record->replace);
     export_text("ONWARD_LOCAL_DIR", record->local_dir);
     export_real("ONWARD_DETECT_S", options->detect_s);

@@ -1,9 +1,9 @@
 /* fault.c - rehearsed faults (--inject): this process kills or stops itself where it was asked to,
  * and where it is to be a host, all members of that host with it.
  *
- * A fault happens once in an incarnation. Who it hits cannot tell the others any more, and another
- * member may take its place at the same step: hence a file in the run directory, which only one can
- * make, says that it happened. */
+ * A fault happens once: the launcher tells each incarnation which have happened. Who it hits cannot
+ * tell the others any more, and another member may take its place at the same step: hence a file in
+ * the run directory, which only one can make, says that it happened. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,6 +17,12 @@
 #include "file.h"
 #include "handle.h"
 #include "process.h"
+
+void fault_begin(struct onward *ow)
+{
+    const char *fired = getenv("ONWARD_INJECTED");
+    ow->fired_faults = fired ? strtoull(fired, NULL, 16) : 0;
+}
 
 static bool is_due(const struct onward *ow, uint32_t i)
 {

@@ -298,6 +298,8 @@ void service_changed(struct onward *ow); /* an epoch opened */
 void service_idle(struct onward *ow);
 
 /* fault.c: rehearsed faults of --inject. */
+/* Those that happened in incarnations before do not happen again. */
+void fault_begin(struct onward *ow);
 /* As fault_at_step, where steps are counted elsewhere. */
 void fault_at_progress(struct onward *ow);
 void fault_at_step(struct onward *ow);

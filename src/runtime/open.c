@@ -257,6 +257,7 @@ static int check_start(struct onward *ow)
                    ? inject_parse(ow->options.inject, ow->faults, RUNTIME_MAX_FAULTS, &count, error)
                    : ONWARD_OK;
     ow->fault_count = (uint32_t)count;
+    fault_begin(ow);
     return code == ONWARD_OK ? rundir_check_task(ow->options.task, error) : code;
 }
 

@@ -91,7 +91,7 @@ run half-silent 0 --detect 1; relaunches 1
 says 'process 77 on host n3) was silent for 1 s and could not be killed'
 run leaves 0 --detect 1; relaunches 0
 run no-member 0 --detect 1; relaunches 0
-run rehearses 0 --inject kill:worker=0@step=3; relaunches 1
+run rehearses 0 --inject kill:worker=0@step=3,kill:worker=1@step=9; relaunches 3; silent_about 'did not come'
 run other-incarnation 1 --max-restarts 0; state failed
 run garbage 0
 run talks 0
