@@ -120,7 +120,7 @@ int strike_member(const struct strike *strike, const struct run_member *member, 
     if (is_here(member->host))
         return signal_here(strike, member->pid, signal, error);
     snprintf(script, sizeof script,
-             "grep -qsz '^ONWARD_TASK=%s$' /proc/%lld/environ && kill -%d %lld", strike->task,
+             "grep -qszFx 'ONWARD_TASK=%s' /proc/%lld/environ && kill -%d %lld", strike->task,
              (long long)member->pid, signal, (long long)member->pid);
     return run_on_host(strike, member->host, script, error);
 }
@@ -168,7 +168,7 @@ int strike_host(const struct strike *strike, const struct run_members *members, 
         if (!strcmp(members->list[i].host, host))
             words_add(&words, " %lld", (long long)members->list[i].pid);
     words_add(&words,
-              "; do grep -qsz '^ONWARD_TASK=%s$' /proc/$p/environ || continue; "
+              "; do grep -qszFx 'ONWARD_TASK=%s' /proc/$p/environ || continue; "
               "d=\"$d $(sed -n 's/^PPid:[^0-9]*//p' /proc/$p/status)\"; kill -9 $p; done; "
               "for p in $d; do grep -qsx prted /proc/$p/comm && kill -9 $p; done; test -n \"$d\"",
               strike->task);

@@ -80,13 +80,24 @@ START_TEST(stops_a_member)
 }
 END_TEST
 
+/* The task, another one, and where that runs. */
+static const struct {
+    const char *task, *other, *host;
+} others[] = {
+    {"t", "t2", NULL},
+    {"t", "t2", "far"},
+    {"t", "2t", "far"},
+    {"a.b", "aXb", "far"},
+};
+
 START_TEST(spares_the_process_of_another_task)
 {
     struct error error;
-    struct run_member member = start_member(hosts[_i], "t2");
-    ck_assert_int_ne(strike_member(&strike, &member, SIGKILL, &error), ONWARD_OK);
+    struct strike mine = {.task = others[_i].task, .agent = AGENT};
+    struct run_member member = start_member(others[_i].host, others[_i].other);
+    ck_assert_int_ne(strike_member(&mine, &member, SIGKILL, &error), ONWARD_OK);
     struct run_members members = {.count = 1, .list = &member};
-    ck_assert_int_ne(strike_host(&strike, &members, member.host, &error), ONWARD_OK);
+    ck_assert_int_ne(strike_host(&mine, &members, member.host, &error), ONWARD_OK);
     ck_assert_int_eq(waitpid((pid_t)member.pid, NULL, WNOHANG), 0);
     kill((pid_t)member.pid, SIGKILL);
     signal_that_ended(&member);
@@ -152,7 +163,7 @@ int main(void)
     TCase *tests = tcase_create("strike");
     LOOP(tests, kills_a_member, hosts);
     LOOP(tests, stops_a_member, hosts);
-    LOOP(tests, spares_the_process_of_another_task, hosts);
+    LOOP(tests, spares_the_process_of_another_task, others);
     LOOP(tests, kills_all_of_a_host, hosts);
     tcase_add_test(tests, reaches_a_host_as_the_list_calls_it);
     LOOP(tests, runs_the_operators_command, commands);
