@@ -16,6 +16,9 @@
 
 enum { NUMBER_BYTES = 24, MAX_BITS = 32, NOT_EXECUTED = 127, KILL_ARGUMENTS = 8 };
 
+/* What ssh says of a name that no host has. */
+static const char unresolved[] = "Could not resolve hostname";
+
 bool places_is_local(const char *host)
 {
     char own[HOSTS_NAME_BYTES] = "";
@@ -41,6 +44,14 @@ int places_open(struct places *places, const struct hosts *hosts, struct error *
         places->list[i].usable = true;
     }
     return ONWARD_OK;
+}
+
+bool places_has_unknown(const struct places *places)
+{
+    for (uint32_t i = 0; i < places->count; i++)
+        if (places->list[i].is_unknown)
+            return true;
+    return false;
 }
 
 int places_find_agent(const struct places *places, struct error *error)
@@ -242,6 +253,7 @@ static void judge_silence(struct place *place, const struct agent_call *call)
 {
     char line[96];
     agent_last_line(call, line, sizeof line);
+    place->is_unknown = !call->timed_out && strstr(line, unresolved) != NULL;
     if (call->timed_out)
         refuse(place, "%s", "does not answer");
     else if (WIFEXITED(call->status) && WEXITSTATUS(call->status) == NOT_EXECUTED)
@@ -262,6 +274,7 @@ static void judge(const struct places *places, struct place *place, const struct
 {
     json_t *answer = answer_of(call);
     take_own_name(place, json_string_value(json_object_get(answer, "host")));
+    place->is_unknown = false;
     place->is_blind = answer && !json_is_true(json_object_get(answer, "visible"));
     if (!answer || place->is_blind || !json_is_true(json_object_get(answer, "writable"))) {
         const char *where = places->base;

@@ -25,6 +25,7 @@ struct place {
     char own_name[HOSTS_NAME_BYTES]; /* as it calls itself, where that is another; "": not known */
     bool is_local;
     bool usable;                /* at the last probe */
+    bool is_unknown;            /* it did not answer, and the agent does not know its name */
     bool is_blind;              /* it answered, and does not see the run directory */
     bool is_expected;           /* to answer the next one */
     bool retired;               /* it was taken out of the list: never usable, but swept */
@@ -52,6 +53,8 @@ struct places {
 /* Takes over the hosts, all usable so far; the other fields are the caller's to set. Without hosts
  * there are no places, and probe and sweep do nothing. */
 int places_open(struct places *places, const struct hosts *hosts, struct error *error);
+/* Whether some place has a name that is none of a host, as the last probe found. */
+bool places_has_unknown(const struct places *places);
 /* Whether the agent is there, where some place is to be reached by it. */
 int places_find_agent(const struct places *places, struct error *error);
 void places_close(struct places *places);

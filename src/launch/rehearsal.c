@@ -21,7 +21,7 @@ bool rehearsal_has_happened(const struct rundir *rundir, int64_t first, int64_t 
     return happened;
 }
 
-void rehearsal_hand_on(const struct rundir *rundir, int64_t first, int64_t last)
+void rehearsal_hand_on(const struct rundir *rundir, int64_t first, int64_t last, bool is_known)
 {
     const char *inject = getenv("ONWARD_INJECT");
     unsigned long long happened = 0;
@@ -35,12 +35,8 @@ void rehearsal_hand_on(const struct rundir *rundir, int64_t first, int64_t last)
         count++;
     }
     snprintf(text, sizeof text, "%llx", happened);
-    if (left == 0 || setenv("ONWARD_INJECTED", text, 1) != 0)
-        rehearsal_end();
-}
-
-void rehearsal_end(void)
-{
+    if (is_known && left > 0 && setenv("ONWARD_INJECTED", text, 1) == 0)
+        return;
     unsetenv("ONWARD_INJECT");
     unsetenv("ONWARD_INJECTED");
 }

@@ -12,10 +12,8 @@ bool rehearsal_has_happened(const struct rundir *rundir, int64_t first, int64_t 
                             uint32_t fault);
 
 /* Before the members of another incarnation are started: tells them by ONWARD_INJECTED, in the
- * environment, what happened until last. Where all did, there is nothing to rehearse any more. */
-void rehearsal_hand_on(const struct rundir *rundir, int64_t first, int64_t last);
-
-/* Nothing is to be rehearsed any more. */
-void rehearsal_end(void);
+ * environment, what happened until last. Where all did, or it is not known which, since the run
+ * directory could not be written of late, there is nothing to rehearse any more. */
+void rehearsal_hand_on(const struct rundir *rundir, int64_t first, int64_t last, bool is_known);
 
 #endif

@@ -317,16 +317,6 @@ static int check_owner(const struct supervisor *s, struct error *error)
     return code == ONWARD_ERR_FENCED ? code : ONWARD_OK;
 }
 
-/* A rehearsed fault happens once. Where the run directory could not be written of late, nobody
- * knows which have happened. */
-static void hand_on_rehearsal(const struct supervisor *s)
-{
-    if (s->room.problem)
-        rehearsal_end();
-    else
-        rehearsal_hand_on(s->settings->rundir, s->settings->incarnation, s->incarnation);
-}
-
 /* A new start is allowed: finds hosts for it and takes the next incarnation. False in *again when
  * there are none or no time is left. A task that was to stop when mpirun went down is started again
  * to write the checkpoint that it was asked for: its newest steps are in the hosts' memory alone.
@@ -342,7 +332,8 @@ static int prepare_restart(struct supervisor *s, char *cause, bool *again, struc
         segments_remove();
     struct hosts before = allotment->hosts;
     allotment->hosts = (struct hosts){.list = NULL};
-    hand_on_rehearsal(s);
+    rehearsal_hand_on(s->settings->rundir, s->settings->incarnation, s->incarnation,
+                      s->room.problem == 0);
     supervise_pause(s, pause_s);
     if (room_wait(s, try_write, error) != ONWARD_OK && rundir_may_recover(error)) {
         hosts_clear(&before);
@@ -440,11 +431,14 @@ static uint32_t probe_first(struct allotment *allotment, int64_t incarnation)
     return members;
 }
 
-/* Whether it is for want of answers, or of hosts that the file may name, that too few fit. */
-static bool may_ever_fit(const struct supervisor *s)
+/* Whether it is for want of answers, or of hosts that the file may name, that too few fit. A new
+ * task waits where the user says so, and for no host of which nobody knows the name. */
+static bool may_wait(const struct supervisor *s)
 {
     const struct allotment *allotment = s->settings->allotment;
     uint32_t slots = 0;
+    if (s->incarnation <= 1 && (s->settings->wait_s <= 0 || places_has_unknown(&allotment->places)))
+        return false;
     for (uint32_t i = 0; i < allotment->places.count; i++)
         slots += allotment->places.list[i].host.slots;
     return s->settings->hostfile || slots >= allotment->min_workers;
@@ -474,7 +468,7 @@ int restart_begin(struct supervisor *s, bool *starts, struct error *error)
     char reasons[REASONS_BYTES];
     places_reasons(places, reasons, sizeof reasons);
     bool is_enough = members >= allotment->min_workers;
-    if (!is_enough && !(s->incarnation > 1 && may_ever_fit(s)))
+    if (!is_enough && !may_wait(s))
         return refuse_start(s, members, reasons, error);
     if (s->settings->begins)
         say("%s", s->settings->begins);

@@ -138,8 +138,8 @@ void host_changes_slurm(struct supervisor *s);
 uint32_t waiting_for_hosts(struct supervisor *s, int64_t incarnation, uint32_t members);
 
 /* Before the first start: asks the hosts, says which cannot be used, makes the command. Fewer
- * workers than the minimum are ONWARD_ERR_INPUT for a new task; one that goes on waits for them,
- * and ends without a start if they do not come. */
+ * workers than the minimum are ONWARD_ERR_INPUT for a new task without --wait, and where a host's
+ * name is none; else they are waited for, and it ends without a start if they do not come. */
 int restart_begin(struct supervisor *s, bool *starts, struct error *error);
 
 /* This side cannot go on: the run directory says so, unless it is another's by now. */

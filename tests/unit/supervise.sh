@@ -219,6 +219,15 @@ healthy; run host-dies:no-way 69 --min 2 --hosts 'n[0-1]:1' --agent "$work/agent
 (cd "$work" && "$onward" resume no-way >out 2>err); [ $? = 2 ] || fail "no-way: expected exit status 2"
 says "agent: $work/agent: expected a program that can be executed"
 healthy; over host-dies:in-vain 69 --min 2 --wait 1; says 'waiting 1 s'; within 8
+# The first start waits as well, where the user says so.
+host n1 dead; over hosts:first-in-vain 69 --min 2 --wait 1; says 'waiting 1 s'; says 'host n1: cannot be reached'
+says 'onward resume first-in-vain'; state failed; within 8
+healthy; (cd "$work" && STORY=hosts "$onward" resume first-in-vain >out 2>err) || fail "first-in-vain: no resume"
+[ "$(cat "$work/first-in-vain/hosts")" = n0:1,n1:1 ] || fail "first-in-vain: other hosts"
+host n1 dead; (sleep 3; healthy) & over hosts:first-heals 0 --min 2 --wait 20; used 1 n0:1,n1:1; within 12
+host n1 unknown; over hosts:unknown 2 --min 2 --wait 20; lines 1; says '^onward: --hosts: host n1: .*Could not resolve'; within 4
+[ ! -e "$work/unknown" ] || fail "unknown: a start that was refused left a run directory"
+host n1 dead; over hosts:unfit 2 --min 3 -n 3 --wait 20; says '^onward: --hosts: host n1: .*room for at least 3'; within 4
 healthy; (sleep 4; healthy) & over host-heals 0 --min 2 --wait 20; relaunches 1; used 2 n0:1,n1:1; within 12
 # While it waits the launcher hears the file, operators, and what wants it to stop.
 printf 'n0 slots=1\nn1 slots=1\n' >"$work/list"
