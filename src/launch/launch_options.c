@@ -359,6 +359,7 @@ static const struct argp_option table[] = {
     {"hosts", KEY_HOSTS, "LIST", 0, "run on these hosts: NAME[:SLOTS],..., as in n[0-3]:2", 0},
     {"hostfile", KEY_HOSTFILE, "FILE", 0, "run on the hosts of FILE: NAME [slots=N], one a line",
      0},
+    {"hosts-file", 0, NULL, OPTION_ALIAS, NULL, 0},
     {"agent", KEY_AGENT, "CMD", 0, "what runs a command on another host (default ssh)", 0},
     {"local-dir", KEY_LOCAL_DIRECTORY, "DIR", 0,
      "where each host keeps its own copies (default /dev/shm)", 0},

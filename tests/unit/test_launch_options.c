@@ -97,6 +97,25 @@ START_TEST(reads_places)
 }
 END_TEST
 
+static const char *const names_of_hostfile[] = {"--hostfile", "--hosts-file"};
+
+START_TEST(reads_a_file_of_hosts)
+{
+    struct launch_options options;
+    char path[] = "/tmp/onward-hosts.XXXXXX", text[80];
+    static const char list[] = "n0 slots=2\nn1\n";
+    int fd = mkstemp(path);
+    ck_assert_int_eq(write(fd, list, sizeof list - 1), sizeof list - 1);
+    close(fd);
+    snprintf(text, sizeof text, "%s %s", names_of_hostfile[_i], path);
+    parse(text, &options);
+    unlink(path);
+    ck_assert_str_eq(options.host_list, "n0:2,n1");
+    ck_assert_str_eq(options.hosts_option, "--hostfile");
+    launch_options_clear(&options);
+}
+END_TEST
+
 START_TEST(reads_which_checkpoints_stay)
 {
     struct launch_options options;
@@ -427,6 +446,7 @@ int main(void)
     tcase_add_test(tests, reads_more_options);
     tcase_add_test(tests, leaves_what_is_not_given);
     tcase_add_test(tests, reads_places);
+    LOOP(tests, reads_a_file_of_hosts, names_of_hostfile);
     tcase_add_test(tests, reads_which_checkpoints_stay);
     LOOP(tests, reads_end_times, end_times);
     tcase_add_loop_exit_test(tests, refuses_with_status_2, 2, 0,
