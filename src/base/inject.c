@@ -28,16 +28,18 @@ static const char *after(const char *text, const char *prefix)
 
 static bool parse_target(const char *text, struct inject_fault *fault)
 {
+    static const struct {
+        const char *name;
+        enum inject_target target;
+    } named[] = {
+        {"controller", INJECT_CONTROLLER}, {"spare", INJECT_SPARE}, {"newcomer", INJECT_NEWCOMER}};
     const char *value;
     int64_t number;
-    if (strcmp(text, "controller") == 0) {
-        fault->target = INJECT_CONTROLLER;
-        return true;
-    }
-    if (strcmp(text, "newcomer") == 0) {
-        fault->target = INJECT_NEWCOMER;
-        return true;
-    }
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++)
+        if (strcmp(text, named[i].name) == 0) {
+            fault->target = named[i].target;
+            return true;
+        }
     if ((value = after(text, "worker=")) && take_number(value, INT32_MAX, &number)) {
         fault->target = INJECT_WORKER;
         fault->index = (int32_t)number;
@@ -91,8 +93,10 @@ static bool parse_fault(char *text, struct inject_fault *fault)
     fault->kind = strcmp(text, "kill") == 0 ? INJECT_KILL : INJECT_STOP;
     if (fault->kind == INJECT_STOP && strcmp(text, "stop") != 0)
         return false;
-    return parse_target(target, fault) && parse_trigger(trigger, fault) &&
-           (fault->target != INJECT_NEWCOMER || fault->trigger == INJECT_AT_PHASE);
+    if (!parse_target(target, fault) || !parse_trigger(trigger, fault))
+        return false;
+    bool has_steps = fault->target != INJECT_SPARE && fault->target != INJECT_NEWCOMER;
+    return has_steps || fault->trigger == INJECT_AT_PHASE;
 }
 
 int inject_parse(const char *text, struct inject_fault *faults, int max, int *count,
@@ -110,7 +114,7 @@ int inject_parse(const char *text, struct inject_fault *faults, int max, int *co
             memcpy(one, rest, length);
         if (length >= sizeof one || !parse_fault(one, &faults[parsed]))
             return error_set(error, ONWARD_ERR_INPUT,
-                             "--inject: '%.*s': expected kill|stop:worker=RANK|controller|"
+                             "--inject: '%.*s': expected kill|stop:worker=RANK|controller|spare|"
                              "newcomer|host=NAME@step=STEP|phase=sum|checkpoint|finish|shrink|"
                              "join|reform|open|split|state|agree|commit|spawn",
                              (int)(length < FAULT_BYTES ? length : FAULT_BYTES), rest);

@@ -2,11 +2,11 @@
  *
  *     FAULTS = FAULT {"," FAULT}
  *     FAULT  = ("kill" | "stop") ":" TARGET "@" TRIGGER
- *     TARGET = "worker=" RANK | "controller" | "newcomer" | "host=" NAME
+ *     TARGET = "worker=" RANK | "controller" | "spare" | "newcomer" | "host=" NAME
  *     TRIGGER = "step=" STEP | "phase=" PHASE
  *
- * RANK is the worker's place in the lineup at that moment. A newcomer is a spawned process that is
- * in no lineup yet; it has phases alone. */
+ * RANK is the worker's place in the lineup at that moment. A spare is any member that has no role
+ * yet, a newcomer a spawned process that is no member yet; both have phases alone. */
 #ifndef BASE_INJECT_H
 #define BASE_INJECT_H
 
@@ -15,7 +15,13 @@
 #include "error.h"
 
 enum inject_kind { INJECT_KILL = 1, INJECT_STOP };
-enum inject_target { INJECT_WORKER = 1, INJECT_CONTROLLER, INJECT_NEWCOMER, INJECT_HOST };
+enum inject_target {
+    INJECT_WORKER = 1,
+    INJECT_CONTROLLER,
+    INJECT_SPARE,
+    INJECT_NEWCOMER,
+    INJECT_HOST
+};
 enum inject_trigger { INJECT_AT_STEP = 1, INJECT_AT_PHASE };
 enum inject_phase {
     INJECT_PHASE_SUM = 1,

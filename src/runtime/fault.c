@@ -94,6 +94,8 @@ static bool hits_me(const struct onward *ow, const struct inject_fault *fault)
         return ow->in_lineup && fault->index == ow->role.rank;
     case INJECT_CONTROLLER:
         return ow->control != NULL;
+    case INJECT_SPARE:
+        return !ow->in_lineup && !ow->control && !ow->spawned;
     case INJECT_NEWCOMER:
         return ow->spawned;
     default:
