@@ -5,7 +5,7 @@
  *     trial [--steps N] [--subtasks N] [--length N] [--plain | --alloc] [--finish] [--pause US]
  *           [--spawned-dies US] [--spawned-waits US] [--spawned-late US] [--hang-at STEP]
  *           [--slow-at STEP] [--exit-at STEP] [--vanish-at STEP] [--stick-at STEP]
- *           [--poison SUBTASK]
+ *           [--poison SUBTASK] [--best-at STEP]
  *
  * Faults and the run directory come from the launcher's environment (ONWARD_INJECT, ...).
  * --plain protects without ONWARD_ATOMIC and then updates whatever the calls return; --alloc has
@@ -13,7 +13,8 @@
  * --hang-at, --slow-at, --exit-at, --vanish-at: in that step the worker of rank 1 does not come
  * back, takes 8 s more, calls exit, or ends without that, but once in a task. --stick-at: as
  * --hang-at, and the others wait for it in an MPI_Allreduce of the program. --poison: from step
- * POISON_STEP on, whoever is in that subtask dies of it. */
+ * POISON_STEP on, whoever is in that subtask dies of it. --best-at: a metric, how far it is to
+ * there. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,8 +30,9 @@ enum { SLOW_S = 8, EXIT_STATUS = 3, POISON_STEP = 40 };
 struct trial {
     size_t length;
     uint32_t subtasks;
-    int64_t steps, hang_at, slow_at, exit_at, vanish_at, stick_at, poison; /* -1: in none */
-    double reform_limit_s;                                                 /* 0: the usual one */
+    int64_t steps;
+    int64_t hang_at, slow_at, exit_at, vanish_at, stick_at, best_at, poison; /* -1: in none */
+    double reform_limit_s;                                                   /* 0: the usual one */
     long pause_us, spawned_waits_us, spawned_dies_us, spawned_late_us;
     bool plain, alloc, finish;
     int array;          /* --alloc: the state's number */
@@ -70,6 +72,8 @@ static void read_arguments(struct trial *trial, int argc, char **argv)
             trial->stick_at = atoll(value);
         else if (strcmp(argv[i], "--poison") == 0)
             trial->poison = atoll(value);
+        else if (strcmp(argv[i], "--best-at") == 0)
+            trial->best_at = atoll(value);
         trial->plain |= strcmp(argv[i], "--plain") == 0;
         trial->alloc |= strcmp(argv[i], "--alloc") == 0;
         trial->finish |= strcmp(argv[i], "--finish") == 0;
@@ -144,6 +148,8 @@ static void step(struct onward *ow, const struct trial *trial, const struct onwa
     update(trial, next);
     if (role->rank == 0)
         onward_metric(ow, "loss", next[0]);
+    if (role->rank == 0 && trial->best_at >= 0)
+        onward_metric(ow, "distance", (double)llabs(role->step - trial->best_at));
 }
 
 static void final_work(struct onward *ow, const struct trial *trial, const struct onward_role *role)
@@ -209,7 +215,8 @@ int main(int argc, char **argv)
                           .exit_at = -1,
                           .vanish_at = -1,
                           .stick_at = -1,
-                          .poison = -1};
+                          .poison = -1,
+                          .best_at = -1};
     struct onward_options options;
     struct onward *ow;
     read_arguments(&trial, argc, argv);
