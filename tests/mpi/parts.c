@@ -1,11 +1,13 @@
 /* parts.c - a sharded field whose parts are right for one number of workers alone, as those of a
  * program are that has a number built in.
  *
- *     parts RIGHT overlap|holes|both|lie [STEPS]
+ *     parts RIGHT overlap|holes|both|lie|cyclic [STEPS]
  *
  * By any other number than RIGHT of workers some elements are in two parts, or in none, or (both)
  * as many in none as in two, so that their number is right. Or (lie) the answers of the processes
- * do not agree, as they have to: each takes itself for rank 0. */
+ * do not agree, as they have to: each takes itself for rank 0. Or (cyclic) all is right, by any
+ * number: rows are dealt out in turn, BLOCK at a time. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,7 @@
 
 #include "onward.h"
 
-enum { ROWS = 60, COLUMNS = 100, STEP_US = 1000 };
+enum { ROWS = 60, COLUMNS = 100, BLOCK = 7, STEP_US = 1000 };
 
 struct parts {
     int right; /* number of workers */
@@ -27,7 +29,10 @@ static int layout(void *context, const struct onward_role *role, struct onward_s
     const struct parts *parts = context;
     int rank = role->rank, size = role->size;
     onward_slab_block(slabs, 0, ROWS, rank, size);
-    if (size == parts->right)
+    bool is_cyclic = strcmp(parts->mistake, "cyclic") == 0;
+    if (is_cyclic)
+        onward_slab_cyclic(slabs, 0, ROWS, BLOCK, rank, size);
+    if (is_cyclic || size == parts->right)
         return 1;
     if (strcmp(parts->mistake, "lie") == 0)
         onward_slab_block(slabs, 0, ROWS,
@@ -59,6 +64,8 @@ static int work(struct onward *ow, struct parts *parts)
     const uint64_t dims[] = {ROWS, COLUMNS};
     struct onward_role role;
     int verdict = onward_shard(ow, "field", ONWARD_DOUBLE, 2, dims, layout, parts, &parts->field);
+    if (verdict == ONWARD_OK)
+        verdict = onward_describe(ow, "field", "line,place", "m/s");
     if (verdict != ONWARD_OK)
         return verdict;
     while ((verdict = onward_next(ow, &role)) > ONWARD_DONE)
