@@ -44,8 +44,9 @@ teardown() { # ends what was launched, then the hosts with all that is on them
     # shellcheck disable=SC3047
     [ -z "${BASH_VERSION:-}" ] || trap - ERR
     case $status:$said in 0:* | 77:* | *:1) ;; *) (fail "a command failed with exit status $status, and nothing else was said") ;; esac
-    # shellcheck disable=SC2086
-    [ -z "$backgrounds" ] || kill -KILL $backgrounds 2>/dev/null || true
+    for pid in $backgrounds; do # of one that ended another process may have the number by now
+        [ "$(ps -o ppid= -p "$pid" | tr -d ' ')" != $$ ] || kill -KILL "$pid" 2>/dev/null
+    done
     pkill -KILL -f "$work" 2>/dev/null || true
     if [ "$(id -u)" = 0 ] && ! "$lab" down; then
         echo "FAIL: the lab does not go down: $(ls -A "/run/$LAB_NAME" 2>&1); $(ip -o link show "$LAB_NAME" 2>&1)"
