@@ -243,6 +243,21 @@ relaunched() {
     [ "$resumed" -ge "$known" ] || fail "step $known was complete, incarnation $2 went on from $resumed"
 }
 
+# steps_within SECONDS TASK: from the loss to the first step behind those that were kept
+steps_within() {
+    await_step "$1" "$2" $((resumed + 1))
+    took_ms=$(($(now_ms) - lost_at))
+    since "a new step"
+    [ $took_ms -le $(($1 * 1000)) ] || fail "no new step for $took_ms ms, expected $1 s at most"
+}
+
+# stalled_within SECONDS TASK INCARNATION: as its first epoch says, and not for no time
+stalled_within() {
+    stall_s=$(opening "$2" "$3" | field stall_s)
+    awk -v stall="$stall_s" -v most="$1" 'BEGIN { exit !(stall > 0 && stall <= most) }' ||
+        fail "incarnation $3: a stall of $stall_s s, expected more than 0 and $1 s at most"
+}
+
 hosts_lost() { # TASK INCARNATION: as it was said when it began
     grep '"event": *"relaunch"' "$work/$1/events.jsonl" | grep "\"incarnation\": *$2," |
         sed 's/.*"hosts_lost": *\[\([^]]*\)\].*/\1/' | tr -d '" '
