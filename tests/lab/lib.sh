@@ -273,6 +273,56 @@ ends_well() {
     nothing_left $hosts
 }
 
+# ---- the launcher on a host ------------------------------------------------------------------
+
+# serve_agents: what `lab agent' needs is not on the hosts; one there asks this machine for it, as
+# $work/agent HOST CMD..., by files that all of them see
+serve_agents() {
+    mkdir "$work/asks"
+    mkfifo "$work/asks/new"
+    cat >"$work/agent" <<END
+#!/bin/sh
+base=$work/asks/\$(hostname).\$\$.\$(date +%N)
+mkfifo "\$base.in" "\$base.out" "\$base.err"
+printf '%s ' "\$@" >"\$base.words"
+echo "\$base" >$work/asks/new
+cat <&0 >"\$base.in" &
+feeder=\$!
+cat "\$base.err" >&2 &
+complaints=\$!
+cat "\$base.out"
+wait \$complaints
+kill \$feeder 2>/dev/null
+tries=100
+until [ -s "\$base.code" ] || [ \$tries = 0 ]; do tries=\$((tries - 1)); sleep 0.05; done
+code=\$(cat "\$base.code" || echo 255)
+rm -f "\$base".*
+exit "\$code"
+END
+    chmod +x "$work/agent"
+    answer_asks >"$work/asks.log" 2>&1 &
+    backgrounds="$backgrounds $!"
+}
+answer_asks() {
+    while read -r base; do
+        answer_ask "$base" &
+    done <>"$work/asks/new"
+}
+answer_ask() { # BASE: as with ssh, the words become a line for the shell there, whatever is in them
+    words=$(cat "$1.words") code=0
+    "$lab" agent "${words%% *}" "${words#* }" <"$1.in" >"$1.out" 2>"$1.err" || code=$?
+    echo $code >"$1.code.new"
+    mv "$1.code.new" "$1.code"
+}
+
+# onward_on HOST LOG ARGUMENT...: onward there, output in $work/LOG.log; its PID here is in $launcher
+onward_on() {
+    host=$1 log=$2
+    shift 2
+    in_background "$log" "$lab" sh "$host" env "ONWARD_DIR=$work" "$onward" "$@"
+    launcher=$!
+}
+
 # ---- stories of sharded state: a field in blocks, examples/stencil.c ---------------------------
 
 plate="480 400 3000" # rows, columns, steps
