@@ -96,7 +96,9 @@ static bool parse_fault(char *text, struct inject_fault *fault)
     if (!parse_target(target, fault) || !parse_trigger(trigger, fault))
         return false;
     bool has_steps = fault->target != INJECT_SPARE && fault->target != INJECT_NEWCOMER;
-    return has_steps || fault->trigger == INJECT_AT_PHASE;
+    bool is_of_change = fault->trigger == INJECT_AT_PHASE && fault->phase >= INJECT_PHASE_SHRINK &&
+                        fault->phase <= INJECT_PHASE_COMMIT;
+    return has_steps || is_of_change;
 }
 
 int inject_parse(const char *text, struct inject_fault *faults, int max, int *count,

@@ -282,6 +282,11 @@ uint32_t controller_worker_count(const struct controller *state)
     return state->lineup_size;
 }
 
+uint32_t controller_desired_count(const struct controller *state)
+{
+    return state->plain.desired;
+}
+
 uint32_t controller_spare_count(const struct controller *state)
 {
     uint32_t count = 0;

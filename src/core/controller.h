@@ -276,7 +276,8 @@ struct controller_interval {
         stop_us; /* when the last checkpoint before the end of the job's time begins; 0: never */
 };
 struct controller_interval controller_get_interval(const struct controller *state);
-uint32_t controller_worker_count(const struct controller *state); /* of the newest epoch */
+uint32_t controller_worker_count(const struct controller *state);  /* of the newest epoch */
+uint32_t controller_desired_count(const struct controller *state); /* reached or asked for */
 uint32_t controller_spare_count(const struct controller *state);
 uint32_t controller_draining_count(const struct controller *state);
 bool controller_in_change(const struct controller *state);

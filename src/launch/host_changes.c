@@ -67,18 +67,20 @@ static bool is_listed(const struct hosts *list, const struct place *place)
     return false;
 }
 
-static uint32_t listed_slots(const struct allotment *allotment)
+static uint32_t listed_slots(const struct allotment *allotment, bool drained_too)
 {
     uint32_t slots = 0;
-    for (uint32_t i = 0; i < allotment->places.count; i++)
-        if (place_is_listed(&allotment->places.list[i]))
-            slots += allotment->places.list[i].host.slots;
+    for (uint32_t i = 0; i < allotment->places.count; i++) {
+        const struct place *place = &allotment->places.list[i];
+        if (place_is_listed(place) && (drained_too || !place->drained))
+            slots += place->host.slots;
+    }
     return slots;
 }
 
 static void note_members(struct allotment *allotment)
 {
-    uint32_t slots = listed_slots(allotment);
+    uint32_t slots = listed_slots(allotment, true);
     if (slots > allotment->member_count)
         allotment->member_count = slots < allotment->most_members ? slots : allotment->most_members;
 }
@@ -137,7 +139,8 @@ static void take_fewer(struct supervisor *s, struct place *place, uint32_t slots
 {
     char text[PLACES_REASON_BYTES];
     uint32_t before = place->host.slots, least = s->settings->allotment->min_workers;
-    bool is_needed = listed_slots(s->settings->allotment) < before - slots + least;
+    bool is_needed =
+        !place->drained && listed_slots(s->settings->allotment, false) < before - slots + least;
     if (is_needed)
         snprintf(
             text, sizeof text,
@@ -177,7 +180,7 @@ static void keep_slots(const struct places *places, struct hosts *list)
         struct host *host = &list->list[i];
         const struct place *place = host->slots == 0 ? places_find(places, host->name) : NULL;
         if (place && place_is_listed(place))
-            host->slots = place->listed_slots;
+            host->slots = place->listed_slots ? place->listed_slots : place->host.slots;
     }
 }
 
@@ -385,7 +388,7 @@ void host_changes_event(struct supervisor *s, const json_t *event)
         s->refill.is_asked = true;
     if (places->count == 0 || !strcmp(verb, "join"))
         return;
-    if (hosts && *hosts)
+    if (hosts && *hosts && !is_of_file(event)) /* what the file says was taken when it was read */
         take_named(s, hosts);
     else if (host && *host && (!strcmp(verb, "drain") || !strcmp(verb, "undrain")))
         drain(s, host, !strcmp(verb, "drain"));

@@ -17,7 +17,7 @@
 enum { NUMBER_BYTES = 24, MAX_BITS = 32, NOT_EXECUTED = 127, KILL_ARGUMENTS = 8 };
 
 /* What ssh says of a name that no host has. */
-static const char unresolved[] = "Could not resolve hostname";
+static const char unresolved[] = "Could not resolve hostname", for_now[] = "Temporary failure";
 
 bool places_is_local(const char *host)
 {
@@ -253,7 +253,8 @@ static void judge_silence(struct place *place, const struct agent_call *call)
 {
     char line[96];
     agent_last_line(call, line, sizeof line);
-    place->is_unknown = !call->timed_out && strstr(line, unresolved) != NULL;
+    place->is_unknown =
+        !call->timed_out && strstr(line, unresolved) != NULL && strstr(line, for_now) == NULL;
     if (call->timed_out)
         refuse(place, "%s", "does not answer");
     else if (WIFEXITED(call->status) && WEXITSTATUS(call->status) == NOT_EXECUTED)

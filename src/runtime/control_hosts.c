@@ -31,7 +31,9 @@ uint32_t control_slot_count(const struct onward *ow, const char *changes)
 static int64_t grown_count(const struct onward *ow, uint32_t added, uint32_t total)
 {
     const struct controller *core = ow->control->core;
-    int64_t count = (int64_t)controller_worker_count(core) + added;
+    uint32_t there = controller_worker_count(core), desired = controller_desired_count(core);
+    int64_t count =
+        (int64_t)(desired > there ? desired : there) + added; /* some may be on their way */
     int64_t max = controller_get_policy(core)->max_workers;
     count = count < total ? count : total;
     return count < max ? count : max;

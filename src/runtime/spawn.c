@@ -336,6 +336,7 @@ void control_order_spawn(struct onward *ow, uint32_t count)
     if (!ow->changing)
         return;
     start_ordered(ow);
+    watchdog_arm(ow->watchdog, IN_CHANGE_LIMIT_S + ow->options.reform_limit_s, WATCHDOG_KILL);
     mark_spawning(ow, true); /* until they are there */
     while (control->newcomer_count > 0) {
         control_look_at_newcomers(ow);

@@ -64,6 +64,8 @@ static const char *const bad[] = {
     "kill:worker=1@phase=lunch",
     "kill:newcomer@step=3",
     "kill:spare@step=3",
+    "kill:spare@phase=sum",
+    "kill:newcomer@phase=spawn",
     "kill:spare=1@phase=agree",
     "kill:newcomer=1@phase=join",
     "kill:worker=1@when=3",
