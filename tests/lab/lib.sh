@@ -14,7 +14,7 @@ if [ -z "${ONWARD_LAB_OWN_MOUNTS:-}" ] && unshare --mount true 2>/dev/null; then
 fi
 if [ -n "${BASH_VERSION:-}" ]; then
     eval 'shopt -s inherit_errexit; set -E'
-    # shellcheck disable=SC2154
+    # shellcheck disable=SC2154,SC3047
     trap 'code=$?; echo "$name: line $LINENO: exit status $code of: $BASH_COMMAND" >&2' ERR
 fi
 name=$(basename "$0" .lab)
