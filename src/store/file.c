@@ -6,7 +6,6 @@
 #include <ftw.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -139,7 +138,7 @@ int file_temporary(const char *path, char *temporary, size_t temporary_bytes, in
     return error_set(error, ONWARD_ERR_IO, "%s: every temporary name is taken", path);
 }
 
-static bool is_in_memory(int fd)
+bool file_is_in_memory(int fd)
 {
     struct statfs status;
     return fstatfs(fd, &status) == 0 &&
@@ -149,7 +148,7 @@ static bool is_in_memory(int fd)
 int file_reserve(int fd, uint64_t size, const char *path, struct error *error)
 {
     /* Where files are memory this would fill it with zeros first, for nothing. */
-    if (size < RESERVE_MIN_BYTES || is_in_memory(fd) || fallocate(fd, 0, 0, (off_t)size) == 0)
+    if (size < RESERVE_MIN_BYTES || file_is_in_memory(fd) || fallocate(fd, 0, 0, (off_t)size) == 0)
         return ONWARD_OK;
     if (errno == ENOSPC || errno == EDQUOT)
         return error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot write", path);
@@ -158,7 +157,7 @@ int file_reserve(int fd, uint64_t size, const char *path, struct error *error)
 
 int file_settle(int fd, const char *path, struct error *error)
 {
-    if (is_in_memory(fd) || fsync(fd) == 0 || errno == EINVAL) /* it cannot, and need not */
+    if (file_is_in_memory(fd) || fsync(fd) == 0 || errno == EINVAL) /* it cannot, and need not */
         return ONWARD_OK;
     error_set_errno(error, ONWARD_ERR_IO, errno, "%s: was not written to the disk", path);
     if (error) /* also where it was for want of room */

@@ -7,6 +7,7 @@
 #define STORE_FILE_H
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,9 @@ const struct dirent *file_next_entry(DIR *directory);
  * or unlinks it. */
 int file_temporary(const char *path, char *temporary, size_t temporary_bytes, int *fd,
                    struct error *error);
+
+/* Whether what is written there goes to memory (tmpfs, ramfs), not to a disk. */
+bool file_is_in_memory(int fd);
 
 /* Takes the room of a file of so many bytes before they are written, where the file system can and
  * it helps: a full disk shows early, and blocks that are there need not be reserved one by one at

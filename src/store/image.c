@@ -20,9 +20,9 @@
 #include "image_driver.h"
 #include "summed_file.h"
 
-/* Small enough that the bytes which were hashed are still in the nearest cache when they are
- * written. */
-enum { PIECE_BYTES = 1 << 18 };
+/* Small enough that the bytes which were written are still in a near cache when they are hashed. A
+ * disk's file system is quicker with larger writes, for which it makes larger folios. */
+enum { PIECE_BYTES = 1 << 18, DISK_PIECE_BYTES = 1 << 20 };
 
 /* What is saved behind the steps gets a fiftieth of a core, for a step waits for the slowest
  * worker, whose core, caches or other hardware thread it may take. Its pauses add up to no more
@@ -172,6 +172,7 @@ struct pass {
     XXH3_state_t *hash;      /* of a sealed image, else NULL */
     struct block_sums *sums; /* of one with blocks, else NULL */
     uint8_t *buffer;         /* PIECE_BYTES */
+    uint64_t piece_bytes;    /* of what is not read to the buffer before */
     const atomic_bool *stop; /* of the image */
     double pauses_per_byte;  /* in ns, at most */
     bool has_slots;
@@ -221,18 +222,19 @@ static void pause_after(const struct pass *pass, int64_t work_ns, uint64_t bytes
     pause_to_slot(pause_ns < most_ns ? pause_ns : most_ns, pass->has_slots);
 }
 
+/* Writing comes first: where memory is slow, what it reads comes beside what it writes. */
 static int pass_bytes(struct pass *pass, const uint8_t *data, uint64_t bytes, uint64_t offset,
                       struct error *error)
 {
-    for (uint64_t done = 0; done < bytes; done += PIECE_BYTES) {
-        size_t piece = bytes - done < PIECE_BYTES ? (size_t)(bytes - done) : PIECE_BYTES;
+    for (uint64_t done = 0, piece; done < bytes; done += piece) {
+        piece = bytes - done < pass->piece_bytes ? bytes - done : pass->piece_bytes;
         if (pass->stop && atomic_load(pass->stop))
             return error_set(error, ONWARD_ERR_LOST, "%s: was given up", pass->path);
-        if (pass->hash)
+        int code = file_write_at(pass->fd, data + done, piece, offset + done, pass->path, error);
+        if (code == ONWARD_OK && pass->hash)
             XXH3_128bits_update(pass->hash, data + done, piece);
-        int code = pass->sums ? block_sums_add(pass->sums, data + done, piece, error) : ONWARD_OK;
-        if (code == ONWARD_OK)
-            code = file_write_at(pass->fd, data + done, piece, offset + done, pass->path, error);
+        if (code == ONWARD_OK && pass->sums)
+            code = block_sums_add(pass->sums, data + done, piece, error);
         if (code != ONWARD_OK)
             return code;
     }
@@ -330,6 +332,7 @@ static int write_image(struct image *image, int fd, const char *path, uint64_t *
 {
     bool is_sealed = image->guard == IMAGE_SEALED, has_blocks = image->guard == IMAGE_BLOCKS;
     struct pass pass = {.fd = fd, .path = path, .buffer = malloc(PIECE_BYTES), .stop = image->stop};
+    pass.piece_bytes = file_is_in_memory(fd) ? PIECE_BYTES : DISK_PIECE_BYTES;
     int code = ONWARD_ERR_MEMORY;
     if (is_sealed && (pass.hash = XXH3_createState()))
         XXH3_128bits_reset(pass.hash);
