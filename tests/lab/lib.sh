@@ -25,7 +25,7 @@ limit_s=${limit_s:-150} # of each launch
 hash=$(printf '%s' "$builddir/$name" | cksum)
 hash=${hash%% *}
 export LAB_NAME=ow$((hash % 100000000)) LAB_SHARE="$srcdir:$builddir" LAB_LIFE_S=600 LAB_CONNECT_S=5
-work=$builddir/lab-work/$name
+work=$builddir/lab-work/$(basename "$0") # so that none is how another one begins: it is how processes are found
 export ONWARD_DIR="$work"
 backgrounds=
 said=
