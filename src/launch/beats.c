@@ -8,7 +8,7 @@
 
 #include "place.h"
 
-enum { SLOTS = 32768, MIN_HANG_S = 60, HANG_STEPS = 20 };
+enum { SLOTS = 32768, MIN_HANG_S = 60, HANG_STEPS = 20, OVERDUE_DETECTIONS = 10 };
 
 /* Of one pause of the launcher that counts as silence: this part of detect_s. */
 static const double counted_share = 0.25;
@@ -17,6 +17,7 @@ struct entry {
     struct beat beat; /* the newest */
     double beat_s;    /* when it came */
     double moved_s;   /* when its main thread was first seen where it is */
+    double missing_s; /* when its process was first found gone; 0: it was not */
     bool gone, killed;
 };
 
@@ -107,6 +108,16 @@ void beats_take(struct beats *beats, const struct beat *beat, double now_s)
     entry->gone |= beat->ends;
 }
 
+void beats_expect(struct beats *beats, const char *host, int32_t pid, int64_t epoch, double now_s)
+{
+    bool is_new;
+    struct beat beat = {.incarnation = beats->incarnation, .epoch = epoch, .pid = pid, .rank = -1};
+    strncpy(beat.host, host, sizeof beat.host - 1);
+    struct entry *entry = find(beats, &beat, &is_new);
+    if (is_new)
+        *entry = (struct entry){.beat = beat, .beat_s = now_s, .moved_s = now_s};
+}
+
 struct beats_telling beats_telling(const struct beats *beats)
 {
     return beats->telling;
@@ -174,8 +185,10 @@ void beats_defer(struct beats *beats, uint32_t index, double now_s)
 
 void beats_missing(struct beats *beats, uint32_t index, double now_s)
 {
+    struct entry *entry = &beats->entries[index];
     beats_defer(beats, index, now_s);
-    beats->entries[index].killed = true;
+    entry->missing_s = entry->missing_s > 0 ? entry->missing_s : now_s;
+    entry->killed = true;
 }
 
 void beats_killed(struct beats *beats, uint32_t index, double now_s)
@@ -196,7 +209,7 @@ bool beats_are_settled(const struct beats *beats, double now_s)
 }
 
 static struct beats_finding make_finding(const struct beats *beats, enum beats_kind kind,
-                                         uint32_t index, double limit_s)
+                                         uint32_t index, double limit_s, double now_s)
 {
     const struct entry *entry = &beats->entries[index];
     struct beats_finding finding = {.kind = kind,
@@ -205,7 +218,10 @@ static struct beats_finding make_finding(const struct beats *beats, enum beats_k
                                     .pid = entry->beat.pid,
                                     .limit_s = limit_s,
                                     .is_local = strcmp(entry->beat.host, beats->host) == 0,
-                                    .again = entry->killed};
+                                    .again = entry->killed,
+                                    .overdue = entry->missing_s > 0 &&
+                                               now_s - entry->missing_s >
+                                                   OVERDUE_DETECTIONS * beats->settings.detect_s};
     memcpy(finding.host, entry->beat.host, sizeof finding.host);
     return finding;
 }
@@ -247,7 +263,7 @@ static struct beats_finding find_silent(const struct beats *beats, double now_s)
                                    ? BEATS_SILENT
                                    : judge_host(beats, entry, now_s);
         if (kind != BEATS_NOTHING)
-            return make_finding(beats, kind, i, detect_s);
+            return make_finding(beats, kind, i, detect_s, now_s);
     }
     return (struct beats_finding){.kind = BEATS_NOTHING};
 }
@@ -295,13 +311,13 @@ static double automatic_hang_s(const struct lineup_view *view)
 
 /* The first worker that is in its step, or, where a limit was given, in its final work. */
 static struct beats_finding find_in_step(const struct beats *beats, enum beats_kind kind,
-                                         double hang_s, bool is_given)
+                                         double hang_s, bool is_given, double now_s)
 {
     for (uint32_t i = 0; i < beats->count; i++) {
         const struct entry *entry = &beats->entries[i];
         if (!entry->gone && !entry->killed && entry->beat.rank >= 0 &&
             (entry->beat.place == BEAT_STEP || (is_given && entry->beat.place == BEAT_FINAL)))
-            return make_finding(beats, kind, i, hang_s);
+            return make_finding(beats, kind, i, hang_s, now_s);
     }
     return (struct beats_finding){.kind = BEATS_NOTHING};
 }
@@ -324,8 +340,9 @@ static struct beats_finding find_hang(const struct beats *beats, double now_s)
     if (!view.settled || now_s - view.moved_s <= hang_s)
         return nothing;
     if (view.inside > 0 || (is_given && view.count == 1))
-        return find_in_step(beats, BEATS_HANG, hang_s, is_given);
-    return is_given && !view.killed ? find_in_step(beats, BEATS_STUCK, hang_s, is_given) : nothing;
+        return find_in_step(beats, BEATS_HANG, hang_s, is_given, now_s);
+    return is_given && !view.killed ? find_in_step(beats, BEATS_STUCK, hang_s, is_given, now_s)
+                                    : nothing;
 }
 
 struct beats_finding beats_find(const struct beats *beats, double now_s)

@@ -34,6 +34,7 @@ struct beats_finding {
     double limit_s; /* that was exceeded */
     bool is_local;  /* on the launcher's host */
     bool again;     /* it was killed before, and did not go */
+    bool overdue;   /* it has been missing for so long that whatever holds others up is no reason */
     char host[BEAT_HOST_BYTES];
 };
 
@@ -46,6 +47,10 @@ void beats_begin(struct beats *beats, int64_t incarnation);
 /* One beat, its token checked. Of another incarnation, older than the newest of its process, or of
  * one too many: ignored. */
 void beats_take(struct beats *beats, const struct beat *beat, double now_s);
+
+/* A member is there, on a host that is heard, and may never have said anything: it ended before its
+ * first beat, say. It has detect_s for that from now on. */
+void beats_expect(struct beats *beats, const char *host, int32_t pid, int64_t epoch, double now_s);
 
 /* The launcher did not listen for so long: of that no more than a quarter of detect_s counts as
  * silence. What came meanwhile is to be taken after this, and before the next finding. */

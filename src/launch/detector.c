@@ -128,7 +128,7 @@ static bool is_beyond_help(const struct detector *detector, const struct beats_f
 {
     bool stays = result == KILL_FAILED || (result == KILL_DONE && finding->again);
     bool is_missed = result == KILL_GONE && finding->again && is_member(detector, finding) &&
-                     beats_are_settled(detector->beats, clock_now_s());
+                     (finding->overdue || beats_are_settled(detector->beats, clock_now_s()));
     if (stays)
         snprintf(cause, cause_bytes, "%s and could not be killed", what);
     else if (is_missed) /* it exited, and the others wait for it */
@@ -165,6 +165,17 @@ static bool deal_with(struct detector *detector, const struct beats_finding *fin
     return true;
 }
 
+/* Of a host that is heard each member is, or it never got as far as to beat. */
+static void expect_members(struct detector *detector, const struct run_members *members)
+{
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct run_member *member = &members->list[i];
+        if (beats_heard(detector->beats, member->host, 0))
+            beats_expect(detector->beats, member->host, (int32_t)member->pid, members->epoch,
+                         clock_now_s());
+    }
+}
+
 /* Where heartbeats do not arrive, nobody is ever silent: that has to be said. Not at each look: the
  * members are in a file. */
 static void look_for_unheard(struct detector *detector, const struct run_status *status)
@@ -184,6 +195,8 @@ static void look_for_unheard(struct detector *detector, const struct run_status 
                  hosts);
         warn(detector, status, text);
     }
+    if (code == ONWARD_OK && members.incarnation == detector->incarnation)
+        expect_members(detector, &members);
     run_members_clear(&members);
 }
 

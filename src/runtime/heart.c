@@ -216,6 +216,9 @@ int heart_start(const struct heart_marks *marks, const char *host, int64_t incar
     int code = read_environment(heart, error);
     if (code == ONWARD_OK && heart->fd < 0 && heart->fd6 < 0)
         code = error_set_errno(error, ONWARD_ERR_IO, errno, "heartbeats: a UDP socket");
+    if (code == ONWARD_OK)
+        send_beat(heart,
+                  false); /* who ends before the thread has its turn was there all the same */
     int problem = code == ONWARD_OK ? start_thread(heart) : 0;
     if (problem != 0)
         code = error_set_errno(error, ONWARD_ERR_MEMORY, problem, "heartbeats: a thread");

@@ -162,6 +162,53 @@ START_TEST(defers)
 }
 END_TEST
 
+/* Process 107 ended before its first beat. */
+START_TEST(finds_who_never_said_anything)
+{
+    take(0, "a");
+    beats_expect(beats, "a", 107, 1, now_s);
+    now_s += 4;
+    take(0, "a");
+    beats_expect(beats, "a", 107, 1, now_s); /* once */
+    now_s += 1.1;
+    struct beats_finding finding = beats_find(beats, now_s);
+    ck_assert_int_eq(finding.kind, BEATS_SILENT);
+    ck_assert_int_eq(finding.pid, 107);
+    ck_assert_uint_eq(finding.member, 0);
+    ck_assert(finding.is_local);
+}
+END_TEST
+
+START_TEST(leaves_who_speaks_after_all_alone)
+{
+    take(0, "a");
+    beats_expect(beats, "a", 100, 1, now_s); /* member 0: it spoke already */
+    beats_expect(beats, "a", 101, 1, now_s);
+    now_s += 4;
+    take(0, "a");
+    take(1, "a");
+    now_s += 1.1;
+    ck_assert_int_eq(beats_find(beats, now_s).kind, BEATS_NOTHING);
+}
+END_TEST
+
+/* The others are never settled, and nobody waits for that for ever. */
+START_TEST(says_when_one_was_missing_for_long)
+{
+    take(0, "a");
+    take(1, "a");
+    for (int i = 0; i < 11; i++) {
+        now_s += 5.1;
+        take(0, "a");
+        struct beats_finding finding = beats_find(beats, now_s);
+        ck_assert_int_eq(finding.pid, 101);
+        ck_assert_int_eq(finding.overdue, i == 10);
+        beats_missing(beats, finding.index, now_s);
+        ck_assert(!beats_are_settled(beats, now_s));
+    }
+}
+END_TEST
+
 /* Member 1 is gone, and 2 holds up whoever would notice. */
 START_TEST(knows_when_a_loss_must_have_been_noticed)
 {
@@ -316,6 +363,9 @@ int main(void)
     tcase_add_test(test, excuses_a_pause);
     tcase_add_loop_test(test, finds_who_is_silent_however_slow_the_launcher_is, 0,
                         sizeof turns / sizeof *turns);
+    tcase_add_test(test, finds_who_never_said_anything);
+    tcase_add_test(test, leaves_who_speaks_after_all_alone);
+    tcase_add_test(test, says_when_one_was_missing_for_long);
     tcase_add_test(test, knows_when_a_loss_must_have_been_noticed);
     tcase_add_test(test, is_bounded);
     suite_add_tcase(suite, test);
