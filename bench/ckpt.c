@@ -171,8 +171,10 @@ static int bench_local(struct bench *bench)
     return 0;
 }
 
-static void read_thirds(const struct bench *bench, char *into)
+/* Seconds of the reading alone, as below. */
+static double read_thirds(const struct bench *bench, char *into)
 {
+    double begin_s = bench_now_s();
     for (uint32_t rank = 0; rank < READERS; rank++) {
         uint64_t first, count;
         checkpoint_rows(bench->array.dims[0], READERS, rank, &first, &count);
@@ -180,6 +182,9 @@ static void read_thirds(const struct bench *bench, char *into)
                                     into + first * COLUMNS * sizeof(float), &error) == ONWARD_OK,
                "read");
     }
+    double took_s = bench_now_s() - begin_s;
+    expect(memcmp(into, bench->array.data, bench->bytes) == 0, "wrong bytes were read");
+    return took_s;
 }
 
 /* Block (row, column) of so many, and room for what is in it. */
@@ -232,7 +237,6 @@ static void save_blocks(const struct bench *bench)
            "commit");
 }
 
-/* Seconds of the reading alone. */
 static double read_bands(const struct bench *bench)
 {
     double took_s = 0;
@@ -269,15 +273,6 @@ static void read_raw(const struct bench *bench, char *into)
     expect(at >= bench->bytes, "the shards are shorter than the state");
 }
 
-static double read_all_thirds(const struct bench *bench, char *into)
-{
-    double begin_s = bench_now_s();
-    read_thirds(bench, into);
-    double took_s = bench_now_s() - begin_s;
-    expect(memcmp(into, bench->array.data, bench->bytes) == 0, "wrong bytes were read");
-    return took_s;
-}
-
 static int bench_read(struct bench *bench, bool has_blocks)
 {
     double onward_s[MAX_ROUNDS] = {0}, raw_s[MAX_ROUNDS] = {0};
@@ -290,7 +285,7 @@ static int bench_read(struct bench *bench, bool has_blocks)
     expect(into != NULL, "out of memory");
     memset(into, 0, bench->bytes + WRITERS * (size_t)PIECE_BYTES);
     for (int i = 0; i < bench->rounds; i++) {
-        onward_s[i] = has_blocks ? read_bands(bench) : read_all_thirds(bench, into);
+        onward_s[i] = has_blocks ? read_bands(bench) : read_thirds(bench, into);
         double begin_s = bench_now_s();
         read_raw(bench, into);
         raw_s[i] = bench_now_s() - begin_s;

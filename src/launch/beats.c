@@ -208,8 +208,14 @@ bool beats_are_settled(const struct beats *beats, double now_s)
     return now_s - beats->unsettled_s > detect_s;
 }
 
+bool beats_is_overdue(const struct beats *beats, uint32_t index, double now_s)
+{
+    double missing_s = beats->entries[index].missing_s;
+    return missing_s > 0 && now_s - missing_s > OVERDUE_DETECTIONS * beats->settings.detect_s;
+}
+
 static struct beats_finding make_finding(const struct beats *beats, enum beats_kind kind,
-                                         uint32_t index, double limit_s, double now_s)
+                                         uint32_t index, double limit_s)
 {
     const struct entry *entry = &beats->entries[index];
     struct beats_finding finding = {.kind = kind,
@@ -218,10 +224,7 @@ static struct beats_finding make_finding(const struct beats *beats, enum beats_k
                                     .pid = entry->beat.pid,
                                     .limit_s = limit_s,
                                     .is_local = strcmp(entry->beat.host, beats->host) == 0,
-                                    .again = entry->killed,
-                                    .overdue = entry->missing_s > 0 &&
-                                               now_s - entry->missing_s >
-                                                   OVERDUE_DETECTIONS * beats->settings.detect_s};
+                                    .again = entry->killed};
     memcpy(finding.host, entry->beat.host, sizeof finding.host);
     return finding;
 }
@@ -263,7 +266,7 @@ static struct beats_finding find_silent(const struct beats *beats, double now_s)
                                    ? BEATS_SILENT
                                    : judge_host(beats, entry, now_s);
         if (kind != BEATS_NOTHING)
-            return make_finding(beats, kind, i, detect_s, now_s);
+            return make_finding(beats, kind, i, detect_s);
     }
     return (struct beats_finding){.kind = BEATS_NOTHING};
 }
@@ -311,13 +314,13 @@ static double automatic_hang_s(const struct lineup_view *view)
 
 /* The first worker that is in its step, or, where a limit was given, in its final work. */
 static struct beats_finding find_in_step(const struct beats *beats, enum beats_kind kind,
-                                         double hang_s, bool is_given, double now_s)
+                                         double hang_s, bool is_given)
 {
     for (uint32_t i = 0; i < beats->count; i++) {
         const struct entry *entry = &beats->entries[i];
         if (!entry->gone && !entry->killed && entry->beat.rank >= 0 &&
             (entry->beat.place == BEAT_STEP || (is_given && entry->beat.place == BEAT_FINAL)))
-            return make_finding(beats, kind, i, hang_s, now_s);
+            return make_finding(beats, kind, i, hang_s);
     }
     return (struct beats_finding){.kind = BEATS_NOTHING};
 }
@@ -340,9 +343,8 @@ static struct beats_finding find_hang(const struct beats *beats, double now_s)
     if (!view.settled || now_s - view.moved_s <= hang_s)
         return nothing;
     if (view.inside > 0 || (is_given && view.count == 1))
-        return find_in_step(beats, BEATS_HANG, hang_s, is_given, now_s);
-    return is_given && !view.killed ? find_in_step(beats, BEATS_STUCK, hang_s, is_given, now_s)
-                                    : nothing;
+        return find_in_step(beats, BEATS_HANG, hang_s, is_given);
+    return is_given && !view.killed ? find_in_step(beats, BEATS_STUCK, hang_s, is_given) : nothing;
 }
 
 struct beats_finding beats_find(const struct beats *beats, double now_s)

@@ -34,7 +34,6 @@ struct beats_finding {
     double limit_s; /* that was exceeded */
     bool is_local;  /* on the launcher's host */
     bool again;     /* it was killed before, and did not go */
-    bool overdue;   /* it has been missing for so long that whatever holds others up is no reason */
     char host[BEAT_HOST_BYTES];
 };
 
@@ -87,5 +86,7 @@ void beats_missing(struct beats *beats, uint32_t index, double now_s);
 /* Have all others been speaking for detect_s? A loss is noticed late where one of them holds the
  * others up. */
 bool beats_are_settled(const struct beats *beats, double now_s);
+/* Has its process been missing for so long that whatever holds others up is no reason? */
+bool beats_is_overdue(const struct beats *beats, uint32_t index, double now_s);
 
 #endif

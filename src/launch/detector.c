@@ -127,8 +127,10 @@ static bool is_beyond_help(const struct detector *detector, const struct beats_f
                            size_t cause_bytes)
 {
     bool stays = result == KILL_FAILED || (result == KILL_DONE && finding->again);
+    double now_s = clock_now_s();
     bool is_missed = result == KILL_GONE && finding->again && is_member(detector, finding) &&
-                     (finding->overdue || beats_are_settled(detector->beats, clock_now_s()));
+                     (beats_is_overdue(detector->beats, finding->index, now_s) ||
+                      beats_are_settled(detector->beats, now_s));
     if (stays)
         snprintf(cause, cause_bytes, "%s and could not be killed", what);
     else if (is_missed) /* it exited, and the others wait for it */
@@ -187,7 +189,8 @@ static void look_for_unheard(struct detector *detector, const struct run_status 
     detector->unheard_s = 0;
     int code = rundir_read_members(detector->settings.rundir, &members, NULL);
     hear(detector); /* who became a member by now was heard by now */
-    if (code == ONWARD_OK && members.incarnation == detector->incarnation &&
+    bool is_current = code == ONWARD_OK && members.incarnation == detector->incarnation;
+    if (is_current &&
         unheard_hosts(&members, detector->beats, detector->unheard, hosts, sizeof hosts) > 0) {
         snprintf(text, sizeof text,
                  "no heartbeats come from %s (a firewall between the hosts?): a member that stops "
@@ -195,7 +198,7 @@ static void look_for_unheard(struct detector *detector, const struct run_status 
                  hosts);
         warn(detector, status, text);
     }
-    if (code == ONWARD_OK && members.incarnation == detector->incarnation)
+    if (is_current)
         expect_members(detector, &members);
     run_members_clear(&members);
 }

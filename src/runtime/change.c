@@ -48,6 +48,8 @@ static struct change_report report_of(struct onward *ow)
         slots_find_held(ow);
     traces_of_dead(ow, &report);
     report.held = slots_held(ow);
+    if (ow->held_ruled_out)
+        report.held.step = -1;
     return report;
 }
 

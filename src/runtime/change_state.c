@@ -47,32 +47,18 @@ static void take_verdict(struct pass *pass, unsigned verdict)
 
 static bool holds_opened_step(const struct onward *ow, const struct opening *opening)
 {
-    return opening->source == SOURCE_HELD && ow->held &&
-           local_copy_step(ow->held) == opening->held.step &&
-           local_copy_epoch(ow->held) == opening->held.epoch &&
-           local_copy_incarnation(ow->held) == opening->held.incarnation;
-}
-
-/* Of those on its host to whom the state comes, who all hold the same. */
-static bool is_first_of_host(const struct pass *pass)
-{
-    const struct seat *own = &pass->seats[pass->rank];
-    for (int i = 0; i < pass->rank; i++) {
-        const struct seat *seat = &pass->seats[i];
-        bool takes_part = pass->opening.move_to_all ? !seat->dedicated : seat->rank >= 0;
-        if (takes_part && strcmp(seat->host, own->host) == 0)
-            return false;
-    }
-    return true;
+    struct held_id held = slots_held(ow);
+    return opening->source == SOURCE_HELD && memcmp(&held, &opening->held, sizeof held) == 0;
 }
 
 /* The state of the task is the same on all workers, so the copy of the step on this host says
- * whether the one that came in is right. Those of one host were compared where they were loaded. */
+ * whether the one that came in is right; one member looks for all of a host. Those of the source's
+ * host were compared where they were loaded. */
 static void compare_held(struct onward *ow, struct pass *pass)
 {
     const struct seat *source = &pass->seats[pass->opening.source_seat];
     if (holds_opened_step(ow, &pass->opening) && strcmp(source->host, ow->host) != 0 &&
-        is_first_of_host(pass))
+        slots_is_first_of_host(pass->seats, pass->opening.seat_count, ow->host, pass->lineup_rank))
         take_verdict(pass, slots_compare_held(ow));
 }
 

@@ -178,7 +178,7 @@ unsigned slots_compare_held(struct onward *ow)
 
 struct held_id slots_held(const struct onward *ow)
 {
-    if (!ow->held || ow->held_ruled_out)
+    if (!ow->held)
         return (struct held_id){0, 0, -1};
     return (struct held_id){local_copy_incarnation(ow->held), local_copy_epoch(ow->held),
                             local_copy_step(ow->held)};
@@ -191,13 +191,12 @@ void slots_forget_held(struct onward *ow)
     ow->held_ruled_out = false;
 }
 
-static bool is_first_of_host(const struct onward *ow)
+bool slots_is_first_of_host(const struct seat *seats, uint32_t count, const char *host,
+                            int32_t rank)
 {
-    for (uint32_t i = 0; i < ow->seat_count; i++) {
-        const struct seat *seat = &ow->seats[i];
-        if (seat->rank >= 0 && seat->rank < ow->role.rank && strcmp(seat->host, ow->host) == 0)
+    for (uint32_t i = 0; i < count; i++)
+        if ((uint32_t)seats[i].rank < (uint32_t)rank && strcmp(seats[i].host, host) == 0)
             return false;
-    }
     return true;
 }
 
@@ -207,7 +206,8 @@ void slots_leave(struct onward *ow)
     struct local_id id = local_id_of(ow, bytes);
     const void *data[ONWARD_MAX_ARRAYS];
     struct error error;
-    if (ow->outlives || shards_any(ow) || ow->array_count == 0 || !is_first_of_host(ow))
+    if (ow->outlives || shards_any(ow) || ow->array_count == 0 ||
+        !slots_is_first_of_host(ow->seats, ow->seat_count, ow->host, ow->role.rank))
         return;
     for (uint32_t i = 0; i < ow->array_count; i++)
         data[i] = ow->arrays[i].data;

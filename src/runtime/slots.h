@@ -35,8 +35,12 @@ int slots_load_held(struct onward *ow, unsigned *verdict);
 /* Whether it has the bits that came in. */
 unsigned slots_compare_held(struct onward *ow);
 void slots_forget_held(struct onward *ow);
-/* What it may be asked for. */
-struct held_id slots_held(const struct onward *ow);
+struct held_id slots_held(const struct onward *ow); /* which one it is */
+
+/* Whether no worker of a lower rank is on the host; rank -1, a member outside of the lineup, is
+ * higher than all. */
+bool slots_is_first_of_host(const struct seat *seats, uint32_t count, const char *host,
+                            int32_t rank);
 /* This member has a copy of the state of this epoch: older files on its host are not needed. */
 void slots_remove_older(const struct onward *ow);
 /* The state is in the run directory: no local copy is needed any more. */
