@@ -173,20 +173,15 @@ uint32_t control_slots_after_drain(const struct onward *ow, const struct control
     return place.count;
 }
 
-/* Nobody is spawned any more in this start of mpirun. */
-static void bar(struct onward *ow, const char *reason)
-{
-    controller_stop_spawns(ow->control->core);
-    control_warn(ow, "%s: members come when mpirun starts again", reason);
-}
-
-/* What MPI refuses time and again it cannot do at all; no probe has to find that out before. */
+/* What MPI refuses time and again it may not be able to do at all; no probe has to find that out
+ * before. The launcher hears of it (control_is_barred); without one it may still come to work. */
 static void count_refusals(struct onward *ow, bool is_refused)
 {
     uint32_t *refusals = &ow->control->spawn_refusals;
     *refusals = is_refused ? *refusals + 1 : 0;
     if (*refusals == MAX_REFUSALS)
-        bar(ow, "MPI has refused to spawn several times in a row");
+        control_warn(ow, "MPI has refused to spawn several times in a row: it is asked more and "
+                         "more seldom, and members come when mpirun starts again");
 }
 
 /* Only slots of hosts that no spawn reaches are free. This is asked with each status: a lineup that
@@ -317,13 +312,18 @@ void control_look_at_newcomers(struct onward *ow)
 
 void control_inherit_spawn(struct onward *ow)
 {
-    if (ow->controller_spawns && controller_get_policy(ow->control->core)->can_spawn)
-        bar(ow, "the controller before this one did not return from a spawn");
+    struct controller *core = ow->control->core;
+    if (!ow->controller_spawns || !controller_get_policy(core)->can_spawn)
+        return;
+    controller_stop_spawns(core); /* each one that hangs costs a member more than it brings */
+    control_warn(ow, "the controller before this one did not return from a spawn: members come when "
+                     "mpirun starts again");
 }
 
 bool control_is_barred(const struct onward *ow)
 {
-    return !controller_get_policy(ow->control->core)->can_spawn || is_far_alone(ow);
+    return !controller_get_policy(ow->control->core)->can_spawn ||
+           ow->control->spawn_refusals >= MAX_REFUSALS || is_far_alone(ow);
 }
 
 /* The controller is blocked while it spawns: outside of a change it first hears from the workers of
