@@ -43,8 +43,11 @@ static void take_report(struct onward *ow, const struct message *message)
                                                .step = message->step,
                                                .epoch = message->epoch,
                                                .clean = true});
-    if (message->stall_s >= 0 && message->epoch == controller_epoch(control->core))
+    bool is_of_epoch = message->epoch == controller_epoch(control->core);
+    if (message->stall_s >= 0 && is_of_epoch)
         control_report_epoch(ow, message->stall_s);
+    if (is_of_epoch)
+        control_end_restore(ow, message->step);
     fault_of_controller(ow, controller_best_step(control->core));
 }
 

@@ -112,6 +112,7 @@ struct control {
     int unread_code;                         /* its error */
     int64_t tried_step;                      /* no checkpoint from this step on is tried again */
     int64_t bad_step;         /* of one that a worker could not read; why is to come; or -1 */
+    int64_t restored_step;    /* from whose checkpoint no step was completed yet; or -1 */
     struct run_status before; /* the last of the incarnation before; "" for its task: none */
     bool restarts;            /* the stop that was asked for is one before a start */
     bool unsaved;             /* the final state could not be written: the task must not complete */
@@ -261,6 +262,8 @@ void control_checkpoint_bad(struct onward *ow, int64_t step);
 uint64_t control_state_bytes(const struct change_report *reports, int count,
                              const struct opening *opening);
 /* To the event log, where that will take long. */
+/* A worker has completed this step: all who read the checkpoint live. */
+void control_end_restore(struct onward *ow, int64_t step);
 void control_tell_restore(struct onward *ow, const struct opening *opening);
 /* Whether the newest step is in a committed checkpoint: then local copies are of no more use. */
 bool control_newest_is_saved(const struct onward *ow);

@@ -89,6 +89,8 @@ static void pass_over(struct onward *ow, const struct change_report *reports, in
                  (long long)control->bad_step, why);
     if (damaged && !control_is_fenced(ow))
         checkpoint_mark_failed(ow->run, control->bad_step, why, NULL);
+    else if (any && !control_is_fenced(ow))
+        checkpoint_clear_mark(ow->run, control->bad_step, NULL); /* its reader lives */
     control->bad_step = -1;
 }
 
@@ -99,8 +101,21 @@ static bool may_be_held(const struct onward *ow)
     return ow->incarnation > 1 || controller_epoch(ow->control->core) > 0;
 }
 
+/* Those who read it died in the changes before, and one time too many. */
+static void judge_restore(struct onward *ow)
+{
+    char why[ERROR_TEXT_BYTES];
+    struct control *control = ow->control;
+    if (control->restored_step < 0 || control->bad_step >= 0 ||
+        !checkpoint_is_marked(ow->run, control->restored_step, why, sizeof why))
+        return;
+    control_checkpoint_bad(ow, control->restored_step);
+    control->restored_step = -1;
+}
+
 void control_take_warnings(struct onward *ow, const struct change_report *reports, int count)
 {
+    judge_restore(ow);
     bool tells = ow->control->bad_step < 0;
     char *unread = ow->control->unread;
     size_t unread_bytes = sizeof ow->control->unread;
@@ -203,8 +218,29 @@ uint64_t control_state_bytes(const struct change_report *reports, int count,
 }
 
 /* The launcher is told for how long it may hear nothing. */
+/* Who reads it may die of it. */
+static void count_restore(struct onward *ow, const struct opening *opening)
+{
+    if (opening->source != SOURCE_CHECKPOINT || control_is_fenced(ow))
+        return;
+    ow->control->restored_step = opening->step;
+    /* Where that cannot be written the launcher's limit of starts has to do. */
+    checkpoint_mark_tried(ow->run, opening->step, NULL);
+}
+
+void control_end_restore(struct onward *ow, int64_t step)
+{
+    int64_t restored_step = ow->control->restored_step;
+    if (restored_step < 0 || step <= restored_step)
+        return;
+    ow->control->restored_step = -1;
+    if (!control_is_fenced(ow))
+        checkpoint_clear_mark(ow->run, restored_step, NULL);
+}
+
 void control_tell_restore(struct onward *ow, const struct opening *opening)
 {
+    count_restore(ow, opening);
     if (opening->state_bytes < TELL_STATE_BYTES)
         return;
     control_event(ow, "restore",

@@ -100,6 +100,7 @@ static void init_status(struct onward *ow, struct control *control)
     status->checkpoint_step = -1;
     status->detect_s = options_detect_s();
     control->rate_step = control->bad_step = control->ordered_step = -1;
+    control->restored_step = -1;
     control->copy_step = -1;
     control->tried_step = INT64_MAX;
     control->epoch_told = true; /* there is none yet */

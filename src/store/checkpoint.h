@@ -189,6 +189,9 @@ int checkpoint_find(const char *run, const struct checkpoint_wanted *wanted,
 /* Marks the checkpoint of this step as one that failed to be restored, with the reason. It holds
  * until another one is committed for the step, or the mark is cleared. */
 int checkpoint_mark_failed(const char *run, int64_t step, const char *text, struct error *error);
+/* Before a restore from it begins; its end is told by checkpoint_mark_failed or
+ * checkpoint_clear_mark. The third one in a row that has none leaves the checkpoint marked. */
+int checkpoint_mark_tried(const char *run, int64_t step, struct error *error);
 /* text (may hold text_bytes): why. */
 bool checkpoint_is_marked(const char *run, int64_t step, char *text, size_t text_bytes);
 /* None is no error. */

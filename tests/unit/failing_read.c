@@ -6,7 +6,8 @@
  * 1: pread, and the file $FAILING_READ is removed at once, so that the next one works;
  * 2: pread; 3: pread of more than a page; 4: opendir; 5: readdir; 6: fstat; 7: open (EMFILE), and
  * 8: pread, of what is not closed by an exec, as HDF5 opens its files and onward none; 9: fsync;
- * d: fsync, and fstatfs says that it is on a disk, wherever it is. */
+ * d: fsync, and fstatfs says that it is on a disk, wherever it is; k: pread, of which each
+ * rank but 0 dies. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* RTLD_NEXT */
 #endif
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -114,6 +116,9 @@ ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
     ssize_t (*real)(int, void *, size_t, off_t) = NULL;
     *(void **)&real = dlsym(RTLD_NEXT, "pread");
     bool is_closed_by_exec = fcntl(fd, F_GETFD) & FD_CLOEXEC;
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    if (rank && strcmp(rank, "0") != 0 && is_open_to_fail("k", fd))
+        raise(SIGKILL);
     if (real && !is_open_to_fail(size > PAGE_BYTES ? "123" : "12", fd) &&
         (is_closed_by_exec || !is_open_to_fail("8", fd)))
         return real(fd, buffer, size, offset);

@@ -210,6 +210,45 @@ START_TEST(a_marked_one_never_pushes_out_a_good_one)
 }
 END_TEST
 
+static void try_times(int count)
+{
+    for (int i = 0; i < count; i++)
+        ck_ok(checkpoint_mark_tried(scratch, 20, &failure));
+}
+
+START_TEST(who_dies_of_it_is_counted)
+{
+    try_times(2);
+    ck_assert_int_eq(newest(), 20);
+    try_times(1);
+    ck_assert_int_eq(newest(), 10);
+    ck_assert_msg(strstr(warning, "3 times nobody came to the end of reading it"), "%s", warning);
+    try_times(1);
+    ck_assert_int_eq(newest(), 10);
+}
+END_TEST
+
+START_TEST(who_comes_to_the_end_begins_anew)
+{
+    try_times(2);
+    ck_ok(checkpoint_clear_mark(scratch, 20, &failure));
+    try_times(2);
+    ck_assert_int_eq(newest(), 20);
+    save_checkpoint(scratch, 20, &array, 1, 3);
+    try_times(2); /* of another one */
+    ck_assert_int_eq(newest(), 20);
+    ck_ok(checkpoint_mark_failed(scratch, 20, "no good", &failure));
+    ck_assert_int_eq(newest(), 10);
+}
+END_TEST
+
+START_TEST(nothing_to_try)
+{
+    ck_ok(checkpoint_mark_tried(scratch, 30, &failure));
+    ck_assert_int_eq(count_entries(in_scratch("ckpt")), 4);
+}
+END_TEST
+
 START_TEST(nothing_to_mark)
 {
     ck_ok(checkpoint_mark_failed(scratch, 30, "no good", &failure));
@@ -248,6 +287,9 @@ int main(void)
     tcase_add_test(tests, another_task_is_no_reason_for_a_mark);
     tcase_add_test(tests, one_that_cannot_be_got_at_is_tried_twice);
     tcase_add_test(tests, the_next_one_of_the_step_is_another);
+    tcase_add_test(tests, who_dies_of_it_is_counted);
+    tcase_add_test(tests, who_comes_to_the_end_begins_anew);
+    tcase_add_test(tests, nothing_to_try);
     tcase_add_test(tests, a_marked_one_never_pushes_out_a_good_one);
     tcase_add_test(tests, nothing_to_mark);
     tcase_add_loop_test(tests, what_is_no_mark_means_nothing, 0,
