@@ -316,8 +316,9 @@ void control_inherit_spawn(struct onward *ow)
     if (!ow->controller_spawns || !controller_get_policy(core)->can_spawn)
         return;
     controller_stop_spawns(core); /* each one that hangs costs a member more than it brings */
-    control_warn(ow, "the controller before this one did not return from a spawn: members come when "
-                     "mpirun starts again");
+    control_warn(ow,
+                 "the controller before this one did not return from a spawn: members come when "
+                 "mpirun starts again");
 }
 
 bool control_is_barred(const struct onward *ow)
