@@ -261,8 +261,11 @@ ONWARD_API void *onward_write(struct onward *ow, int array);
 
 /* Says which part of a sharded array the worker role->rank of role->size owns: fills in slabs
  * (ONWARD_MAX_SLABS of them, each the whole array at first, so that only the dimensions that are
- * split have to be set) and returns how many, 0 for an empty part, or a negative enum onward_error,
- * which ends the task. The parts of all ranks must cover the array and not overlap. It is called
+ * split have to be set) and returns how many, 0 for an empty part, or a negative enum onward_error
+ * where there is no layout for so many workers. The parts of all ranks must cover the array and not
+ * overlap. A first start with a lineup for which they do not is bad input; later on, after a loss or
+ * for a wish of the operator's, the largest smaller lineup of at least --min workers for which they
+ * do works, the others are spares, and where there is none the task ends as for bad input. It is called
  * inside of onward_next for each rank of a lineup, also for lineups that do not come about in the
  * end: it must follow from rank and size (and what is the same in every process) alone, call
  * neither MPI nor onward's handle, and keep nothing. Of role only rank and size are set. */

@@ -142,6 +142,7 @@ static handler *const handlers[] = {
     [EVENT_CHECKPOINT_COMMITTED] = checkpoint_committed,
     [EVENT_CHECKPOINT_FAILED] = checkpoint_failed,
     [EVENT_CHECKPOINT_BAD] = checkpoint_bad,
+    [EVENT_SIZE_REFUSED] = change_size_refused,
     [EVENT_FINAL_WORK_DONE] = end_final_work,
     [EVENT_REQUEST] = request_take,
     [EVENT_TICK] = take_tick,

@@ -118,6 +118,7 @@ enum event_type {
     EVENT_CHECKPOINT_COMMITTED, /* step: found in the run directory, or ACTION_COMMIT succeeded */
     EVENT_CHECKPOINT_FAILED,    /* step, member or 0: missed, disk full, commit failed ... */
     EVENT_CHECKPOINT_BAD,       /* step: it does not verify; not to be used again */
+    EVENT_SIZE_REFUSED,         /* count: the program cannot lay out the lineup of so many */
     EVENT_FINAL_WORK_DONE,      /* member: it called onward_next after ONWARD_FINISH */
     EVENT_REQUEST,              /* request, count, member or host */
     EVENT_TICK                  /* time passes; deadlines are looked at on every event */

@@ -32,7 +32,7 @@ void change_begin(struct controller *state, bool planned, struct controller_acti
         plain->in_change = plain->planned = 1;
         plain->opening = plain->stall_counted = plain->spawn_tried = 0;
         plain->reform_wanted = REFORM_NO;
-        plain->passes = 0;
+        plain->passes = plain->size_limit = 0;
         plain->change_step = plain->progress_step;
         checkpoint_leave(state, actions);
         forget_epoch_work(state);
@@ -206,6 +206,7 @@ int change_opened(struct controller *state, const struct controller_event *event
     if (!plain->opening || event->epoch != plain->epoch_given)
         return -1;
     plain->in_change = plain->opening = plain->scaled = 0;
+    plain->size_limit = 0;
     plain->reform_wanted = REFORM_NO;
     plain->epoch_opened = plain->epoch_given;
     plain->known_step = plain->resume_step;
@@ -217,6 +218,19 @@ int change_opened(struct controller *state, const struct controller_event *event
     checkpoint_epoch_opened(state);
     if (again != REFORM_NO)
         change_begin(state, again == REFORM_PLANNED, actions);
+    return 0;
+}
+
+/* The next pass of this change has fewer workers; a change that follows tries all of them again. */
+int change_size_refused(struct controller *state, const struct controller_event *event,
+                        struct controller_actions *actions)
+{
+    struct controller_plain *plain = &state->plain;
+    (void)actions;
+    if (!plain->opening || event->count != state->lineup_size ||
+        event->count <= plain->policy.min_workers)
+        return -1;
+    plain->size_limit = event->count - 1;
     return 0;
 }
 

@@ -101,6 +101,9 @@ const char *controller_check_plain(const struct controller_plain *plain)
         return "an epoch is opening outside of a change";
     if (plain->max_workers < plain->policy.min_workers)
         return "the maximum of workers is below the minimum";
+    if (plain->size_limit > 0 &&
+        (!plain->in_change || plain->size_limit < plain->policy.min_workers))
+        return "a size is refused outside of a change, or below the minimum";
     if (plain->desired > policy_ceiling(&plain->policy, plain->max_workers))
         return "more workers are desired than there may be";
     return check_planner(&plain->checkpoint);

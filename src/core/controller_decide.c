@@ -24,6 +24,8 @@ static struct policy_supply take_stock(const struct controller *state)
     const struct controller_plain *plain = &state->plain;
     struct policy_supply supply = {
         .desired = plain->desired, .max_workers = plain->max_workers, .scaled = plain->scaled};
+    if (plain->size_limit > 0 && plain->size_limit < supply.max_workers)
+        supply.max_workers = plain->size_limit;
     for (uint32_t i = 0; i < state->roster.count; i++) {
         const struct roster_member *member = state->roster.members[i];
         if (!roster_is_usable(member))

@@ -68,6 +68,7 @@ struct controller_plain {
     uint32_t passes;       /* in this change */
     uint32_t desired;      /* workers that were reached or asked for */
     uint32_t max_workers;  /* from now on */
+    uint32_t size_limit;   /* of this change: those of more were refused; 0: none was */
     uint32_t spawn_asked;  /* count of the ACTION_SPAWN that has no result yet */
     uint32_t spawn_goal;   /* how many can be used if those who came get as far as a lineup */
     uint32_t at_end_count; /* workers that completed step_count */
@@ -123,6 +124,8 @@ int change_spawn_result(struct controller *state, const struct controller_event 
                         struct controller_actions *actions);
 int change_opened(struct controller *state, const struct controller_event *event,
                   struct controller_actions *actions);
+int change_size_refused(struct controller *state, const struct controller_event *event,
+                        struct controller_actions *actions);
 /* Outside of a change: gets lost workers replaced, or new ones, when the back-off is over. */
 void change_advance_spawn(struct controller *state, struct controller_actions *actions);
 

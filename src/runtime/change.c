@@ -221,9 +221,11 @@ static int pass_body(struct onward *ow, struct pass *pass)
 static int walk_pass(struct onward *ow, struct pass *pass)
 {
     int code = pass_body(ow, pass);
-    if (code == ONWARD_OK && (pass->opening.move_state || pass->opening.copy.shard_count > 0)) {
+    bool is_brought = pass->opening.move_state || pass->opening.copy.shard_count > 0 ||
+                      pass->opening.source == SOURCE_CHECKPOINT;
+    if (code == ONWARD_OK && is_brought) {
         int agreed = transport_agree(ow->transport, pass->flags);
-        if (!(agreed & FLAG_PASS) || !(agreed & FLAG_INPUT))
+        if (!(agreed & FLAG_PASS) || !(agreed & FLAG_LAYOUT))
             return agreed;
     }
     if (code == ONWARD_OK && !pass->opening.end) {
@@ -351,15 +353,18 @@ static int settle(struct onward *ow, struct pass *pass, int agreed)
         return ONWARD_ERR_LOST;
     if (pass->opening.end)
         return end(ow, pass);
-    if (!(agreed & FLAG_INPUT))
+    bool fits = agreed & FLAG_LAYOUT, has_state = agreed & FLAG_STATE;
+    if (!(agreed & FLAG_INPUT) || (!fits && !pass->opening.may_shrink))
         return end_bad_input(ow, pass);
-    bool is_ruled_out = !(agreed & FLAG_STATE);
-    if (is_ruled_out)
+    bool is_ruled_out = !fits || !has_state;
+    if (!fits)
+        change_rule_out_size(ow, pass);
+    else if (!has_state)
         change_rule_out_source(ow, pass);
     else
         is_ruled_out = change_rule_out_held(ow, pass, agreed);
     if (is_ruled_out) {
-        ow->passes_left++; /* nobody was lost, and a source is ruled out once */
+        ow->passes_left++; /* nobody was lost, and a source or size is ruled out once */
         return ONWARD_ERR_LOST;
     }
     fault_at_phase(ow, INJECT_PHASE_COMMIT);

@@ -4,8 +4,8 @@
 
 #include "control.h"
 
-/* What a member says in the agreement: the pass went well, the state could be had, and what the
- * program gave fits. And of the local copy that the state came from: none that this member has is
+/* What a member says in the agreement: the pass went well, the state could be had, what the program
+ * gave fits, and its layouts can do so many workers. And of the local copy that the state came from: none that this member has is
  * another one, and none is the same. */
 enum {
     FLAG_PASS = 1,
@@ -13,7 +13,8 @@ enum {
     FLAG_INPUT = 4,
     FLAG_UNDISPUTED = 8,
     FLAG_UNCONFIRMED = 16,
-    FLAGS_ALL = 31
+    FLAG_LAYOUT = 32,
+    FLAGS_ALL = 63
 };
 
 struct pass {
@@ -41,6 +42,8 @@ void change_rule_out_source(struct onward *ow, const struct pass *pass);
  * is the same: the next pass goes without it, and takes another only if somebody has the same. What
  * two have is right. */
 bool change_rule_out_held(struct onward *ow, const struct pass *pass, int agreed);
+/* All agreed that the program cannot be laid out for so many workers: the next pass has fewer. */
+void change_rule_out_size(struct onward *ow, const struct pass *pass);
 /* All agreed that what the program gave does not fit. Who knows why, the first of them, tells the
  * controller: ow->error there. */
 void change_gather_reason(struct onward *ow, const struct pass *pass);

@@ -95,7 +95,7 @@ static void report_error(struct onward *ow)
 static void read_checkpoint(struct onward *ow, struct pass *pass)
 {
     struct checkpoint_array incoming[ONWARD_MAX_ARRAYS];
-    if (pass->lineup_rank < 0 || !(pass->flags & FLAG_INPUT)) /* it has no part to read to */
+    if (pass->lineup_rank < 0)
         return;
     expose(ow, SOURCE_CHECKPOINT);
     for (uint32_t i = 0; i < ow->array_count; i++) {
@@ -187,13 +187,21 @@ int change_bring_state(struct onward *ow, struct pass *pass)
     return move_state(ow, pass);
 }
 
-/* A layout that cannot be is bad input, and all others learn it from the agreement. */
+/* That a layout cannot be all others learn from the agreement. */
 int change_lay_out(struct onward *ow, struct pass *pass)
 {
     int code = shards_lay_out(ow, pass->lineup_rank, (int)pass->opening.size);
     if (code == ONWARD_ERR_INPUT)
-        pass->flags &= ~FLAG_INPUT;
+        pass->flags &= ~FLAG_LAYOUT;
     return code == ONWARD_ERR_INPUT ? ONWARD_OK : code;
+}
+
+void change_rule_out_size(struct onward *ow, const struct pass *pass)
+{
+    change_gather_reason(ow, pass);
+    if (ow->control)
+        control_refuse_size(ow, pass->opening.size);
+    ow->error = (struct error){0}; /* it was not the end */
 }
 
 /* The state could not be had from where the opening said: the next pass goes without it. All who
@@ -255,7 +263,7 @@ bool change_rule_out_held(struct onward *ow, const struct pass *pass, int agreed
 void change_gather_reason(struct onward *ow, const struct pass *pass)
 {
     struct error mine = {0}, *all = NULL;
-    if (!(pass->flags & FLAG_INPUT))
+    if ((pass->flags & (FLAG_INPUT | FLAG_LAYOUT)) != (FLAG_INPUT | FLAG_LAYOUT))
         mine = ow->error;
     if (pass->rank == 0 && !(all = calloc((size_t)pass->size, sizeof *all)))
         transport_interrupt(ow->transport); /* the others are not to wait */

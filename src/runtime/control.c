@@ -429,8 +429,18 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
         fill_source(ow, reports, count, opening, seats);
         opening->saved = controller_checkpoint_step(control->core) >= opening->step;
         opening->state_bytes = control_state_bytes(reports, count, opening);
+        opening->may_shrink = control_has_begun(ow) &&
+                              opening->size > controller_get_policy(control->core)->min_workers;
         control_tell_restore(ow, opening);
     }
+}
+
+void control_refuse_size(struct onward *ow, uint32_t size)
+{
+    bool is_told = ow->error.code == ONWARD_ERR_INPUT; /* who knew it may be lost */
+    control_warn(ow, "the program cannot be laid out for %u workers, fewer are tried: %.300s", size,
+                 is_told ? ow->error.text : "no reason was given");
+    control_feed(ow, (struct controller_event){.type = EVENT_SIZE_REFUSED, .count = size});
 }
 
 void control_opened(struct onward *ow, const struct seat *before, uint32_t before_count)

@@ -54,6 +54,7 @@ struct opening {
     bool move_state;  /* some worker's memory is not the state of step */
     bool move_to_all; /* to every member but a dedicated controller, not just to the team */
     bool saved;       /* its step, or at the end the newest, is in a committed checkpoint */
+    bool may_shrink;  /* where the layouts cannot do so many workers, fewer are tried */
     bool is_disputed; /* not all local copies of step are the same */
     bool restarts;    /* end: the launcher starts again at once, from the copies on the hosts */
     uint8_t source;   /* enum state_source */
@@ -258,6 +259,10 @@ void control_tell_members(struct onward *ow, const struct seat *before, uint32_t
 void control_find_checkpoint(struct onward *ow);
 /* A worker could not read the checkpoint of this step: it is marked, and not used again. */
 void control_checkpoint_bad(struct onward *ow, int64_t step);
+/* The program's layouts cannot do so many workers: ow->error says why. */
+void control_refuse_size(struct onward *ow, uint32_t size);
+/* Whether there was a lineup of this task before. */
+bool control_has_begun(const struct onward *ow);
 /* How much a worker takes in at most in this opening, whose other fields are filled. */
 uint64_t control_state_bytes(const struct change_report *reports, int count,
                              const struct opening *opening);

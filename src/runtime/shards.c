@@ -50,7 +50,11 @@ int shards_ask(struct onward *ow, uint32_t index, int rank, int size, struct arr
     for (int i = 0; i < ONWARD_MAX_SLABS; i++)
         slabs[i] = whole;
     int count = ow->protected[index].layout(ow->protected[index].context, &role, slabs);
-    if (count < 0 || count > ONWARD_MAX_SLABS)
+    if (count < 0)
+        return error_set(&ow->error, ONWARD_ERR_INPUT,
+                         "array '%s': the program has no layout for %d workers: %s", array->name,
+                         size, onward_error_message(count));
+    if (count > ONWARD_MAX_SLABS)
         return error_set(&ow->error, ONWARD_ERR_INPUT,
                          "array '%s': the layout of rank %d of %d returned %d, expected 0 to %d "
                          "hyperslabs",

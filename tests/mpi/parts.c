@@ -1,12 +1,13 @@
 /* parts.c - a sharded field whose parts are right for one number of workers alone, as those of a
  * program are that has a number built in.
  *
- *     parts RIGHT overlap|holes|both|lie|cyclic [STEPS]
+ *     parts RIGHT overlap|holes|both|lie|cyclic|even [STEPS]
  *
  * By any other number than RIGHT of workers some elements are in two parts, or in none, or (both)
  * as many in none as in two, so that their number is right. Or (lie) the answers of the processes
  * do not agree, as they have to: each takes itself for rank 0. Or (cyclic) all is right, by any
- * number: rows are dealt out in turn, BLOCK at a time. */
+ * number: rows are dealt out in turn, BLOCK at a time. Or (even) all is right by an even number,
+ * and by another one there is no layout. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,8 @@ static int layout(void *context, const struct onward_role *role, struct onward_s
     bool is_cyclic = strcmp(parts->mistake, "cyclic") == 0;
     if (is_cyclic)
         onward_slab_cyclic(slabs, 0, ROWS, BLOCK, rank, size);
+    if (strcmp(parts->mistake, "even") == 0)
+        return size % 2 == 0 ? 1 : ONWARD_ERR_ARGUMENT;
     if (is_cyclic || size == parts->right)
         return 1;
     if (strcmp(parts->mistake, "lie") == 0)

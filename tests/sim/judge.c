@@ -114,6 +114,8 @@ static uint32_t usable_count(const struct world *world)
 static uint32_t ceiling(const struct world *world)
 {
     uint32_t max = world->takeovers > 0 ? CONTROLLER_MAX_MEMBERS : world->max_workers;
+    if (world->refused_size > 0 && max >= world->refused_size)
+        max = world->refused_size - 1;
     return max < world->policy.subtask_count ? max : world->policy.subtask_count;
 }
 

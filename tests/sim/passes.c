@@ -89,6 +89,7 @@ static void take_over(struct world *world, uint32_t index)
 {
     struct process *process = &world->processes[index];
     world_say(world, "! process %u takes over", index);
+    world->refused_size = 0; /* the opening may be from before */
     controller_destroy(world->core);
     world->core = process->blob == NULL
                       ? controller_create(&world->policy)
@@ -254,6 +255,19 @@ static bool checkpoint_reads(struct world *world)
     return true;
 }
 
+/* True when the program cannot be laid out for the lineup: the next one has to be smaller. */
+static bool size_is_refused(struct world *world)
+{
+    uint32_t size = world->opened.size;
+    if (size <= world->policy.min_workers || !world_chance(world, 4))
+        return false;
+    if (world_feed(world, (struct controller_event){.type = EVENT_SIZE_REFUSED, .count = size}) !=
+        0)
+        world_fail(world, "that %u workers cannot be laid out was refused", size);
+    world->refused_size = size;
+    return true;
+}
+
 static void enter_epoch(struct world *world)
 {
     const struct controller_action *opened = &world->opened;
@@ -308,7 +322,7 @@ static bool run_pass(struct world *world)
         return true;
     bool cut = somebody_dies(world);
     broadcast(world, cut);
-    if (cut || !checkpoint_reads(world) || !bring_state(world))
+    if (cut || size_is_refused(world) || !checkpoint_reads(world) || !bring_state(world))
         return false;
     enter_epoch(world);
     world->change_due = false;
@@ -321,6 +335,7 @@ static bool run_pass(struct world *world)
 void passes_run(struct world *world)
 {
     world->changes_stalled++;
+    world->refused_size = 0;
     for (uint32_t pass = 0; pass < MAX_PASSES && !world->ended; pass++) {
         world->now_us += 1 + world_below(world, 30000);
         if (run_pass(world))

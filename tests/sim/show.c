@@ -15,6 +15,7 @@ static const char *const event_names[] = {
     [EVENT_CHECKPOINT_COMMITTED] = "committed",
     [EVENT_CHECKPOINT_FAILED] = "failed",
     [EVENT_CHECKPOINT_BAD] = "bad",
+    [EVENT_SIZE_REFUSED] = "size-refused",
     [EVENT_FINAL_WORK_DONE] = "final",
     [EVENT_REQUEST] = "request",
     [EVENT_TICK] = "tick",

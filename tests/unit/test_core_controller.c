@@ -176,6 +176,7 @@ static const struct {
     {"a commit of step -1", {.type = EVENT_CHECKPOINT_COMMITTED, .step = -1}},
     {"a failure of no checkpoint", {.type = EVENT_CHECKPOINT_FAILED, .step = 11}},
     {"damage of no checkpoint", {.type = EVENT_CHECKPOINT_BAD, .step = 11}},
+    {"a size refused in no change", {.type = EVENT_SIZE_REFUSED, .count = 3}},
     {"final work before the end", {.type = EVENT_FINAL_WORK_DONE, .member = 2}},
     {"request 0", {.type = EVENT_REQUEST, .request = 0}},
     {"scale to 0", {.type = EVENT_REQUEST, .request = REQUEST_SCALE, .count = 0}},
