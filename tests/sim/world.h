@@ -78,7 +78,7 @@ struct world {
     bool change_due, ended, finish_seen;
     struct controller_action opened; /* newest ACTION_OPEN_EPOCH that was not looked at */
     int64_t lost_noted;              /* newest NOTE_STEPS_LOST */
-    uint32_t refused_size; /* in this change, by the program; 0: none was */
+    uint32_t refused_size;           /* in this change, by the program; 0: none was */
     uint32_t spawn_asked;
     struct controller_action end; /* ACTION_COMPLETE or ACTION_GIVE_UP */
     char failure[TEXT_BYTES];     /* empty: none */
