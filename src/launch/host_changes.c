@@ -30,6 +30,19 @@ void supervise_warn(struct supervisor *s, const char *text)
     supervise_warn_of_host(s, NULL, text);
 }
 
+/* What cannot be read or moved away is met again at each look, and told once. */
+bool supervise_take_request(struct supervisor *s, struct run_request *request)
+{
+    struct error error = {.text = ""};
+    bool found = false;
+    int code = rundir_take_request(s->settings->rundir, request, &found, &error);
+    bool is_new = code == ONWARD_ERR_INPUT || code != s->request_code;
+    s->request_code = code;
+    if (is_new && code != ONWARD_OK && code != ONWARD_ERR_FENCED)
+        supervise_warn(s, error.text);
+    return code == ONWARD_OK && found;
+}
+
 static bool put_request(struct supervisor *s, struct run_request *request)
 {
     struct error error;

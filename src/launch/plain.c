@@ -194,8 +194,7 @@ static void ask_to_stop(struct supervisor *s)
 static void take_requests(struct supervisor *s)
 {
     struct run_request request;
-    bool found = true;
-    while (rundir_take_request(s->settings->rundir, &request, &found, NULL) == ONWARD_OK && found) {
+    while (supervise_take_request(s, &request)) {
         bool accepted = !strcmp(request.request, "stop") || !strcmp(request.request, "restart");
         json_t *extra = json_pack("{s:s, s:s, s:s, s:b}", "request", request.request, "name",
                                   request.name, "by", request.by, "accepted", accepted);

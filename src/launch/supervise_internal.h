@@ -46,6 +46,7 @@ struct supervisor {
     struct budget budget;
     struct host_watch host_watch;
     bool is_waiting;    /* for hosts: no controller is there to be asked */
+    int request_code;   /* how the last look for a request went */
     bool stops_waiting; /* an operator stopped the task meanwhile */
     struct slurm_news slurm_news;
     struct move move;
@@ -97,6 +98,10 @@ double supervise_stop_limit_s(const struct supervisor *s, bool is_taken);
 void supervise_warn(struct supervisor *s, const char *text);
 /* Of a host that an operator named; the operator may wait for the answer (NULL: of none). */
 void supervise_warn_of_host(struct supervisor *s, const char *host, const char *text);
+
+/* The next request, where no controller takes it. False: there is none; a file that is none was
+ * moved away, with a warning in the event log. */
+bool supervise_take_request(struct supervisor *s, struct run_request *request);
 
 /* The program has opened its task, as its status or its heartbeats tell. */
 bool supervise_has_opened(const struct supervisor *s);

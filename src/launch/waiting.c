@@ -57,11 +57,11 @@ static void answer(struct supervisor *s, const struct run_request *request)
 static bool hears_news(struct supervisor *s)
 {
     struct run_request request;
-    bool found = false;
     uint32_t before = s->settings->allotment->places.count;
     host_changes_look(s);
     joins_look(s, false);
-    if (rundir_take_request(s->settings->rundir, &request, &found, NULL) == ONWARD_OK && found)
+    bool found = supervise_take_request(s, &request);
+    if (found)
         answer(s, &request);
     return found || s->settings->allotment->places.count != before;
 }

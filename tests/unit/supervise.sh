@@ -237,9 +237,17 @@ healthy; (sleep 3; "$onward" scale --wait 3 scale-comes 1; "$onward" scale --wai
 verb=$!
 over host-dies:scale-comes 0 --min 2 --wait 30; used 2 n0:1,n2:1; within 20
 wait $verb; grep -q 'scale 1.*expected at least as many workers as --min' "$work/verb" || fail "scale-comes: below the minimum: $(cat "$work/verb")"
-healthy; (sleep 3; "$onward" status stop-comes; "$onward" drain --wait 5 stop-comes n0; "$onward" stop stop-comes) >"$work/verb" 2>&1 &
+put() { # NAME TEXT: as a request of stop-comes
+    mkdir -p "$work/stop-comes/requests"; echo "$2" >"$work/new"; mv "$work/new" "$work/stop-comes/requests/$1.json"
+}
+rejected() { # NAME EXPECTED: it was moved away, and somebody said why
+    [ -e "$work/$task/requests/$1.rejected" ] && grep -q "\"event\":\"warning\".*/$1.rejected: no request: expected .*$2" "$work/$task/events.jsonl" ||
+        fail "$task: $1 is not rejected: $(cat "$work/$task/events.jsonl")"
+}
+healthy; (sleep 3; put 0-bad '{"request"'; put 0-other '{"task":"hosts","request":"stop"}'; "$onward" status stop-comes; "$onward" drain --wait 5 stop-comes n0; "$onward" stop stop-comes) >"$work/verb" 2>&1 &
 verb=$!
 over host-dies:stop-comes 75 --min 2 --wait 30; within 15; state stopped
+rejected 0-bad 'a JSON object'; rejected 0-other 'to be this task'
 wait $verb || fail "stop-comes: the stop failed: $(cat "$work/verb")"
 grep -q '^state *waiting$' "$work/verb" && grep -q 'the task waits for hosts' "$work/verb" || fail "stop-comes: $(cat "$work/verb")"
 # So does a start that goes on with a task.
