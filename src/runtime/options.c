@@ -6,7 +6,7 @@
 #include "checkpoint.h"
 #include "options.h"
 
-enum { DEFAULT_KEEP = 3, DEFAULT_REFORM_LIMIT_S = 30, DETECTIONS = 4 };
+enum { DEFAULT_KEEP = 3, DEFAULT_REFORM_LIMIT_S = 30, DEFAULT_SPAWN_LIMIT_S = 30, DETECTIONS = 4 };
 
 /* A whole number from the environment: false when it is absent; *bad when it is none. */
 static bool number_from(const char *name, int64_t *value, const char **bad)
@@ -127,6 +127,13 @@ double options_detect_s(void)
     const char *text = getenv("ONWARD_DETECT_S");
     double detect_s = text ? strtod(text, NULL) : 0;
     return detect_s > 0 ? detect_s : 0;
+}
+
+double options_spawn_limit_s(void)
+{
+    const char *text = getenv("ONWARD_SPAWN_LIMIT_S");
+    double limit_s = text ? strtod(text, NULL) : 0;
+    return limit_s > 0 && limit_s < 1e6 ? limit_s : DEFAULT_SPAWN_LIMIT_S;
 }
 
 /* One call of MPI may have to wait for several silent members in turn, each of whom the launcher

@@ -13,6 +13,8 @@ int options_own(struct onward_options *options, struct error *error);
 void options_release(struct onward_options *options);
 /* After how long a silence the launcher takes a member for lost; 0: there is no launcher. */
 double options_detect_s(void);
+/* How long a call of MPI that spawns may take. */
+double options_spawn_limit_s(void);
 struct controller_policy options_policy(const struct onward_options *options);
 
 #endif

@@ -25,7 +25,6 @@
 #include "watchdog.h"
 
 enum {
-    SPAWN_LIMIT_S = 30,
     NEWCOMER_LIMIT_S = 120,
     IN_CHANGE_LIMIT_S = 20,
     MAX_REFUSALS = 3,
@@ -271,7 +270,7 @@ static void start_ordered(struct onward *ow)
     uint32_t count = control->spawn_wanted;
     control->spawn_wanted = 0;
     announce(ow, true);
-    watchdog_arm(ow->watchdog, SPAWN_LIMIT_S, WATCHDOG_KILL);
+    watchdog_arm(ow->watchdog, options_spawn_limit_s(), WATCHDOG_KILL);
     mark_spawning(ow, true);
     int code = start_newcomers(ow, &error);
     mark_spawning(ow, false);
