@@ -189,6 +189,12 @@ double change_limit_s(const struct onward *ow, uint64_t state_bytes)
     return ow->options.reform_limit_s + (double)state_bytes / STATE_BYTES_PER_S;
 }
 
+static void leave_state(struct onward *ow, const struct pass *pass)
+{
+    if (pass->seats[pass->rank].leaves)
+        slots_leave(ow);
+}
+
 static int pass_body(struct onward *ow, struct pass *pass)
 {
     int code = gather_and_decide(ow, pass);
@@ -196,11 +202,15 @@ static int pass_body(struct onward *ow, struct pass *pass)
         code = share_opening(ow, pass);
     if (code == ONWARD_OK && pass->opening.again)
         return ONWARD_ERR_LOST;
-    if (code != ONWARD_OK || pass->opening.end)
+    if (code != ONWARD_OK)
         return code;
-    fault_at_phase(ow, INJECT_PHASE_OPEN);
     if (pass->opening.state_bytes > 0)
         watchdog_arm(ow->watchdog, change_limit_s(ow, pass->opening.state_bytes), WATCHDOG_KILL);
+    if (pass->opening.end) {
+        leave_state(ow, pass); /* all wait for it in the agreement, and end then */
+        return ONWARD_OK;
+    }
+    fault_at_phase(ow, INJECT_PHASE_OPEN);
     ow->incarnation = pass->opening.incarnation;
     ow->run_number = pass->opening.run_number;
     code = transport_split(ow->transport, pass->lineup_rank);

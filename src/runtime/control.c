@@ -350,9 +350,12 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
         is_held && memcmp(&opening->held, &ow->disputed, sizeof ow->disputed) == 0;
 }
 
-static void fill_end(struct onward *ow, struct opening *opening)
+static void fill_end(struct onward *ow, const struct change_report *reports, int count,
+                     struct opening *opening, struct seat *seats)
 {
     opening->end = true;
+    if (control_choose_leavers(ow, reports, count, seats)) /* they are waited for */
+        opening->state_bytes = control_state_bytes(reports, count, opening);
     opening->saved = control_newest_is_saved(ow);
     opening->restarts = ow->control->restarts && ow->control->end_code == ONWARD_ERR_STOPPED;
     opening->end_code = ow->control->end_code;
@@ -424,7 +427,7 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
     control_fill_seats(ow, reports, count, seats);
     opening->again = !control->give_up && control->opened.type != ACTION_OPEN_EPOCH;
     if (control->give_up)
-        fill_end(ow, opening);
+        fill_end(ow, reports, count, opening, seats);
     else if (!opening->again) {
         fill_source(ow, reports, count, opening, seats);
         opening->saved = controller_checkpoint_step(control->core) >= opening->step;

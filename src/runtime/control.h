@@ -67,7 +67,8 @@ struct opening {
     uint32_t source_member;
     char cause[CAUSE_BYTES];
     uint64_t core_size, host_size, run_number;
-    uint64_t state_bytes; /* that a worker takes in at most; 0: those of the lineup have it */
+    uint64_t state_bytes; /* that a worker takes in at most; 0: those of the lineup have it. At the
+                             end what one leaves on its host; 0: nobody does */
     struct copy_id copy;  /* SOURCE_HELD of sharded state: shard_count shards; the holders behind */
     char text[REPORT_TEXT_BYTES];
 };
@@ -287,6 +288,9 @@ void control_fill_interval(const struct onward *ow, struct run_status *status);
 /* control_held.c: which local copies may be used. An incarnation, or 0: none may. */
 int64_t control_held_incarnation(const struct onward *ow, const struct change_report *reports,
                                  int count);
+/* At the end: marks the seats of those who leave their state on their hosts. False: nobody does. */
+bool control_choose_leavers(const struct onward *ow, const struct change_report *reports, int count,
+                            struct seat *seats);
 const char *control_source_name(uint8_t source); /* enum state_source, for the event log */
 
 /* epoch.c */

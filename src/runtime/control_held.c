@@ -1,5 +1,8 @@
 /* control_held.c - what the controller makes of local copies: which of those that workers report
- * the decision core may know of, and what the event log calls the source of a state. */
+ * the decision core may know of, who makes one at the end, and what the event log calls the source
+ * of a state. */
+#include <string.h>
+
 #include "control.h"
 
 /* The newest incarnation that anyone holds, since an older copy is of a host that was cut off while
@@ -13,6 +16,36 @@ int64_t control_held_incarnation(const struct onward *ow, const struct change_re
         if (reports[i].held.step >= 0 && reports[i].held.incarnation > newest)
             newest = reports[i].held.incarnation;
     return newest >= ow->control->checkpoint_incarnation ? newest : 0;
+}
+
+static bool is_on_host(const struct seat *seats, int count, const char *host)
+{
+    for (int i = 0; i < count; i++)
+        if (seats[i].leaves && strcmp(seats[i].host, host) == 0)
+            return true;
+    return false;
+}
+
+/* Replicated state that is in the program's own memory ends with its processes. So where the core
+ * ends the task before its end, one member of each host that has the newest state leaves it there,
+ * unless a checkpoint is as new. */
+bool control_choose_leavers(const struct onward *ow, const struct change_report *reports, int count,
+                            struct seat *seats)
+{
+    int64_t saved = controller_checkpoint_step(ow->control->core), newest = 0;
+    int code = ow->control->end_code;
+    for (int i = 0; i < count; i++)
+        if (reports[i].clean && !reports[i].dedicated && reports[i].complete_step > newest)
+            newest = reports[i].complete_step;
+    bool is_wanted =
+        code == ONWARD_ERR_TOO_FEW || code == ONWARD_ERR_STOPPED || code == ONWARD_ERR_GAVE_UP;
+    if (!is_wanted || newest == 0 || newest <= saved)
+        return false;
+    for (int i = 0; i < count; i++)
+        seats[i].leaves = reports[i].clean && !reports[i].dedicated &&
+                          reports[i].complete_step == newest &&
+                          !is_on_host(seats, i, seats[i].host);
+    return true;
 }
 
 const char *control_source_name(uint8_t source)

@@ -77,6 +77,7 @@ struct seat {
     int32_t rank; /* in the lineup; -1: none */
     bool draining;
     bool dedicated; /* as the controller */
+    bool leaves;    /* the task ends here: its state goes to its host, see slots_leave */
     int64_t epoch;  /* since which it is a member */
     char host[HOST_BYTES];
     struct partner_address partner;

@@ -206,13 +206,14 @@ void slots_leave(struct onward *ow)
     struct local_id id = local_id_of(ow, bytes);
     const void *data[ONWARD_MAX_ARRAYS];
     struct error error;
-    if (ow->outlives || shards_any(ow) || ow->array_count == 0 ||
-        !slots_is_first_of_host(ow->seats, ow->seat_count, ow->host, ow->role.rank))
+    if (ow->outlives || shards_any(ow) || ow->array_count == 0)
         return;
     for (uint32_t i = 0; i < ow->array_count; i++)
         data[i] = ow->arrays[i].data;
     local_remove(ow->left); /* of an attempt before: there may be room for one */
-    if (local_leave(&id, data, ow->role.epoch, ow->complete_step, &ow->left, &error) != ONWARD_OK)
+    if (local_leave(&id, data, ow->role.epoch, ow->complete_step, &ow->left, &error) == ONWARD_OK)
+        slots_remove_older(ow); /* only now, since there may be no room for this one */
+    else
         note(ow, error.text);
 }
 

@@ -24,8 +24,8 @@ void slots_commit(struct onward *ow);
 /* Back to the state after complete_step, in all arrays but those that are ONWARD_ATOMIC. */
 void slots_discard(struct onward *ow);
 
-/* A start follows at once, and the slots do not outlive the processes: leaves the state after
- * complete_step in a file, one for each host. Where that cannot be, the checkpoint is read. */
+/* A start follows, and the slots do not outlive the processes: leaves the state after complete_step
+ * in a file; one member of a host does. Where that cannot be, the checkpoint is read. */
 void slots_leave(struct onward *ow);
 
 /* Looks for the state that an earlier incarnation left on this host, once. */

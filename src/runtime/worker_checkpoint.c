@@ -118,7 +118,8 @@ static bool begin_saving(struct onward *ow, const struct checkpoint_id *id)
 static void take_checkpoint(struct onward *ow, struct message *message)
 {
     struct checkpoint_id id = state_checkpoint_id(ow, ow->role.epoch, ow->complete_step);
-    if (ow->checkpoint_leaves) /* the start may come as soon as the checkpoint is committed */
+    if (ow->checkpoint_leaves && /* the start may come as soon as the checkpoint is committed */
+        slots_is_first_of_host(ow->seats, ow->seat_count, ow->host, ow->role.rank))
         slots_leave(ow);
     int64_t begin_ns = clock_ns();
     bool is_behind = !ow->checkpoint_waits && begin_saving(ow, &id);
