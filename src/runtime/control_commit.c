@@ -286,7 +286,7 @@ static void tell_success(struct onward *ow, int64_t step)
 {
     ow->control->checkpoint_incarnation = ow->incarnation;
     control_event(ow, "checkpoint", json_pack("{s:I}", "checkpoint_step", (json_int_t)step));
-    if (!ow->changing && control_has_shards(ow->control))
+    if (!ow->changing)
         control_order(ow, (struct message){.kind = ORDER_SAVED, .step = step}, true);
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_COMMITTED, .step = step});
 }

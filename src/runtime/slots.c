@@ -224,6 +224,12 @@ void slots_remove_older(const struct onward *ow)
     local_remove_older(&id);
 }
 
+void slots_saved(const struct onward *ow)
+{
+    if (ow->in_lineup && !ow->outlives && !shards_any(ow) && ow->array_count > 0)
+        slots_remove_older(ow);
+}
+
 void slots_remove_all(const struct onward *ow)
 {
     uint64_t bytes[ONWARD_MAX_ARRAYS];

@@ -43,6 +43,8 @@ bool slots_is_first_of_host(const struct seat *seats, uint32_t count, const char
                             int32_t rank);
 /* This member has a copy of the state of this epoch: older files on its host are not needed. */
 void slots_remove_older(const struct onward *ow);
+/* A checkpoint of this start is committed: what was left for the start is not needed any more. */
+void slots_saved(const struct onward *ow);
 /* The state is in the run directory: no local copy is needed any more. */
 void slots_remove_all(const struct onward *ow);
 

@@ -6,6 +6,7 @@
 #include "control.h"
 #include "copies.h"
 #include "handle.h"
+#include "slots.h"
 
 enum { POLL_NS = 1000000, REPORT_NS = 100000000 };
 
@@ -110,6 +111,7 @@ void worker_take_order(struct onward *ow, const struct message *message)
     case ORDER_SAVED:
         if (message->step > ow->saved_step)
             ow->saved_step = message->step;
+        slots_saved(ow);
         break;
     case ORDER_PROGRESS:
         if (message->step > ow->complete_step)
