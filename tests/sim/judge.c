@@ -230,7 +230,7 @@ static void judge_give_up(struct world *world, const struct controller_action *a
             world_fail(world, "gives up although steps are completed");
         break;
     case GIVE_UP_BUDGET:
-        if (!too_few || !policy->can_spawn || policy->replace != REPLACE_SPAWN)
+        if (!too_few || !policy->can_spawn || world->is_barred || policy->replace != REPLACE_SPAWN)
             world_fail(world, "the budget is no reason to give up");
         break;
     case GIVE_UP_STATE_ON_HOSTS:

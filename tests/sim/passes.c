@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_PASSES = 4096 };
+enum { MAX_PASSES = 4096, MAX_SPAWNS = 64 };
 
 /* Somebody may die at this point; true when somebody did. */
 static bool somebody_dies(struct world *world)
@@ -99,6 +99,9 @@ static void take_over(struct world *world, uint32_t index)
         return;
     }
     world->controller = index;
+    world->is_barred = process->blob != NULL && process->blob->is_barred;
+    if (world_chance(world, 20)) /* the one before did not return from a spawn */
+        world_bar_spawns(world);
     world->takeovers++;
     world->clock_offset_us = world_below(world, 1000000000);
     world_forget_messages(world);
@@ -139,28 +142,31 @@ static void report_all(struct world *world)
     }
 }
 
-/* As many processes as are asked for, or fewer. */
-static uint32_t spawn_processes(struct world *world, uint32_t asked)
+/* As many processes as are asked for, or fewer; or a part of them was tried, of whom as many came
+ * or fewer. */
+static struct controller_event spawn_processes(struct world *world, uint32_t asked)
 {
-    uint32_t came = asked;
+    uint32_t tried = world_chance(world, 50) ? 1 + world_below(world, asked) : 0;
+    uint32_t came = tried > 0 ? tried : asked;
     if (world->spawn_fails && world->faults_left > 0 && world_chance(world, 60)) {
-        came = world_below(world, asked);
+        came = world_below(world, came);
         world->faults_left--;
     }
     for (uint32_t i = 0; i < came; i++)
         world_add_process(world, 200 + world_below(world, 8));
-    return came;
+    return (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = came, .tried = tried};
 }
 
 /* While the others work: they are registered in the change that the result begins. */
 void passes_spawn(struct world *world, uint32_t count)
 {
-    uint32_t first = world->process_count, came = spawn_processes(world, count);
-    if (came > 0 && world->spawn_fails && world->faults_left > 0 && world_chance(world, 30)) {
+    uint32_t first = world->process_count;
+    struct controller_event result = spawn_processes(world, count);
+    if (result.count > 0 && world->spawn_fails && world->faults_left > 0 &&
+        world_chance(world, 30)) {
         world->faults_left--;
         world_crash(world, first); /* before it was registered */
     }
-    struct controller_event result = {.type = EVENT_SPAWN_RESULT, .count = came};
     if (world_chance(world, 50))
         world_feed(world, result);
     else
@@ -170,13 +176,13 @@ void passes_spawn(struct world *world, uint32_t count)
 /* In a change, since too few are left without. */
 static void spawn(struct world *world)
 {
-    uint32_t came = spawn_processes(world, world->spawn_asked);
+    struct controller_event result = spawn_processes(world, world->spawn_asked);
     world->spawn_asked = 0;
     bool registers_first = world_chance(world, 50);
     if (registers_first)
         register_missing(world);
     if (world_chance(world, 95)) /* else the pass is cut before the result comes */
-        world_feed(world, (struct controller_event){.type = EVENT_SPAWN_RESULT, .count = came});
+        world_feed(world, result);
     register_missing(world);
     world_feed(world, (struct controller_event){.type = EVENT_GATHERED});
 }
@@ -191,7 +197,7 @@ static void decide(struct world *world)
     register_missing(world);
     report_all(world);
     world_feed(world, (struct controller_event){.type = EVENT_GATHERED});
-    for (uint32_t i = 0; i < 8 && world->spawn_asked > 0 && !world->ended; i++)
+    for (uint32_t i = 0; i < MAX_SPAWNS && world->spawn_asked > 0 && !world->ended; i++)
         spawn(world);
     if (world->ended)
         return;
@@ -212,6 +218,7 @@ static void broadcast(struct world *world, bool cut)
     if (blob->bytes == NULL || controller_save(world->core, blob->bytes, blob->size) != blob->size)
         abort();
     blob->holders = 1;
+    blob->is_barred = world->is_barred;
     for (uint32_t i = 0; i < world->process_count; i++) {
         struct process *process = &world->processes[i];
         if (!process->alive || (cut && world_chance(world, 50)))

@@ -179,7 +179,9 @@ static void go_wrong(struct world *world)
 {
     uint32_t kind = world_below(world, 100);
     world->faults_left--;
-    if (kind < 60)
+    if (kind < 5)
+        world_bar_spawns(world);
+    else if (kind < 60)
         lose_somebody(world);
     else if (kind < 90)
         ask(world);

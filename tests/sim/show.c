@@ -74,7 +74,8 @@ void show_event(FILE *out, const struct controller_event *event)
     for (uint32_t i = 0; i < event->held_count; i++)
         fprintf(out, " held=%" PRId64 "/%u/%u/%s", event->held[i].step, event->held[i].shard,
                 event->held[i].shard_count, level_names[event->held[i].level]);
-    fprintf(out, " host=%u count=%u request=%u\n", event->host, event->count, event->request);
+    fprintf(out, " host=%u count=%u tried=%u request=%u\n", event->host, event->count, event->tried,
+            event->request);
 }
 
 static void show_lineup(FILE *out, const struct controller *state, uint32_t size)

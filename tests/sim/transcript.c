@@ -6,8 +6,9 @@
  * behind each event the actions that the core answers with (`< ...`). The program runs the events
  * and compares the whole text; --update writes the text that the core gives now. Beyond the core's
  * own events, `> takeover member=N` replaces the core by the state that the newest opening carried,
- * as another member does when the controller died. `at=SECONDS` holds for the following lines as
- * well. member=2-4 or member=2,4 stands for one event each. */
+ * as another member does when the controller died, and `> stop-spawns` bars all spawns.
+ * `at=SECONDS` holds for the following lines as well. member=2-4 or member=2,4 stands for one event
+ * each. */
 #define _GNU_SOURCE
 #include <argp.h>
 #include <glob.h>
@@ -180,6 +181,8 @@ static bool set_event(struct story *story, struct controller_event *event, const
         event->host = (uint32_t)strtoul(value, NULL, 10);
     else if (strcmp(key, "count") == 0)
         event->count = (uint32_t)strtoul(value, NULL, 10);
+    else if (strcmp(key, "tried") == 0)
+        event->tried = (uint32_t)strtoul(value, NULL, 10);
     else if (strcmp(key, "cost-s") == 0)
         event->cost_us = seconds(value);
     else if (strcmp(key, "end") == 0)
@@ -230,6 +233,10 @@ static void take_event(struct story *story, char *text)
     char *rest = NULL, *members = NULL;
     char *name = strtok_r(text, " ", &rest);
     bool takes_over = name != NULL && strcmp(name, "takeover") == 0;
+    if (name != NULL && strcmp(name, "stop-spawns") == 0 && story->core != NULL) {
+        controller_stop_spawns(story->core);
+        return;
+    }
     for (uint8_t type = EVENT_START; name != NULL && show_event_name(type) != NULL; type++)
         if (strcmp(name, show_event_name(type)) == 0)
             event.type = type;

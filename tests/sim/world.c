@@ -304,6 +304,8 @@ static void carry_out(struct world *world, const struct controller_action *actio
             world->lost_noted = action->count;
         break;
     case ACTION_SPAWN:
+        if (world->is_barred)
+            world_fail(world, "spawns although spawns are barred");
         if (controller_in_change(world->core))
             world->spawn_asked = action->count; /* the pass goes on with it */
         else
@@ -331,6 +333,13 @@ static void carry_out(struct world *world, const struct controller_action *actio
     default:
         break;
     }
+}
+
+void world_bar_spawns(struct world *world)
+{
+    world_say(world, "! spawns are barred");
+    controller_stop_spawns(world->core);
+    world->is_barred = true;
 }
 
 static void check_core(struct world *world)

@@ -14,6 +14,7 @@ struct blob {
     unsigned char *bytes;
     size_t size;
     uint32_t holders;
+    bool is_barred; /* as the core was that it holds */
 };
 
 struct process {
@@ -80,6 +81,7 @@ struct world {
     int64_t lost_noted;              /* newest NOTE_STEPS_LOST */
     uint32_t refused_size;           /* in this change, by the program; 0: none was */
     uint32_t spawn_asked;
+    bool is_barred;               /* the core was told to spawn nobody */
     struct controller_action end; /* ACTION_COMPLETE or ACTION_GIVE_UP */
     char failure[TEXT_BYTES];     /* empty: none */
 };
@@ -106,6 +108,7 @@ void world_fail(struct world *world, const char *format, ...) __attribute__((for
 void world_say(const struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void world_crash(struct world *world, uint32_t process);
+void world_bar_spawns(struct world *world);                  /* nobody can be spawned from now on */
 uint32_t world_find(const struct world *world, uint32_t id); /* UINT32_MAX: nobody alive */
 void world_blob_drop(struct process *process);
 
