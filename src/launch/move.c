@@ -2,10 +2,9 @@
  * reason to start again. What comes within a second is done by one start.
  *
  * So is a lineup that lacks members that were asked for and cannot spawn anybody; the start has all
- * of them. That waits, since a host may come, or mpirun go down, which fills it up for nothing; the
- * longer, the fewer are missing, since a start costs the work of all; and longer each time, so that
- * a task that loses workers all the time still gets on. A farm is never started again for that:
- * its commands would be begun anew. */
+ * of them. That waits, since a host may come, or mpirun go down, which fills it up for nothing; and
+ * longer each time, so that a task that loses workers all the time still gets on (refill.h). A farm
+ * is never started again for that: its commands would be begun anew. */
 #include "move.h"
 
 #include <stdio.h>
@@ -17,10 +16,6 @@
 #include "supervise_internal.h"
 
 static const double gather_s = 1;
-/* The first wait where a quarter of the members or more is missing; each next one is twice as long.
- */
-static const double refill_s = 10;
-enum { MAX_DOUBLINGS = 6, CALM_WAITS = 10, WORTH_IT = 4 };
 
 static bool comes(const struct allotment *allotment, const struct place *place)
 {
@@ -102,16 +97,6 @@ uint32_t move_missing_members(const struct supervisor *s)
     return missing_members(s, true);
 }
 
-/* Each planned start that fills the lineup up doubles the wait for the next one. */
-static double refill_wait_s(struct supervisor *s)
-{
-    struct refill *refill = &s->refill;
-    double wait_s = refill_s * (1 << refill->doublings);
-    if (clock_now_s() - s->begun_s > CALM_WAITS * wait_s)
-        refill->doublings = 0;
-    return wait_s;
-}
-
 static void add_refill(struct supervisor *s, struct words *words)
 {
     struct refill *refill = &s->refill;
@@ -125,9 +110,7 @@ static void add_refill(struct supervisor *s, struct words *words)
         refill->since_s = 0;
         return;
     }
-    double wait_s = refill_wait_s(s);
-    if (missing * WORTH_IT < asked)
-        wait_s *= (double)asked / (missing * WORTH_IT);
+    double wait_s = refill_wait_for_s(refill_wait_s(refill, now_s - s->begun_s), missing, asked);
     if (refill->is_asked)
         wait_s = 0;
     if (refill->since_s == 0) {
@@ -179,8 +162,9 @@ bool move_look(struct supervisor *s)
     struct words words = words_start(move->cause, sizeof move->cause);
     add_names(&words, s->settings->allotment, "come", comes);
     add_names(&words, s->settings->allotment, "leave", goes);
-    bool is_due =
-        s->refill.is_asked || (!s->settings->has_commands && now_s - s->begun_s > refill_wait_s(s));
+    double ran_s = now_s - s->begun_s;
+    bool is_due = s->refill.is_asked ||
+                  (!s->settings->has_commands && ran_s > refill_wait_s(&s->refill, ran_s));
     if (is_due && missing_members(s, false) > 0)
         add_names(&words, s->settings->allotment, s->refill.is_asked ? "come" : "return", is_back);
     add_refill(s, &words);
@@ -230,15 +214,11 @@ static void give_back(struct supervisor *s, const char *host)
 
 void move_begin(struct supervisor *s)
 {
-    struct refill *refill = &s->refill;
-    bool fills = refill->since_s > 0;
+    bool fills = s->refill.since_s > 0;
     for (uint32_t i = 0; i < s->settings->allotment->places.count; i++)
         fills |= s->settings->allotment->places.list[i].returned;
-    if (s->is_planned && fills && !refill->is_asked && refill->doublings < MAX_DOUBLINGS)
-        refill->doublings++;
+    refill_begin(&s->refill, s->is_planned && fills);
     returns_end(s);
-    refill->since_s = 0;
-    refill->is_asked = false;
     s->move = (struct move){.due_s = 0};
 }
 

@@ -23,13 +23,6 @@ struct move {
     char cause[MOVE_CAUSE_BYTES];
 };
 
-/* Zeroed: as many members as fit are there. */
-struct refill {
-    double since_s;     /* when members were first seen to be missing; 0: they are not */
-    bool is_asked;      /* an operator asked for as many, and waits */
-    uint32_t doublings; /* of the next wait */
-};
-
 /* How many of the members that were asked for are not there. */
 uint32_t move_missing_members(const struct supervisor *s);
 

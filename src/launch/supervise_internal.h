@@ -12,6 +12,7 @@
 #include "output.h"
 #include "plain.h"
 #include "progress.h"
+#include "refill.h"
 #include "returns.h"
 #include "room.h"
 #include "slurm_news.h"
