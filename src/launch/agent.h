@@ -31,8 +31,9 @@ enum agent_patience {
 };
 
 /* Runs `command` (a NULL-terminated argv) on every host of calls as AGENT HOST 'COMMAND', where
- * agent may hold arguments. Returns as soon as all ended, at the latest after limit_s; what has not
- * ended then is killed. ONWARD_ERR_MEMORY alone. */
+ * agent may hold arguments. Each is begun in the first half of limit_s, however many hang. Returns
+ * as soon as all ended, at the latest after limit_s; what has not ended then is killed, and where
+ * more than 512 hang, the first of them before. ONWARD_ERR_MEMORY alone. */
 int agent_run(const char *agent, char *const *command, struct agent_call *calls, uint32_t count,
               double limit_s, enum agent_patience patience, struct error *error);
 

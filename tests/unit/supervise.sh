@@ -148,7 +148,9 @@ run hosts:no-agent 2 --hosts n0,n1 --agent 'nosuchagent -x'
 says 'agent: nosuchagent: expected a program that can be executed, in a directory of PATH'
 [ "$(wc -l <"$work/err")" = 1 ] || fail "no-agent: expected one line"
 host n1 bare; over hosts:bare 0; says 'host n1: .*expected onward to be installed there as it is here'
-host n1 hang; over hosts:hangs 0; says 'host n1: does not answer'; within 24
+for n in 1 2 3 4 5 6; do host n$n hang; done # all of them cost the time of one
+run hosts:hangs 0 --hosts 'n[0-6]:1' --agent "$agent -x"; within 24; used 1 n0:1
+says 'host n1: does not answer'; says 'host n6: does not answer'; says 'going on with 1 of 7 hosts'
 healthy; over host-dies 0; relaunches 1; used 2 n0:1; lost n1; says 'host n1: cannot be reached'
 [ ! -e "$work/host-dies/early" ] || fail "host-dies: was started before its hosts were known"
 healthy; host n0 slow; over early 0; relaunches 1; early '2 n0:1,n1:1'; used 2 n0:1,n1:1; used 3 ''
