@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 /* A fork costs very much with the memory of the address sanitizer, which is there to look at the
@@ -18,6 +19,7 @@ enum { MAX_CALLS = 4096, MAX_THREADS = 16 };
 
 static pid_t
     stopped; /* the thread of the child that goes on with its next call; 0: none is known */
+static uint64_t arguments[6]; /* of the call that it enters */
 
 static pid_t start_traced(int (*run)(void))
 {
@@ -67,8 +69,10 @@ static long next_call(pid_t child)
         if (stopped == 0 || WSTOPSIG(status) != (SIGTRAP | 0x80))
             continue; /* a thread that begins, or has ended */
         ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, stopped, sizeof info, &info), 0);
-        if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-            return (long)info.entry.nr;
+        if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+            continue;
+        memcpy(arguments, info.entry.args, sizeof arguments);
+        return (long)info.entry.nr;
     }
 }
 
@@ -119,6 +123,39 @@ static bool is_removal(long call)
     return call == SYS_unlinkat;
 }
 
+/* What the call that is entered would remove. The page behind its first one may not be there. */
+static const char *removed_name(long call)
+{
+    enum { PAGE_BYTES = 4096, NAME_BYTES = 512 };
+    static char name[NAME_BYTES + 1];
+    uint64_t address = arguments[call == SYS_unlinkat];
+    size_t first = PAGE_BYTES - address % PAGE_BYTES;
+    first = first < NAME_BYTES ? first : NAME_BYTES;
+    struct iovec here = {name, NAME_BYTES};
+    struct iovec there[] = {{(void *)(uintptr_t)address, first},
+                            {(void *)(uintptr_t)(address + first), NAME_BYTES - first}};
+    memset(name, 0, sizeof name);
+    ck_assert_int_gt(process_vm_readv(stopped, &here, 1, there, 2, 0), 0);
+    return name;
+}
+
+static bool ends_in(const char *name, const char *ending)
+{
+    size_t length = strlen(name), ending_length = strlen(ending);
+    return length >= ending_length && strcmp(name + length - ending_length, ending) == 0;
+}
+
+/* Shards are named in their directory. */
+static bool is_shard(const char *name)
+{
+    return strstr(name, "-of-") != NULL;
+}
+
+static bool is_master(const char *name)
+{
+    return strstr(name, "ckpt/step-") && ends_in(name, ".h5") && !is_shard(name);
+}
+
 static bool is_write(long call)
 {
     return call == SYS_write || call == SYS_pwrite64 || call == SYS_ftruncate;
@@ -129,6 +166,7 @@ struct thread_order {
     pid_t thread;
     bool is_synced;  /* all that it wrote */
     bool is_pending; /* its rename was not synced yet */
+    bool is_gone;    /* a master that it removed, and that was not synced yet */
 };
 
 static struct thread_order *order_of(struct thread_order *orders, pid_t thread)
@@ -148,13 +186,23 @@ static bool any_is_pending(const struct thread_order *orders)
     return false;
 }
 
+/* A master goes for good before its shards do. */
+static void note_removal(struct thread_order *order, long call, int *masters)
+{
+    const char *name = is_removal(call) ? removed_name(call) : "";
+    ck_assert_msg(!order->is_gone || !is_shard(name),
+                  "a shard is removed before the removal of its master is synced");
+    *masters += is_master(name);
+    order->is_gone = is_master(name) || (order->is_gone && call != SYS_fsync);
+}
+
 /* What a crash of the whole machine needs: each thread syncs what it renames, and the rename after
  * that; with the last rename, that of the master, all others are on the disk, and it is there
- * itself before any file goes. */
-static void expect_synced_renames(int (*run)(void), int expected)
+ * itself before any file goes; and a removal is synced between master and shards. */
+static void expect_synced_order(int (*run)(void), int expected, int removals)
 {
     struct thread_order orders[MAX_THREADS] = {{0}};
-    int renames = 0;
+    int renames = 0, masters = 0;
     pid_t child = start_traced(run);
     for (long call = next_call(child); call >= 0; call = next_call(child)) {
         struct thread_order *order = order_of(orders, stopped);
@@ -167,12 +215,14 @@ static void expect_synced_renames(int (*run)(void), int expected)
         }
         ck_assert_msg(!is_removal(call) || !any_is_pending(orders),
                       "a file is removed before a rename is synced");
+        note_removal(order, call, &masters);
         order->is_pending = is_rename(call) || (order->is_pending && call != SYS_fsync);
         order->is_synced =
             !is_rename(call) && !is_write(call) && (order->is_synced || call == SYS_fsync);
     }
     ck_assert(!any_is_pending(orders));
     ck_assert_int_eq(renames, expected);
+    ck_assert_int_eq(masters, removals);
 }
 
 static bool may_trace(void)

@@ -211,12 +211,13 @@ static int commit_at_once(void)
 static const struct story {
     const char *name;
     int (*run)(void);
-    bool has_20; /* before it begins, of three workers */
-    int renames; /* of the shards and the master */
-} stories[] = {{"parts, beside those of two workers", commit_beside, false, 4},
-               {"parts, instead of those of two workers", commit_instead, false, 4},
-               {"parts, of all workers at once", commit_at_once, false, 4},
-               {"parts, of the same step again, by two workers", commit_again, true, 3}};
+    bool has_20;  /* before it begins, of three workers */
+    int renames;  /* of the shards and the master */
+    int removals; /* of masters */
+} stories[] = {{"parts, beside those of two workers", commit_beside, false, 4, 0},
+               {"parts, instead of those of two workers", commit_instead, false, 4, 1},
+               {"parts, of all workers at once", commit_at_once, false, 4, 1},
+               {"parts, of the same step again, by two workers", commit_again, true, 3, 0}};
 
 static void begin_story(const struct story *story)
 {
@@ -348,10 +349,10 @@ START_TEST(killed_at_every_call)
 }
 END_TEST
 
-START_TEST(synced_before_and_after_each_rename)
+START_TEST(synced_in_order)
 {
     begin_story(&stories[_i]);
-    expect_synced_renames(stories[_i].run, stories[_i].renames);
+    expect_synced_order(stories[_i].run, stories[_i].renames, stories[_i].removals);
     remove_scratch();
 }
 END_TEST
@@ -360,7 +361,7 @@ static void add_tests(TCase *tests)
 {
     int count = (int)(sizeof stories / sizeof *stories);
     tcase_add_loop_test(tests, killed_at_every_call, 0, count);
-    tcase_add_loop_test(tests, synced_before_and_after_each_rename, 0, count);
+    tcase_add_loop_test(tests, synced_in_order, 0, count);
 }
 
 int main(void)
