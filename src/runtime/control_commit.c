@@ -179,16 +179,19 @@ static void remove_old(void *argument)
 static void write_master(void *argument)
 {
     struct commit *commit = argument;
-    commit->code = checkpoint_commit_with_metric(
-        commit->run, &commit->id, &commit->metric, commit->arrays, commit->array_count,
-        commit->shards, commit->shard_count, commit->slabs, commit->slab_count, &commit->fence,
-        &commit->error);
-    if (commit->code != ONWARD_OK)
-        return;
-    checkpoint_listing_add(commit->keep.known, commit->run, &commit->id, &commit->metric,
-                           commit->shards, commit->shard_count);
-    atomic_store(&commit->is_written, true);
-    remove_old(commit);
+    const struct checkpoint_commit all = {.run = commit->run,
+                                          .id = &commit->id,
+                                          .metric = &commit->metric,
+                                          .arrays = commit->arrays,
+                                          .shards = commit->shards,
+                                          .slabs = commit->slabs,
+                                          .array_count = commit->array_count,
+                                          .shard_count = commit->shard_count,
+                                          .slab_count = commit->slab_count,
+                                          .keep = &commit->keep,
+                                          .is_written = &commit->is_written};
+    commit->code =
+        checkpoint_commit_and_retain(&all, &commit->error, &commit->keep_code, &commit->keep_error);
 }
 
 static struct checkpoint_keep what_to_keep(const struct onward *ow)

@@ -271,6 +271,24 @@ struct checkpoint_keep {
 int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
                       const struct checkpoint_keep *keep, struct error *error);
 
+/* What the controller does with a checkpoint whose shards are written. */
+struct checkpoint_commit {
+    const char *run;
+    const struct checkpoint_id *id;
+    const struct checkpoint_metric *metric; /* name "": none */
+    const struct checkpoint_array *arrays;
+    const struct checkpoint_shard *shards;
+    const struct checkpoint_slab *slabs;
+    uint32_t array_count, shard_count, slab_count;
+    const struct checkpoint_keep *keep; /* its fence is asked for the master, too */
+    atomic_bool *is_written; /* becomes true once it is committed, before anything goes; NULL: who
+                                calls waits for all of it */
+};
+/* Commits it, adds it to what is known, and removes old ones. Returns how the commit ended: with
+ * ONWARD_OK it is there, whatever *keep_code says of the removal. */
+int checkpoint_commit_and_retain(const struct checkpoint_commit *commit, struct error *error,
+                                 int *keep_code, struct error *keep_error);
+
 /* Removes what attempts of this incarnation and those before left: shards without a master, of any
  * step above `above`. For the owner of the task, while no checkpoint is under way; beside a removal
  * of old ones, above what was committed. */

@@ -1,4 +1,5 @@
-/* checkpoint_retain.c - removing checkpoints, and keeping no more than asked for. */
+/* checkpoint_retain.c - removing checkpoints, and keeping no more than asked for; and what the
+ * controller does, a commit with the removal behind it. */
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -279,4 +280,23 @@ int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
     if (!keep->known)
         checkpoint_listing_free(listing);
     return code;
+}
+
+int checkpoint_commit_and_retain(const struct checkpoint_commit *commit, struct error *error,
+                                 int *keep_code, struct error *keep_error)
+{
+    const struct checkpoint_keep *keep = commit->keep;
+    *keep_code = ONWARD_OK;
+    int code = checkpoint_commit_with_metric(
+        commit->run, commit->id, commit->metric, commit->arrays, commit->array_count,
+        commit->shards, commit->shard_count, commit->slabs, commit->slab_count, keep->fence, error);
+    if (code != ONWARD_OK)
+        return code;
+    if (keep->known)
+        checkpoint_listing_add(keep->known, commit->run, commit->id, commit->metric, commit->shards,
+                               commit->shard_count);
+    if (commit->is_written)
+        atomic_store(commit->is_written, true);
+    *keep_code = checkpoint_retain(commit->run, commit->id, keep, keep_error);
+    return ONWARD_OK;
 }

@@ -121,7 +121,7 @@ struct commit {
     int code;
 };
 
-/* What the controller does: write_master() of control_commit.c. */
+/* What the controller's thread does. */
 static void write_master(void *argument)
 {
     static const struct fence fence = {allow, NULL};
@@ -130,12 +130,18 @@ static void write_master(void *argument)
     const struct checkpoint_keep keep = {
         .newest = 1, .best = {"loss", false}, .fence = &fence, .known = &known};
     struct commit *commit = argument;
-    commit->code = checkpoint_commit_with_metric(scratch, &commit->id, &metric, new_arrays, COUNT,
-                                                 commit->shards, 2, NULL, 0, &fence, NULL);
-    if (commit->code != ONWARD_OK)
-        return;
-    checkpoint_listing_add(&known, scratch, &commit->id, &metric, commit->shards, 2);
-    commit->code = checkpoint_retain(scratch, &commit->id, &keep, NULL);
+    const struct checkpoint_commit all = {.run = scratch,
+                                          .id = &commit->id,
+                                          .metric = &metric,
+                                          .arrays = new_arrays,
+                                          .shards = commit->shards,
+                                          .array_count = COUNT,
+                                          .shard_count = 2,
+                                          .keep = &keep};
+    int keep_code = ONWARD_OK;
+    commit->code = checkpoint_commit_and_retain(&all, NULL, &keep_code, NULL);
+    if (commit->code == ONWARD_OK)
+        commit->code = keep_code;
     checkpoint_listing_free(known);
 }
 

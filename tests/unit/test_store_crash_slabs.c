@@ -4,11 +4,12 @@
  * Three workers write their parts of a field, block-cyclic by columns, beside a checkpoint that two
  * workers wrote by blocks of rows: one after the other, or all at once, each from a copy by a
  * thread of its own (runtime/saving.c). Then come the master of virtual datasets over them, with a
- * metric and behind a fence, and the removal of old ones, as runtime/control_commit.c has them. The
- * child is killed as it, or any of its threads, enters its k-th system call, for each k. After each
- * death what a relaunch finds is whole: no checkpoint that was committed is passed over or marked,
- * workers of other layouts and any HDF5 program read the right bits from it, a sweep of what is
- * left over harms it in nothing, and the task goes on, with any number of workers.
+ * metric and behind a fence, and the removal of old ones, by the function that the controller calls
+ * (checkpoint_commit_and_retain). The child is killed as it, or any of its threads, enters its k-th
+ * system call, for each k. After each death what a relaunch finds is whole: no checkpoint that was
+ * committed is passed over or marked, workers of other layouts and any HDF5 program read the right
+ * bits from it, a sweep of what is left over harms it in nothing, and the task goes on, with any
+ * number of workers.
  *
  * Exit status 77 (skipped) where a child may not be traced. */
 #include "slab_fixture.h"
@@ -136,7 +137,7 @@ static int allow(const void *context, struct error *error)
     return access(in_scratch("ckpt"), F_OK) == 0 ? ONWARD_OK : ONWARD_ERR_FENCED;
 }
 
-/* What the controller does: write_master() of control_commit.c. */
+/* What the controller's thread does. */
 static void commit_and_retain(void *argument)
 {
     static const struct fence fence = {allow, NULL};
@@ -145,13 +146,20 @@ static void commit_and_retain(void *argument)
     struct checkpoint_listing *known = NULL;
     const struct checkpoint_keep keep = {
         .newest = saved->keep, .best = {"loss", false}, .fence = &fence, .known = &known};
-    saved->code = checkpoint_commit_with_metric(scratch, &saved->id, &metric, saved->whole, ARRAYS,
-                                                saved->shards, saved->size, saved->slabs,
-                                                saved->slab_count, &fence, NULL);
-    if (saved->code != ONWARD_OK)
-        return;
-    checkpoint_listing_add(&known, scratch, &saved->id, &metric, saved->shards, saved->size);
-    saved->code = checkpoint_retain(scratch, &saved->id, &keep, NULL);
+    const struct checkpoint_commit all = {.run = scratch,
+                                          .id = &saved->id,
+                                          .metric = &metric,
+                                          .arrays = saved->whole,
+                                          .shards = saved->shards,
+                                          .slabs = saved->slabs,
+                                          .array_count = ARRAYS,
+                                          .shard_count = saved->size,
+                                          .slab_count = saved->slab_count,
+                                          .keep = &keep};
+    int keep_code = ONWARD_OK;
+    saved->code = checkpoint_commit_and_retain(&all, NULL, &keep_code, NULL);
+    if (saved->code == ONWARD_OK)
+        saved->code = keep_code;
     checkpoint_listing_free(known);
 }
 
