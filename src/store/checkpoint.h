@@ -95,7 +95,8 @@ struct checkpoint_entry {
     bool complete;  /* every shard is there with its size; none was read (checkpoint_verify does) */
     bool failed;    /* it is marked: it failed to be restored before; `problem` says why */
     bool foreign;   /* readable, and of another task than was asked for */
-    bool unsure;    /* a file of it could not be got at, which says nothing of what it holds */
+    bool unsure;    /* a file of it could not be got at, or its master is of another format version,
+                       which says nothing of what it holds */
     bool usable;    /* complete, not marked, and not foreign */
     char problem[256];
 };
@@ -159,8 +160,8 @@ bool checkpoint_may_thread(void);
 int checkpoint_list(const char *run, const char *task, struct checkpoint_entry **entries,
                     size_t *count, struct error *error);
 
-/* Reads everything: OK, or ONWARD_ERR_CORRUPT / NOT_FOUND / OTHER_TASK with the file in the text.
- * task NULL: of any task. */
+/* Reads everything: OK, or ONWARD_ERR_CORRUPT / NOT_FOUND / OTHER_TASK, or INPUT for a master of
+ * another format version, with the file in the text. task NULL: of any task. */
 int checkpoint_verify(const char *run, int64_t step, const char *task, struct error *error);
 
 /* The newest step whose checkpoint verifies and is not marked; -1: none. For each newer one that
@@ -264,10 +265,10 @@ struct checkpoint_keep {
     struct checkpoint_listing **known;
 };
 /* Removes the others, once `committed` was: of its task, and older than it. That one, and what is
- * newer, stays whatever it looks like; so does each that is of another task, or that could not be
- * got at; and one that is not usable stays as long as fewer than keep->newest usable ones are
- * newer. Sweeps shards of steps up to the committed one that no master needs, and temporary files
- * and marks below it. */
+ * newer, stays whatever it looks like; so does each that is of another task or format version, or
+ * that could not be got at; and one that is not usable stays as long as fewer than keep->newest
+ * usable ones are newer. Sweeps shards of steps up to the committed one that no master needs, and
+ * temporary files and marks below it. */
 int checkpoint_retain(const char *run, const struct checkpoint_id *committed,
                       const struct checkpoint_keep *keep, struct error *error);
 

@@ -143,7 +143,8 @@ int checkpoint_source_read(struct checkpoint_source *source, const struct checkp
                            const struct checkpoint_part *part, const struct onward_slab *wanted,
                            void *data, uint64_t *elements, struct error *error);
 
-/* Checks the seal before HDF5 sees the file. On failure there is nothing to clear. */
+/* Checks the seal before HDF5 sees the file. ONWARD_ERR_INPUT: it is of another format version. On
+ * failure there is nothing to clear. */
 int checkpoint_master_load(const char *run, int64_t step, struct checkpoint_master *master,
                            struct error *error);
 void checkpoint_master_clear(struct checkpoint_master *master);

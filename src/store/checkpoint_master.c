@@ -12,15 +12,23 @@
 #include "image.h"
 #include "slab.h"
 
+/* A master of another version is whole, and no damage: that version can use it. */
+static int check_version(hid_t file, const char *path, struct error *error)
+{
+    int64_t version = 0;
+    int code = h5_get_int(file, "format_version", path, &version, error);
+    if (code == ONWARD_OK && version != CHECKPOINT_FORMAT_VERSION)
+        code = error_set(error, ONWARD_ERR_INPUT,
+                         "%s: format %" PRId64 ", expected %d: another version of onward wrote it",
+                         path, version, CHECKPOINT_FORMAT_VERSION);
+    return code;
+}
+
 static int load_id(hid_t file, const char *path, struct checkpoint_master *master,
                    struct error *error)
 {
-    int64_t version = 0;
     struct checkpoint_id *id = &master->id;
-    int code = h5_get_int(file, "format_version", path, &version, error);
-    if (code == ONWARD_OK && version != CHECKPOINT_FORMAT_VERSION)
-        code = error_set(error, ONWARD_ERR_CORRUPT, "%s: format version %" PRId64 ", expected %d",
-                         path, version, CHECKPOINT_FORMAT_VERSION);
+    int code = check_version(file, path, error);
     if (code == ONWARD_OK)
         code = h5_get_text(file, "task", path, id->task, sizeof id->task, error);
     if (code == ONWARD_OK)

@@ -193,8 +193,10 @@ if [ -n "$python" ]; then
     for file in "$work/alone.h5" "$work/a/../c/ckpt/step-00000020.h5"; do
         [ -e "$file" ] || continue
         tests=$((tests + 1)) what="h5py $file"
-        $python - "$file" >"$work/out" 2>&1 <<'END' || fail "$what"
-import sys, h5py
+        $python - "$file" "$("$onward" --version)" >"$work/out" 2>&1 <<'END' || fail "$what"
+import datetime, sys, h5py
+def text(value):
+    return value.decode() if isinstance(value, bytes) else value
 with h5py.File(sys.argv[1], "r") as file:
     weights = file["layer0/weights"][:]
     assert weights.shape == (6, 5) and weights.dtype == "float32", weights
@@ -203,6 +205,10 @@ with h5py.File(sys.argv[1], "r") as file:
     assert file.attrs["step"] == 20 and file.attrs["metric_value"] == 0
     assert file.attrs["metric"] in (b"loss", "loss") and file.attrs["task"] in (b"a", b"c", "a", "c")
     assert ("shard_names" in file.attrs) == ("ckpt" in sys.argv[1].split("/"))
+    assert "onward " + text(file.attrs["onward_version"]) == sys.argv[2], file.attrs["onward_version"]
+    time = datetime.datetime.fromisoformat(text(file.attrs["time"]).replace("Z", "+00:00"))
+    age = datetime.datetime.now(datetime.timezone.utc) - time
+    assert -5 < age.total_seconds() < 600, age
 END
     done
 else

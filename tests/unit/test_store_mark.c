@@ -1,5 +1,9 @@
 /* test_store_mark.c - a checkpoint that failed to be restored is passed over, without being read
- * again, until it is found whole or replaced. */
+ * again, until it is found whole or replaced; and one of another version of onward without a mark.
+ */
+#include "h5.h"
+#include "hash.h"
+#include "image.h"
 #include "run_suite.h"
 #include "store_fixture.h"
 
@@ -150,6 +154,61 @@ START_TEST(another_task_is_no_reason_for_a_mark)
 }
 END_TEST
 
+/* As image.c seals a file. */
+static void seal(const char *path)
+{
+    size_t size = 0;
+    unsigned char *bytes = read_file(path, &size);
+    XXH128_hash_t hash = XXH3_128bits(bytes + IMAGE_SEAL_BYTES, size - IMAGE_SEAL_BYTES);
+    memset(bytes, 0, IMAGE_SEAL_BYTES);
+    snprintf((char *)bytes, IMAGE_SEAL_BYTES,
+             "onward sealed HDF5 file\nThe first %d bytes are a user block; of what follows:\n"
+             "bytes %zu\nxxh3_128 %016" PRIx64 "%016" PRIx64 "\n",
+             IMAGE_SEAL_BYTES, size - IMAGE_SEAL_BYTES, (uint64_t)hash.high64,
+             (uint64_t)hash.low64);
+    write_file(path, bytes, size);
+    free(bytes);
+}
+
+/* The newest one as another version of onward would have written it; returns what it was. */
+static int64_t change_format(int64_t format)
+{
+    const char *path = in_scratch("ckpt/step-00000020.h5");
+    int64_t before = 0;
+    {
+        H5_AUTO hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+        H5_AUTO hid_t version = H5Aopen(file, "format_version", H5P_DEFAULT);
+        ck_assert_int_ge(H5Aread(version, H5T_NATIVE_INT64, &before), 0);
+        ck_assert_int_ge(H5Awrite(version, H5T_NATIVE_INT64, &format), 0);
+    }
+    seal(path);
+    return before;
+}
+
+/* For going back to that version. */
+START_TEST(another_format_is_passed_over_and_stays)
+{
+    uint32_t passed_over = 0;
+    struct checkpoint_id found = {.step = 99};
+    char expected[80];
+    int64_t format = change_format(99);
+    snprintf(expected, sizeof expected, "step-00000020.h5: format 99, expected %" PRId64, format);
+    warning[0] = '\0';
+    ck_ok(checkpoint_find(scratch, &of_task_1, &found, &passed_over, &failure));
+    ck_assert(found.step == 10 && passed_over == 1);
+    ck_assert_msg(strstr(warning, expected) && !strchr(warning, '\n'), "%s", warning);
+    ck_assert_int_eq(access(in_scratch(MARK), F_OK), -1);
+    ck_assert_int_eq(checkpoint_verify(scratch, 20, NULL, &failure), ONWARD_ERR_INPUT);
+    save_checkpoint(scratch, 30, &array, 1, 2);
+    save_checkpoint(scratch, 40, &array, 1, 2);
+    ck_ok(retain(40, 1, &failure));
+    ck_ok(checkpoint_sweep(scratch, 9, -1, &failure));
+    ck_assert_int_eq(count_entries(in_scratch("ckpt")), 4); /* of steps 20 and 40 */
+    change_format(format);
+    ck_ok(checkpoint_verify(scratch, 20, "task-1", &failure));
+}
+END_TEST
+
 /* It cannot be opened, and is there. */
 static void hide_newest(void)
 {
@@ -285,6 +344,7 @@ int main(void)
     tcase_add_test(tests, the_owner_leaves_the_blocks_to_the_readers);
     tcase_add_test(tests, what_was_tried_is_not_tried_again);
     tcase_add_test(tests, another_task_is_no_reason_for_a_mark);
+    tcase_add_test(tests, another_format_is_passed_over_and_stays);
     tcase_add_test(tests, one_that_cannot_be_got_at_is_tried_twice);
     tcase_add_test(tests, the_next_one_of_the_step_is_another);
     tcase_add_test(tests, who_dies_of_it_is_counted);
