@@ -344,7 +344,8 @@ ONWARD_API void onward_give_up(struct onward *ow, int code, const char *text);
 ONWARD_API void onward_warn(struct onward *ow, const char *text);
 
 /* Hands a number to status, events and progress (for example "loss"): the newest value of up to 8
- * names is kept. higher_is_better (or not) matters to "best by metric". Local, cheap. */
+ * names is kept. Those of rank 0 count. Whether the highest or the lowest value is the best, by
+ * which a checkpoint is kept, options.checkpoint_keep_best says. Local, cheap. */
 ONWARD_API int onward_metric(struct onward *ow, const char *name, double value);
 
 /* Absolute path of the task's run directory; valid until onward_close. Local. */
