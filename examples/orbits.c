@@ -126,6 +126,7 @@ static int write_snapshot(struct onward *ow, const struct system *system, int64_
     return failed;
 }
 
+/* Lengths and times have no unit: the gravity and the mass of all bodies are 1. */
 static int protect(struct onward *ow, struct system *system)
 {
     int code = onward_alloc(ow, "position", ONWARD_DOUBLE, 2, system->dims, ONWARD_REPLICATED,
@@ -133,7 +134,9 @@ static int protect(struct onward *ow, struct system *system)
     if (code == ONWARD_OK)
         code = onward_alloc(ow, "velocity", ONWARD_DOUBLE, 2, system->dims, ONWARD_REPLICATED,
                             &system->velocity);
-    return code;
+    if (code == ONWARD_OK)
+        code = onward_describe(ow, "position", "body,axis", "1");
+    return code == ONWARD_OK ? onward_describe(ow, "velocity", "body,axis", "1") : code;
 }
 
 static void work(struct onward *ow, struct system *system)

@@ -29,6 +29,8 @@ int main(void)
     onward_protect(ow, "x", x, ONWARD_DOUBLE, 1, (uint64_t[]){ORDER}, ONWARD_REPLICATED);
     onward_protect(ow, "eigenvalue", &eigenvalue, ONWARD_DOUBLE, 1, (uint64_t[]){1},
                    ONWARD_REPLICATED);
+    onward_describe(ow, "x", "row", "1"); /* what any HDF5 program shows of a checkpoint */
+    onward_describe(ow, "eigenvalue", NULL, "1");
     start_vector(x);
     while ((verdict = onward_next(ow, &role)) > ONWARD_DONE) {
         if (verdict == ONWARD_FINISH) { /* done again where a member is lost in it */

@@ -207,6 +207,8 @@ uint64_t state_signature(const struct onward *ow)
         array.data = NULL;
         array.slabs = NULL;
         array.slab_count = 0;
+        memset(array.labels, 0, sizeof array.labels); /* what is said of it is not what it is */
+        memset(array.unit, 0, sizeof array.unit);
         signature = XXH64(&array, sizeof array, signature);
     }
     return signature;

@@ -13,34 +13,47 @@ static int allocate(struct mlp *mlp)
     return mlp->total && mlp->indices ? ONWARD_OK : ONWARD_ERR_MEMORY;
 }
 
+struct array_plan {
+    const char *name;
+    enum onward_type type;
+    uint64_t rows, columns; /* rows 0: not needed */
+    const char *dimensions;
+};
+
+static int protect(struct mlp *mlp, enum mlp_array which, const struct array_plan *plan,
+                   struct error *error)
+{
+    const uint64_t dims[2] = {plan->rows, plan->columns};
+    mlp->array[which] = -1;
+    if (plan->rows == 0)
+        return ONWARD_OK;
+    int code = onward_alloc(mlp->ow, plan->name, plan->type, dims[1] > 1 ? 2 : 1, dims,
+                            ONWARD_REPLICATED, &mlp->array[which]);
+    if (code == ONWARD_OK)
+        code = onward_describe(mlp->ow, plan->name, plan->dimensions, "1");
+    return code == ONWARD_OK
+               ? code
+               : error_set(error, code, "array %s: %s", plan->name, onward_text(mlp->ow));
+}
+
 static int protect_all(struct mlp *mlp, struct error *error)
 {
     uint64_t count = mlp->shape.parameter_count;
-    const struct {
-        const char *name;
-        enum onward_type type;
-        uint64_t rows, columns; /* rows 0: not needed */
-    } arrays[ARRAY_COUNT] = {
-        [ARRAY_PARAMETERS] = {"parameters", ONWARD_FLOAT, count, 1},
-        [ARRAY_MOMENT1] = {"optimizer.moment1", ONWARD_FLOAT, count, 1},
-        [ARRAY_MOMENT2] = {"optimizer.moment2", ONWARD_FLOAT,
-                           optimizer_moment_count(&mlp->config->optimizer) > 1 ? count : 0, 1},
-        [ARRAY_BEST_PARAMETERS] = {"best.parameters", ONWARD_FLOAT,
-                                   mlp->config->keep_best ? count : 0, 1},
-        [ARRAY_BEST] = {"best", ONWARD_DOUBLE, BEST_COLUMNS, 1},
-        [ARRAY_HISTORY] = {"history", ONWARD_DOUBLE, mlp->history_length, HISTORY_COLUMNS},
+    uint64_t second = optimizer_moment_count(&mlp->config->optimizer) > 1 ? count : 0;
+    uint64_t best = mlp->config->keep_best ? count : 0;
+    const struct array_plan plans[ARRAY_COUNT] = {
+        [ARRAY_PARAMETERS] = {"parameters", ONWARD_FLOAT, count, 1, "parameter"},
+        [ARRAY_MOMENT1] = {"optimizer.moment1", ONWARD_FLOAT, count, 1, "parameter"},
+        [ARRAY_MOMENT2] = {"optimizer.moment2", ONWARD_FLOAT, second, 1, "parameter"},
+        [ARRAY_BEST_PARAMETERS] = {"best.parameters", ONWARD_FLOAT, best, 1, "parameter"},
+        [ARRAY_BEST] = {"best", ONWARD_DOUBLE, BEST_COLUMNS, 1, "value"},
+        [ARRAY_HISTORY] = {"history", ONWARD_DOUBLE, mlp->history_length, HISTORY_COLUMNS,
+                           "evaluation,value"},
     };
-    for (size_t i = 0; i < ARRAY_COUNT; i++) {
-        const uint64_t dims[2] = {arrays[i].rows, arrays[i].columns};
-        mlp->array[i] = -1;
-        if (arrays[i].rows == 0)
-            continue;
-        int code = onward_alloc(mlp->ow, arrays[i].name, arrays[i].type, dims[1] > 1 ? 2 : 1, dims,
-                                ONWARD_REPLICATED, &mlp->array[i]);
-        if (code != ONWARD_OK)
-            return error_set(error, code, "array %s: %s", arrays[i].name, onward_text(mlp->ow));
-    }
-    return ONWARD_OK;
+    int code = ONWARD_OK;
+    for (size_t i = 0; i < ARRAY_COUNT && code == ONWARD_OK; i++)
+        code = protect(mlp, (enum mlp_array)i, &plans[i], error);
+    return code;
 }
 
 /* All else starts at 0. */

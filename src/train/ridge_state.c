@@ -71,6 +71,19 @@ static int lay_out_moments(void *context, const struct onward_role *role, struct
     return lay_out(ridge, role, ridge->targets, slabs);
 }
 
+/* For who reads a checkpoint; all are numbers without a unit. */
+static int describe_all(struct onward *ow)
+{
+    static const char *const names[][2] = {{"gram", "column,row"},
+                                           {"moments", "target,row"},
+                                           {"weights", "lambda,target,term"},
+                                           {"scores", "lambda,score"}};
+    int code = ONWARD_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && code == ONWARD_OK; i++)
+        code = onward_describe(ow, names[i][0], names[i][1], "1");
+    return code;
+}
+
 static int protect_all(struct ridge *ridge)
 {
     const uint64_t gram[] = {ridge->terms, ridge->terms},
@@ -88,11 +101,7 @@ static int protect_all(struct ridge *ridge)
     if (code == ONWARD_OK)
         code =
             onward_alloc(ow, "scores", ONWARD_DOUBLE, 2, scores, ONWARD_REPLICATED, &ridge->scores);
-    if (code == ONWARD_OK)
-        code = onward_describe(ow, "gram", "column,row", NULL);
-    if (code == ONWARD_OK)
-        code = onward_describe(ow, "moments", "target,row", NULL);
-    return code == ONWARD_OK ? onward_describe(ow, "weights", "lambda,target,term", NULL) : code;
+    return code == ONWARD_OK ? describe_all(ow) : code;
 }
 
 static int prepare(struct ridge *ridge, struct error *error)

@@ -196,6 +196,15 @@ int onward_alloc(struct onward *ow, const char *name, enum onward_type type, int
     return ONWARD_OK;
 }
 
+int onward_describe(struct onward *ow, const char *name, const char *dimensions, const char *unit)
+{
+    (void)dimensions, (void)unit;
+    for (int i = 0; i < ow->array_count && !ow->started; i++)
+        if (strcmp(ow->arrays[i].name, name) == 0)
+            return ONWARD_OK;
+    return ONWARD_ERR_ARGUMENT;
+}
+
 const void *onward_read(const struct onward *ow, int array)
 {
     return array < 0 ? NULL : ow->arrays[array].data;
