@@ -105,7 +105,8 @@ enum onward_replace {
 
 struct onward; /* one member's handle on the task */
 
-enum { ONWARD_MAX_SLABS = 64 };
+/* Of one worker's part of an array; and of all parts of all arrays, which are in one checkpoint. */
+enum { ONWARD_MAX_SLABS = 64, ONWARD_MAX_ALL_SLABS = 1 << 20 };
 
 /* A part of a global array, as HDF5's hyperslabs: in each dimension `count` blocks of `block`
  * elements, one every `stride` elements, from `start` on. What would reach beyond the array is cut
@@ -263,12 +264,13 @@ ONWARD_API void *onward_write(struct onward *ow, int array);
  * (ONWARD_MAX_SLABS of them, each the whole array at first, so that only the dimensions that are
  * split have to be set) and returns how many, 0 for an empty part, or a negative enum onward_error
  * where there is no layout for so many workers. The parts of all ranks must cover the array and not
- * overlap. A first start with a lineup for which they do not is bad input; later on, after a loss or
- * for a wish of the operator's, the largest smaller lineup of at least --min workers for which they
- * do works, the others are spares, and where there is none the task ends as for bad input. It is called
- * inside of onward_next for each rank of a lineup, also for lineups that do not come about in the
- * end: it must follow from rank and size (and what is the same in every process) alone, call
- * neither MPI nor onward's handle, and keep nothing. Of role only rank and size are set. */
+ * overlap, and all parts of all arrays have at most ONWARD_MAX_ALL_SLABS hyperslabs. A first start
+ * with a lineup for which they do not is bad input; later on, after a loss or for a wish of the
+ * operator's, the largest smaller lineup of at least --min workers for which they do works, the
+ * others are spares, and where there is none the task ends as for bad input. It is called inside of
+ * onward_next for each rank of a lineup, also for lineups that do not come about in the end: it must
+ * follow from rank and size (and what is the same in every process) alone, call neither MPI nor
+ * onward's handle, and keep nothing. Of role only rank and size are set. */
 typedef int onward_layout(void *context, const struct onward_role *role, struct onward_slab *slabs);
 
 /* Protects sharded state: a global array of `ndims` extents of which each worker holds one part,

@@ -24,7 +24,7 @@
 
 enum {
     TRANSPORT_MAX_MESSAGE_BYTES = 64 * 1024,
-    TRANSPORT_SEND_SLOTS = 64,
+    TRANSPORT_SEND_SLOTS = 128,
     TRANSPORT_INFO_BYTES = 250 /* of a text that goes to MPI_Comm_spawn, with NUL */
 };
 

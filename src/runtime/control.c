@@ -98,6 +98,9 @@ void control_take(struct onward *ow, const void *bytes, size_t size)
     case MESSAGE_REPORT:
         take_report(ow, &message);
         break;
+    case MESSAGE_SLABS:
+        control_take_slabs(ow, whole, size);
+        break;
     case MESSAGE_SHARD:
         control_take_shard(ow, whole, size);
         break;

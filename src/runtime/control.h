@@ -326,6 +326,8 @@ void control_fill_flights(const struct onward *ow, struct run_status *status);
 bool control_is_of_attempt(const struct onward *ow, const struct message *message);
 /* A worker's shard is written; what it holds of sharded arrays is behind the message. */
 void control_take_shard(struct onward *ow, const struct message *message, size_t size);
+/* The hyperslabs behind the message; false: they are none of the shard that is waited for. */
+bool control_take_slabs(struct onward *ow, const struct message *message, size_t size);
 /* Removes what attempts before left, and tells the workers; the last checkpoint waits until nothing
  * is under way any more. */
 void control_order_checkpoint(struct onward *ow, int64_t step);

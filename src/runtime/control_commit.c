@@ -75,22 +75,39 @@ bool control_is_of_attempt(const struct onward *ow, const struct message *messag
            message->epoch == controller_epoch(ow->control->core);
 }
 
+/* The first of a shard take the place of what came for another attempt. */
+static bool add_slabs(struct control_slabs *slabs, const struct message *message)
+{
+    uint32_t before = message->slab_first == 0 ? 0 : slabs->count;
+    if (before != message->slab_first || message->slab_count > SHARDS_MAX_ENTRIES - before)
+        return false;
+    size_t count = before + message->slab_count;
+    struct checkpoint_slab *list = realloc(slabs->list, count * sizeof *list + 1);
+    if (!list)
+        return false;
+    memcpy(list + before, message + 1, message->slab_count * sizeof *list);
+    *slabs = (struct control_slabs){(uint32_t)count, list};
+    return true;
+}
+
+bool control_take_slabs(struct onward *ow, const struct message *message, size_t size)
+{
+    struct control *control = ow->control;
+    const struct core_member *member = controller_find(control->core, message->member);
+    size_t tail = message->slab_count * sizeof(struct checkpoint_slab);
+    return member && member->rank >= 0 && (uint32_t)member->rank < control->shard_count &&
+           message->epoch == control->shard_epoch && control_is_of_attempt(ow, message) &&
+           message->slab_count <= SHARDS_ENTRIES_AT_ONCE && size == sizeof *message + tail &&
+           add_slabs(&control->slabs[member->rank], message);
+}
+
 void control_take_shard(struct onward *ow, const struct message *received, size_t size)
 {
     struct control *control = ow->control;
     const struct message message = *received; /* feeding the core may come back here */
+    if (!control_take_slabs(ow, received, size))
+        return;
     const struct core_member *member = controller_find(control->core, message.member);
-    size_t tail = message.slab_count * sizeof(struct checkpoint_slab);
-    if (!member || member->rank < 0 || (uint32_t)member->rank >= control->shard_count ||
-        message.epoch != control->shard_epoch || !control_is_of_attempt(ow, &message) ||
-        message.slab_count > SHARDS_MAX_ENTRIES || size != sizeof message + tail)
-        return;
-    struct control_slabs *slabs = &control->slabs[member->rank];
-    struct checkpoint_slab *list = realloc(slabs->list, tail + 1);
-    if (!list)
-        return;
-    memcpy(list, received + 1, tail);
-    *slabs = (struct control_slabs){message.slab_count, list};
     control->shards[member->rank] = message.shard;
     control->flights[member->rank].shared = (struct run_flight){0};
     if (member->rank == 0 && message.metric_count <= RUNDIR_METRICS) {

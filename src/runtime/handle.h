@@ -30,7 +30,10 @@ enum { RUNTIME_MAX_FAULTS = 32, HOST_BYTES = 64, WARNING_BYTES = 256, CAUSE_BYTE
 /* Messages on control. Fixed size: one kind of buffer, one bound. */
 enum message_kind {
     MESSAGE_REPORT = 1, /* worker: complete_step, metrics; after a change stall_s */
-    MESSAGE_SHARD,  /* worker: its shard of step is written; its hyperslabs behind the message */
+    MESSAGE_SHARD,  /* worker: its shard of step is written; the last of its hyperslabs behind the
+                       message */
+    MESSAGE_SLABS,  /* worker: such as do not fit behind that, which comes next; behind the message
+                     */
     MESSAGE_MISSED, /* worker: it was past step */
     MESSAGE_FAILED, /* worker: its shard could not be written; text */
     MESSAGE_FINAL_DONE, /* worker: its final work is done */
@@ -66,6 +69,7 @@ struct message {
     struct run_flight partner, shared; /* in a report: what is on its way from here */
     struct checkpoint_shard shard;
     uint32_t metric_count, array_count, slab_count;
+    uint32_t slab_first; /* so many came in messages before */
     struct run_metric metrics[RUNDIR_METRICS];
     int32_t code;
     char text[WARNING_BYTES];

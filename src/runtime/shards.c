@@ -93,9 +93,10 @@ static int shared_elements(const struct checkpoint_array *array, const struct ar
 }
 
 /* Every worker compares its own part with those of all others, so that together they compare all
- * pairs; with the right number of elements in all, each is in one part. */
+ * pairs; with the right number of elements in all, each is in one part. *slabs grows by how many
+ * the parts have. */
 static int check_cover(struct onward *ow, uint32_t index, const struct array_part *own,
-                       int own_rank, int size)
+                       int own_rank, int size, uint64_t *slabs)
 {
     const struct checkpoint_array *array = &ow->arrays[index];
     uint64_t total = 0, expected = 1, shared = 0;
@@ -107,6 +108,7 @@ static int check_cover(struct onward *ow, uint32_t index, const struct array_par
             code =
                 shared_elements(array, own, rank == own_rank ? own : &other, &shared, &ow->error);
         total += other.elements;
+        *slabs += other.slab_count;
         if (code == ONWARD_OK && shared > 0)
             code = error_set(&ow->error, ONWARD_ERR_INPUT,
                              "array '%s': the parts of ranks %d and %d of %d share %" PRIu64
@@ -123,7 +125,7 @@ static int check_cover(struct onward *ow, uint32_t index, const struct array_par
     return code;
 }
 
-static int lay_out(struct onward *ow, uint32_t index, int rank, int size)
+static int lay_out(struct onward *ow, uint32_t index, int rank, int size, uint64_t *slabs)
 {
     const struct checkpoint_array *array = &ow->arrays[index];
     struct array_part *part = calloc(1, sizeof *part);
@@ -133,7 +135,7 @@ static int lay_out(struct onward *ow, uint32_t index, int rank, int size)
                          array->name);
     int code = shards_ask(ow, index, rank, size, part);
     if (code == ONWARD_OK)
-        code = check_cover(ow, index, part, rank, size);
+        code = check_cover(ow, index, part, rank, size, slabs);
     if (code != ONWARD_OK)
         return code;
     uint64_t bytes = part->elements * state_type_bytes(array->type);
@@ -148,25 +150,18 @@ static int lay_out(struct onward *ow, uint32_t index, int rank, int size)
     return ONWARD_OK;
 }
 
-static int check_entries(struct onward *ow)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < ow->array_count; i++)
-        count += ow->protected[i].incoming ? ow->protected[i].incoming->slab_count : 0;
-    if (count <= SHARDS_MAX_ENTRIES)
-        return ONWARD_OK;
-    return error_set(&ow->error, ONWARD_ERR_INPUT,
-                     "the parts of a worker have %" PRIu32 " hyperslabs, expected at most %d",
-                     count, SHARDS_MAX_ENTRIES);
-}
-
 int shards_lay_out(struct onward *ow, int rank, int size)
 {
     int code = ONWARD_OK;
+    uint64_t slabs = 0;
     for (uint32_t i = 0; i < ow->array_count && code == ONWARD_OK; i++)
         if (ow->arrays[i].sharded)
-            code = lay_out(ow, i, rank, size);
-    return code == ONWARD_OK ? check_entries(ow) : code;
+            code = lay_out(ow, i, rank, size, &slabs);
+    if (code == ONWARD_OK && slabs > ONWARD_MAX_ALL_SLABS)
+        code = error_set(&ow->error, ONWARD_ERR_INPUT,
+                         "the parts of %d workers have %" PRIu64 " hyperslabs, expected at most %d",
+                         size, slabs, ONWARD_MAX_ALL_SLABS);
+    return code;
 }
 
 uint64_t shards_incoming_elements(const struct onward *ow, uint32_t index)
@@ -235,11 +230,16 @@ uint64_t shards_copy_bytes(const struct onward *ow)
     return bytes;
 }
 
-uint32_t shards_entries(const struct onward *ow, uint32_t rank, struct checkpoint_slab *entries)
+uint32_t shards_entries(const struct onward *ow, uint32_t rank, uint32_t first,
+                        struct checkpoint_slab *entries)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < ow->array_count; i++)
-        for (uint32_t k = 0; k < ow->arrays[i].slab_count && count < SHARDS_MAX_ENTRIES; k++)
-            entries[count++] = (struct checkpoint_slab){i, rank, ow->arrays[i].slabs[k]};
+    uint32_t count = 0, before = 0;
+    for (uint32_t i = 0; i < ow->array_count; i++) {
+        const struct checkpoint_array *array = &ow->arrays[i];
+        uint32_t skipped = first > before ? first - before : 0;
+        for (uint32_t k = skipped; k < array->slab_count && count < SHARDS_ENTRIES_AT_ONCE; k++)
+            entries[count++] = (struct checkpoint_slab){i, rank, array->slabs[k]};
+        before += array->slab_count;
+    }
     return count;
 }

@@ -39,9 +39,10 @@ void shards_release(struct onward *ow);
 /* What a copy of this worker's shard has of the state. */
 uint64_t shards_copy_bytes(const struct onward *ow);
 
-/* The table entries of what this worker holds, as the shard `rank` of a checkpoint; room for
- * SHARDS_MAX_ENTRIES. Returns how many. */
-enum { SHARDS_MAX_ENTRIES = 200 };
-uint32_t shards_entries(const struct onward *ow, uint32_t rank, struct checkpoint_slab *entries);
+/* The table entries of what this worker holds, as the shard `rank` of a checkpoint, from entry
+ * `first` on, as many as a message has room for. Returns how many: fewer come at the end alone. */
+enum { SHARDS_ENTRIES_AT_ONCE = 200, SHARDS_MAX_ENTRIES = ONWARD_MAX_ARRAYS * ONWARD_MAX_SLABS };
+uint32_t shards_entries(const struct onward *ow, uint32_t rank, uint32_t first,
+                        struct checkpoint_slab *entries);
 
 #endif

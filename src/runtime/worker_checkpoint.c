@@ -28,31 +28,48 @@ static double seconds_since(int64_t begin_ns)
     return (double)(clock_ns() - begin_ns) / 1e9;
 }
 
-static void tell_shard(struct onward *ow, struct message *message)
+/* One message of the hyperslabs from slab_first on; false: it cannot be sent. */
+static bool tell_slabs(struct onward *ow, struct message *message)
 {
     static struct {
         struct message message;
-        struct checkpoint_slab slabs[SHARDS_MAX_ENTRIES];
+        struct checkpoint_slab slabs[SHARDS_ENTRIES_AT_ONCE];
     } sent;
     _Static_assert(sizeof sent <= TRANSPORT_MAX_MESSAGE_BYTES,
                    "a shard and its slabs are a message");
+    _Static_assert(SHARDS_MAX_ENTRIES / SHARDS_ENTRIES_AT_ONCE < TRANSPORT_SEND_SLOTS / 4 * 3,
+                   "all slabs are under way at once, and leave room for others");
+    message->slab_count =
+        shards_entries(ow, (uint32_t)ow->role.rank, message->slab_first, sent.slabs);
+    message->kind = message->slab_count < SHARDS_ENTRIES_AT_ONCE ? MESSAGE_SHARD : MESSAGE_SLABS;
+    sent.message = *message;
+    return worker_send_bytes(ow, &sent,
+                             sizeof sent.message + message->slab_count * sizeof *sent.slabs);
+}
+
+/* The last of them says that the shard is written. */
+static int tell_shard(struct onward *ow, struct message *message, struct error *error)
+{
     message->member = ow->member;
     message->epoch = ow->role.epoch;
-    message->slab_count = shards_entries(ow, (uint32_t)ow->role.rank, sent.slabs);
-    sent.message = *message;
-    worker_send_bytes(ow, &sent, sizeof sent.message + message->slab_count * sizeof *sent.slabs);
+    do {
+        if (!tell_slabs(ow, message))
+            return error_set(error, ONWARD_ERR_LIMIT, "too many messages are under way");
+        message->slab_first += message->slab_count;
+    } while (message->kind == MESSAGE_SLABS);
+    return ONWARD_OK;
 }
 
 /* Its own shard is written, or failed to be. */
-static void tell_end(struct onward *ow, struct message *message, int code,
-                     const struct error *error)
+static void tell_end(struct onward *ow, struct message *message, int code, struct error *error)
 {
-    message->kind = code == ONWARD_OK ? MESSAGE_SHARD : MESSAGE_FAILED;
     message->code = code;
-    if (code == ONWARD_OK) {
-        tell_shard(ow, message);
+    if (code == ONWARD_OK)
+        code = tell_shard(ow, message, error);
+    if (code == ONWARD_OK)
         return;
-    }
+    message->kind = MESSAGE_FAILED;
+    message->code = code;
     snprintf(message->text, sizeof message->text, "%.255s", error->text);
     worker_send(ow, message);
 }

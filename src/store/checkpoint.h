@@ -42,10 +42,10 @@ enum {
     CHECKPOINT_UNIT_BYTES = 24,
     CHECKPOINT_MAX_ARRAYS = 1024,
     CHECKPOINT_MAX_SHARDS = 65536,
-    CHECKPOINT_MAX_SLABS = 1 << 20, /* of all shards */
-    CHECKPOINT_SHARD_BYTES = 64,    /* of a shard's file name, with NUL */
-    CHECKPOINT_SUM_BYTES = 33,      /* as SUMMED_SUM_BYTES */
-    CHECKPOINT_METRIC_BYTES = 32    /* of a metric's name, with NUL */
+    CHECKPOINT_MAX_SLABS = ONWARD_MAX_ALL_SLABS, /* of all shards */
+    CHECKPOINT_SHARD_BYTES = 64,                 /* of a shard's file name, with NUL */
+    CHECKPOINT_SUM_BYTES = 33,                   /* as SUMMED_SUM_BYTES */
+    CHECKPOINT_METRIC_BYTES = 32                 /* of a metric's name, with NUL */
 };
 
 struct checkpoint_array {
