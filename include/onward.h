@@ -268,9 +268,9 @@ ONWARD_API void *onward_write(struct onward *ow, int array);
  * with a lineup for which they do not is bad input; later on, after a loss or for a wish of the
  * operator's, the largest smaller lineup of at least --min workers for which they do works, the
  * others are spares, and where there is none the task ends as for bad input. It is called inside of
- * onward_next for each rank of a lineup, also for lineups that do not come about in the end: it must
- * follow from rank and size (and what is the same in every process) alone, call neither MPI nor
- * onward's handle, and keep nothing. Of role only rank and size are set. */
+ * onward_next for each rank of a lineup, also for lineups that do not come about in the end: it
+ * must follow from rank and size (and what is the same in every process) alone, call neither MPI
+ * nor onward's handle, and keep nothing. Of role only rank and size are set. */
 typedef int onward_layout(void *context, const struct onward_role *role, struct onward_slab *slabs);
 
 /* Protects sharded state: a global array of `ndims` extents of which each worker holds one part,
