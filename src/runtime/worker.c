@@ -46,6 +46,10 @@ void worker_report(struct onward *ow)
     ow->report_ns = clock_ns() + REPORT_NS;
 }
 
+_Static_assert(sizeof(struct message) + ONWARD_MAX_ARRAYS * sizeof(struct checkpoint_array) <=
+                   TRANSPORT_MAX_MESSAGE_BYTES,
+               "the descriptions of all arrays are one message");
+
 /* The controller needs the descriptions for the master of a checkpoint. */
 void worker_send_arrays(struct onward *ow)
 {
