@@ -5,8 +5,8 @@
 #include "control.h"
 
 /* What a member says in the agreement: the pass went well, the state could be had, what the program
- * gave fits, and its layouts can do so many workers. And of the local copy that the state came from: none that this member has is
- * another one, and none is the same. */
+ * gave fits, and its layouts can do so many workers. And of the local copy that the state came
+ * from: none that this member has is another one, and none is the same. */
 enum {
     FLAG_PASS = 1,
     FLAG_STATE = 2,

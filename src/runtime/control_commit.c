@@ -86,7 +86,8 @@ static bool add_slabs(struct control_slabs *slabs, const struct message *message
     if (!list)
         return false;
     memcpy(list + before, message + 1, message->slab_count * sizeof *list);
-    *slabs = (struct control_slabs){(uint32_t)count, list};
+    slabs->count = (uint32_t)count;
+    slabs->list = list;
     return true;
 }
 
