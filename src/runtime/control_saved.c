@@ -216,7 +216,6 @@ uint64_t control_state_bytes(const struct change_report *reports, int count,
     return replicated + sharded / (opening->size > 0 ? opening->size : 1);
 }
 
-/* The launcher is told for how long it may hear nothing. */
 /* Who reads it may die of it. */
 static void count_restore(struct onward *ow, const struct opening *opening)
 {
@@ -237,6 +236,7 @@ void control_end_restore(struct onward *ow, int64_t step)
         checkpoint_clear_mark(ow->run, restored_step, NULL);
 }
 
+/* The launcher is told for how long it may hear nothing. */
 void control_tell_restore(struct onward *ow, const struct opening *opening)
 {
     count_restore(ow, opening);
