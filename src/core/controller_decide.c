@@ -91,7 +91,7 @@ static uint8_t reason_of_too_few(const struct controller_plain *plain)
     bool may_replace = plain->policy.can_spawn && plain->policy.replace == REPLACE_SPAWN;
     if (plain->stop_requested)
         return GIVE_UP_STOPPED;
-    if (may_replace && plain->policy.restart_budget > 0 &&
+    if (may_replace && plain->policy.restart_budget > 0 && !plain->policy.can_relaunch &&
         !policy_budget_left(&plain->policy, &plain->budget))
         return GIVE_UP_BUDGET;
     return GIVE_UP_TOO_FEW;

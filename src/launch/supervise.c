@@ -83,6 +83,8 @@ static void show_event(void *context, const json_t *event)
         note_epoch(s); /* its line says what a relaunch took */
     else if (!strcmp(what, "restore"))
         s->restores_until_s = clock_now_s() + json_number_value(json_object_get(event, "limit_s"));
+    else if (!strcmp(what, "leave"))
+        s->leaves_until_s = clock_now_s() + json_number_value(json_object_get(event, "limit_s"));
     s->events.in_seconds = s->watch.seen && s->watch.status.step_count >= RUNDIR_ENDLESS_STEPS;
     losses_note(&s->losses, event);
     host_changes_event(s, event);
@@ -267,13 +269,16 @@ static void settle(struct supervisor *s, enum outcome outcome)
     bool waits = outcome == OUTCOME_COMPLETE || outcome == OUTCOME_ENDED;
     bool moves = outcome == OUTCOME_ENDED && move_is_made(s);
     double limit_s = moves ? move_settle_s : s->settings->settle_s;
-    double deadline_s = clock_now_s() + (waits ? limit_s : 0);
+    double deadline_s = clock_now_s() + limit_s;
     int signals = s->signal_count;
     struct run_status last = s->watch.status;
     if (moves)
         move_tell(s, true);
-    while (!s->child.ended && clock_now_s() < deadline_s && s->signal_count == signals)
+    while (waits && !s->child.ended && s->signal_count == signals &&
+           clock_now_s() < fmax(deadline_s, s->leaves_until_s)) {
         supervise_turn(s);
+        watch_look(&s->watch, show_event, s);
+    }
     if (outcome == OUTCOME_GONE)
         await_news(s);
     supervise_kill(s);
@@ -350,7 +355,7 @@ static void hand_on_last_step(const struct watch *watch)
 static enum outcome run_incarnation(struct supervisor *s, struct error *error, int *code)
 {
     watch_start(&s->watch, s->settings->rundir, s->incarnation);
-    s->seen_s = s->restores_until_s = 0;
+    s->seen_s = s->restores_until_s = s->leaves_until_s = 0;
     s->epoch_shown = false;
     s->events.restart_s = 0;
     s->events.step_before = s->best_step;

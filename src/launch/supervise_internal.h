@@ -61,6 +61,7 @@ struct supervisor {
     double begun_s;  /* when this incarnation was started */
     double opened_s; /* how long the slowest start took until its first status; 0: not known */
     double seen_s;   /* when this incarnation showed its first status; 0: not yet */
+    double leaves_until_s;   /* the task ends, and members write their state to their hosts */
     double restores_until_s; /* the state is taken in, and nothing need be heard meanwhile */
     double down_s;           /* when the one before went down; 0: there is none */
     int signal_fd, log_fd;

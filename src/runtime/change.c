@@ -39,6 +39,7 @@ static struct change_report report_of(struct onward *ow)
     report.sharded = shards_any(ow);
     report.clean = ow->clean && !report.sharded; /* a step may have changed a part in place */
     report.dedicated = ow->dedicated;
+    report.may_leave = slots_may_leave(ow);
     report.signature = ow->dedicated ? 0 : state_signature(ow);
     memcpy(report.host, ow->host, sizeof report.host);
     memcpy(report.warning, ow->warning, sizeof report.warning);
@@ -239,6 +240,7 @@ static int walk_pass(struct onward *ow, struct pass *pass)
             return agreed;
     }
     if (code == ONWARD_OK && !pass->opening.end) {
+        control_count_restore(ow, &pass->opening);
         fault_at_phase(ow, INJECT_PHASE_STATE);
         code = change_bring_state(ow, pass);
         fault_at_phase(ow, INJECT_PHASE_AGREE);

@@ -199,6 +199,7 @@ int change_lay_out(struct onward *ow, struct pass *pass)
 void change_rule_out_size(struct onward *ow, const struct pass *pass)
 {
     change_gather_reason(ow, pass);
+    transport_agree(ow->transport, 0); /* nobody begins the next pass before it is gathered */
     if (ow->control)
         control_refuse_size(ow, pass->opening.size);
     ow->error = (struct error){0}; /* it was not the end */

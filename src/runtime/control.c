@@ -47,7 +47,7 @@ static void take_report(struct onward *ow, const struct message *message)
     if (message->stall_s >= 0 && is_of_epoch)
         control_report_epoch(ow, message->stall_s);
     if (is_of_epoch)
-        control_end_restore(ow, message->step);
+        control_end_restore(ow, message->member);
     fault_of_controller(ow, controller_best_step(control->core));
 }
 
@@ -353,12 +353,21 @@ static void fill_source(struct onward *ow, const struct change_report *reports, 
         is_held && memcmp(&opening->held, &ow->disputed, sizeof ow->disputed) == 0;
 }
 
+/* A first start with a number of workers that cannot be laid out is bad input: the user chose it.
+ */
+static bool may_shrink(const struct onward *ow, const struct opening *opening)
+{
+    const struct control *control = ow->control;
+    bool has_worked = controller_epoch(control->core) > 0 || control->before.epoch > 0 ||
+                      opening->source != SOURCE_FRESH;
+    return has_worked && opening->size > controller_get_policy(control->core)->min_workers;
+}
+
 static void fill_end(struct onward *ow, const struct change_report *reports, int count,
                      struct opening *opening, struct seat *seats)
 {
     opening->end = true;
-    if (control_choose_leavers(ow, reports, count, seats)) /* they are waited for */
-        opening->state_bytes = control_state_bytes(reports, count, opening);
+    control_choose_leavers(ow, reports, count, opening, seats);
     opening->saved = control_newest_is_saved(ow);
     opening->restarts = ow->control->restarts && ow->control->end_code == ONWARD_ERR_STOPPED;
     opening->end_code = ow->control->end_code;
@@ -435,18 +444,9 @@ void control_decide(struct onward *ow, const struct change_report *reports, int 
         fill_source(ow, reports, count, opening, seats);
         opening->saved = controller_checkpoint_step(control->core) >= opening->step;
         opening->state_bytes = control_state_bytes(reports, count, opening);
-        opening->may_shrink = control_has_begun(ow) &&
-                              opening->size > controller_get_policy(control->core)->min_workers;
+        opening->may_shrink = may_shrink(ow, opening);
         control_tell_restore(ow, opening);
     }
-}
-
-void control_refuse_size(struct onward *ow, uint32_t size)
-{
-    bool is_told = ow->error.code == ONWARD_ERR_INPUT; /* who knew it may be lost */
-    control_warn(ow, "the program cannot be laid out for %u workers, fewer are tried: %.300s", size,
-                 is_told ? ow->error.text : "no reason was given");
-    control_feed(ow, (struct controller_event){.type = EVENT_SIZE_REFUSED, .count = size});
 }
 
 void control_opened(struct onward *ow, const struct seat *before, uint32_t before_count)

@@ -35,6 +35,7 @@ struct change_report {
     uint32_t trace_count;
     struct dead_trace traces[REPORT_TRACES];
     bool clean, dedicated, sharded;
+    bool may_leave; /* its state ends with its process, unless it is left on the host */
     char host[HOST_BYTES];
     struct partner_address partner;
     char warning[WARNING_BYTES]; /* "": none */
@@ -114,7 +115,7 @@ struct control {
     int unread_code;                         /* its error */
     int64_t tried_step;                      /* no checkpoint from this step on is tried again */
     int64_t bad_step;         /* of one that a worker could not read; why is to come; or -1 */
-    int64_t restored_step;    /* from whose checkpoint no step was completed yet; or -1 */
+    int64_t restored_step;    /* of the checkpoint that not all are known to have read; or -1 */
     struct run_status before; /* the last of the incarnation before; "" for its task: none */
     bool restarts;            /* the stop that was asked for is one before a start */
     bool unsaved;             /* the final state could not be written: the task must not complete */
@@ -267,9 +268,11 @@ bool control_has_begun(const struct onward *ow);
 /* How much a worker takes in at most in this opening, whose other fields are filled. */
 uint64_t control_state_bytes(const struct change_report *reports, int count,
                              const struct opening *opening);
+/* The state is read from a checkpoint now: counts that, for who dies of it. */
+void control_count_restore(struct onward *ow, const struct opening *opening);
+/* This worker of the epoch reports; once all have, none died of what it read. */
+void control_end_restore(struct onward *ow, uint32_t member);
 /* To the event log, where that will take long. */
-/* A worker has completed this step: all who read the checkpoint live. */
-void control_end_restore(struct onward *ow, int64_t step);
 void control_tell_restore(struct onward *ow, const struct opening *opening);
 /* Whether the newest step is in a committed checkpoint: then local copies are of no more use. */
 bool control_newest_is_saved(const struct onward *ow);
@@ -288,9 +291,10 @@ void control_fill_interval(const struct onward *ow, struct run_status *status);
 /* control_held.c: which local copies may be used. An incarnation, or 0: none may. */
 int64_t control_held_incarnation(const struct onward *ow, const struct change_report *reports,
                                  int count);
-/* At the end: marks the seats of those who leave their state on their hosts. False: nobody does. */
-bool control_choose_leavers(const struct onward *ow, const struct change_report *reports, int count,
-                            struct seat *seats);
+/* At the end: marks the seats of those who leave their state on their hosts; opening->state_bytes
+ * is its size then. */
+void control_choose_leavers(struct onward *ow, const struct change_report *reports, int count,
+                            struct opening *opening, struct seat *seats);
 const char *control_source_name(uint8_t source); /* enum state_source, for the event log */
 
 /* epoch.c */

@@ -278,3 +278,11 @@ void control_feed(struct onward *ow, struct controller_event event)
     for (uint32_t i = 0; i < actions.count && !ow->ended; i++)
         act(ow, &actions.items[i]);
 }
+
+void control_refuse_size(struct onward *ow, uint32_t size)
+{
+    bool is_told = ow->error.code == ONWARD_ERR_INPUT; /* who knew it may be lost */
+    control_warn(ow, "the program cannot be laid out for %u workers, fewer are tried: %.300s", size,
+                 is_told ? ow->error.text : "no reason was given");
+    control_feed(ow, (struct controller_event){.type = EVENT_SIZE_REFUSED, .count = size});
+}

@@ -3,7 +3,7 @@
  * of a state. */
 #include <string.h>
 
-#include "control.h"
+#include "change_pass.h"
 
 /* The newest incarnation that anyone holds, since an older copy is of a host that was cut off while
  * the task went on elsewhere; and not one that is older than the newest checkpoint, for the same
@@ -28,24 +28,27 @@ static bool is_on_host(const struct seat *seats, int count, const char *host)
 
 /* Replicated state that is in the program's own memory ends with its processes. So where the core
  * ends the task before its end, one member of each host that has the newest state leaves it there,
- * unless a checkpoint is as new. */
-bool control_choose_leavers(const struct onward *ow, const struct change_report *reports, int count,
-                            struct seat *seats)
+ * unless a checkpoint is as new. All wait for them, and the launcher does. */
+void control_choose_leavers(struct onward *ow, const struct change_report *reports, int count,
+                            struct opening *opening, struct seat *seats)
 {
     int64_t saved = controller_checkpoint_step(ow->control->core), newest = 0;
     int code = ow->control->end_code;
     for (int i = 0; i < count; i++)
-        if (reports[i].clean && !reports[i].dedicated && reports[i].complete_step > newest)
+        if (reports[i].clean && reports[i].may_leave && reports[i].complete_step > newest)
             newest = reports[i].complete_step;
     bool is_wanted =
         code == ONWARD_ERR_TOO_FEW || code == ONWARD_ERR_STOPPED || code == ONWARD_ERR_GAVE_UP;
     if (!is_wanted || newest == 0 || newest <= saved)
-        return false;
+        return;
     for (int i = 0; i < count; i++)
-        seats[i].leaves = reports[i].clean && !reports[i].dedicated &&
+        seats[i].leaves = reports[i].clean && reports[i].may_leave &&
                           reports[i].complete_step == newest &&
                           !is_on_host(seats, i, seats[i].host);
-    return true;
+    opening->state_bytes = control_state_bytes(reports, count, opening);
+    control_event(ow, "leave",
+                  json_pack("{s:I, s:f}", "bytes", (json_int_t)opening->state_bytes, "limit_s",
+                            change_limit_s(ow, opening->state_bytes)));
 }
 
 const char *control_source_name(uint8_t source)

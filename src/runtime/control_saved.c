@@ -61,6 +61,8 @@ void control_checkpoint_bad(struct onward *ow, int64_t step)
     control_settle_commit(ow);
     control_feed(ow, (struct controller_event){.type = EVENT_CHECKPOINT_BAD, .step = step});
     control->bad_step = step;
+    if (control->restored_step == step)
+        control->restored_step = -1;
     if (controller_checkpoint_step(control->core) > step)
         return;
     control->tried_step = step;
@@ -108,7 +110,6 @@ static void judge_restore(struct onward *ow)
         !checkpoint_is_marked(ow->run, control->restored_step, why, sizeof why))
         return;
     control_checkpoint_bad(ow, control->restored_step);
-    control->restored_step = -1;
 }
 
 void control_take_warnings(struct onward *ow, const struct change_report *reports, int count)
@@ -216,30 +217,41 @@ uint64_t control_state_bytes(const struct change_report *reports, int count,
     return replicated + sharded / (opening->size > 0 ? opening->size : 1);
 }
 
-/* Who reads it may die of it. */
-static void count_restore(struct onward *ow, const struct opening *opening)
+static bool is_fenced(const struct onward *ow)
 {
-    if (opening->source != SOURCE_CHECKPOINT || control_is_fenced(ow))
+    return rundir_check_fence(ow->control->rundir, NULL) == ONWARD_ERR_FENCED;
+}
+
+/* Who reads it may die of it. */
+void control_count_restore(struct onward *ow, const struct opening *opening)
+{
+    if (!ow->control || opening->source != SOURCE_CHECKPOINT || is_fenced(ow))
         return;
     ow->control->restored_step = opening->step;
     /* Where that cannot be written the launcher's limit of starts has to do. */
     checkpoint_mark_tried(ow->run, opening->step, NULL);
 }
 
-void control_end_restore(struct onward *ow, int64_t step)
+/* All agree on an epoch without those who died meanwhile; but each worker of it reports at once. */
+void control_end_restore(struct onward *ow, uint32_t member)
 {
-    int64_t restored_step = ow->control->restored_step;
-    if (restored_step < 0 || step <= restored_step)
+    struct control *control = ow->control;
+    bool is_over = true;
+    for (uint32_t i = 0; i < ow->seat_count && control->restored_step >= 0; i++) {
+        struct seat *seat = &ow->seats[i];
+        seat->reported |= seat->member == member;
+        is_over &= seat->rank < 0 || seat->reported;
+    }
+    if (control->restored_step < 0 || !is_over)
         return;
-    ow->control->restored_step = -1;
-    if (!control_is_fenced(ow))
-        checkpoint_clear_mark(ow->run, restored_step, NULL);
+    if (!is_fenced(ow))
+        checkpoint_clear_mark(ow->run, control->restored_step, NULL);
+    control->restored_step = -1;
 }
 
 /* The launcher is told for how long it may hear nothing. */
 void control_tell_restore(struct onward *ow, const struct opening *opening)
 {
-    count_restore(ow, opening);
     if (opening->state_bytes < TELL_STATE_BYTES)
         return;
     control_event(ow, "restore",

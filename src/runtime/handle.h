@@ -80,6 +80,7 @@ struct seat {
     uint32_t member, pid;
     int32_t rank; /* in the lineup; -1: none */
     bool draining;
+    bool reported;  /* since the epoch opened; known to its controller while a restore is counted */
     bool dedicated; /* as the controller */
     bool leaves;    /* the task ends here: its state goes to its host, see slots_leave */
     int64_t epoch;  /* since which it is a member */

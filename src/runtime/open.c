@@ -165,6 +165,8 @@ int control_take_over(struct onward *ow)
         return code;
     }
     control->started = true;
+    if (ow->story.action.source == SOURCE_CHECKPOINT) /* whose readers may not all have reported */
+        control->restored_step = ow->story.action.step;
     control_inherit_spawn(ow);
     /* What the one before told of a change that it did not finish is decided anew, and not told. */
     rundir_read_told(control->rundir, &control->told, NULL);

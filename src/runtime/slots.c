@@ -200,13 +200,18 @@ bool slots_is_first_of_host(const struct seat *seats, uint32_t count, const char
     return true;
 }
 
+bool slots_may_leave(const struct onward *ow)
+{
+    return !ow->dedicated && !ow->outlives && !shards_any(ow) && ow->array_count > 0;
+}
+
 void slots_leave(struct onward *ow)
 {
     uint64_t bytes[ONWARD_MAX_ARRAYS];
     struct local_id id = local_id_of(ow, bytes);
     const void *data[ONWARD_MAX_ARRAYS];
     struct error error;
-    if (ow->outlives || shards_any(ow) || ow->array_count == 0)
+    if (!slots_may_leave(ow))
         return;
     for (uint32_t i = 0; i < ow->array_count; i++)
         data[i] = ow->arrays[i].data;
@@ -226,7 +231,7 @@ void slots_remove_older(const struct onward *ow)
 
 void slots_saved(const struct onward *ow)
 {
-    if (ow->in_lineup && !ow->outlives && !shards_any(ow) && ow->array_count > 0)
+    if (ow->in_lineup && slots_may_leave(ow))
         slots_remove_older(ow);
 }
 

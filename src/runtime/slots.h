@@ -24,6 +24,8 @@ void slots_commit(struct onward *ow);
 /* Back to the state after complete_step, in all arrays but those that are ONWARD_ATOMIC. */
 void slots_discard(struct onward *ow);
 
+/* Whether the slots do not outlive the processes, so that the state has to be left. */
+bool slots_may_leave(const struct onward *ow);
 /* A start follows, and the slots do not outlive the processes: leaves the state after complete_step
  * in a file; one member of a host does. Where that cannot be, the checkpoint is read. */
 void slots_leave(struct onward *ow);
