@@ -188,9 +188,9 @@ void run_members_clear(struct run_members *members);
 
 /* Appends one line to events.jsonl with one write: {"time","incarnation","epoch","step","event"}
  * and what `extra` holds (an object, borrowed; may be NULL). event is one of start registered epoch
- * lost joined drained spawned relaunch checkpoint request warning complete failed stopped. One that
- * cannot be written is an error, and kept: it is written with the next one, or the next status,
- * that can be. */
+ * lost joined drained spawned restore leave relaunch checkpoint request warning complete failed
+ * stopped. One that cannot be written is an error, and kept: it is written with the next one, or
+ * the next status, that can be. */
 int rundir_event(struct rundir *rundir, const char *event, int64_t epoch, int64_t step,
                  json_t *extra, struct error *error);
 

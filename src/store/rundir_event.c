@@ -16,10 +16,10 @@ enum { KEPT_LIMIT_BYTES = 1 << 18 };
 
 static bool is_event(const char *event)
 {
-    static const char *const events[] = {"start",    "registered", "epoch",      "lost",
-                                         "joined",   "drained",    "spawned",    "restore",
-                                         "relaunch", "request",    "checkpoint", "warning",
-                                         "complete", "failed",     "stopped"};
+    static const char *const events[] = {"start",   "registered", "epoch",   "lost",
+                                         "joined",  "drained",    "spawned", "restore",
+                                         "leave",   "relaunch",   "request", "checkpoint",
+                                         "warning", "complete",   "failed",  "stopped"};
     for (size_t i = 0; i < sizeof events / sizeof *events; i++)
         if (!strcmp(event, events[i]))
             return true;
