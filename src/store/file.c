@@ -288,6 +288,26 @@ int file_replace(const char *path, const void *bytes, size_t size, struct error 
     return file_replace_fenced(path, bytes, size, NULL, error);
 }
 
+int file_replace_unsynced(const char *path, const void *bytes, size_t size,
+                          const struct fence *fence, struct error *error)
+{
+    char temporary[PATH_MAX];
+    int fd = -1;
+    int code = file_temporary(path, temporary, sizeof temporary, &fd, error);
+    if (code != ONWARD_OK)
+        return code;
+    code = file_write_at(fd, bytes, size, 0, path, error);
+    if (close(fd) != 0 && code == ONWARD_OK)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot write", path);
+    if (code == ONWARD_OK)
+        code = fence_check(fence, error);
+    if (code == ONWARD_OK && rename(temporary, path) != 0)
+        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot put it in place", path);
+    if (code != ONWARD_OK)
+        unlink(temporary);
+    return code;
+}
+
 void time_text(char *text, size_t text_bytes)
 {
     struct timespec now;

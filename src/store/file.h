@@ -24,6 +24,10 @@ int file_replace(const char *path, const void *bytes, size_t size, struct error 
 int file_replace_fenced(const char *path, const void *bytes, size_t size, const struct fence *fence,
                         struct error *error);
 
+/* The same without a sync: readers never see half of it, and a crash of the machine may lose it. */
+int file_replace_unsynced(const char *path, const void *bytes, size_t size,
+                          const struct fence *fence, struct error *error);
+
 /* Makes a rename or removal in this directory last. */
 int file_sync_directory(const char *path, struct error *error);
 

@@ -124,26 +124,6 @@ int rundir_read_json(const struct rundir *rundir, const char *name, json_t **roo
     return error_set(error, ONWARD_ERR_CORRUPT, "%s: expected a JSON object", path);
 }
 
-static int write_unsynced(const char *path, const char *text, const struct fence *fence,
-                          struct error *error)
-{
-    char temporary[PATH_MAX];
-    int fd;
-    int code = file_temporary(path, temporary, sizeof temporary, &fd, error);
-    if (code != ONWARD_OK)
-        return code;
-    code = file_write_at(fd, text, strlen(text), 0, path, error);
-    if (close(fd) != 0 && code == ONWARD_OK)
-        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
-    if (code == ONWARD_OK)
-        code = fence_check(fence, error);
-    if (code == ONWARD_OK && rename(temporary, path) != 0)
-        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s", path);
-    if (code != ONWARD_OK)
-        unlink(temporary);
-    return code;
-}
-
 static int write_root(const struct rundir *rundir, const char *name, json_t *root, bool synced,
                       const struct fence *fence, struct error *error)
 {
@@ -157,7 +137,7 @@ static int write_root(const struct rundir *rundir, const char *name, json_t *roo
     int code = file_join(path, sizeof path, rundir->path, name, error);
     if (code == ONWARD_OK)
         code = synced ? file_replace_fenced(path, text, strlen(text), fence, error)
-                      : write_unsynced(path, text, fence, error);
+                      : file_replace_unsynced(path, text, strlen(text), fence, error);
     free(text);
     return code;
 }
