@@ -27,23 +27,30 @@ static int64_t newest_clean(const struct world *world)
     return newest;
 }
 
-static bool somebody_holds(const struct world *world, int64_t step, uint32_t shard, uint32_t count)
+/* Marks what this process holds of the set; returns how many shards are new. */
+static uint32_t mark_held(const struct process *process, const struct held_copy *set, bool *held)
 {
-    for (uint32_t i = 0; i < world->process_count; i++)
-        for (uint32_t k = 0; world->processes[i].alive && k < world->processes[i].held_count; k++) {
-            const struct held_copy *copy = &world->processes[i].held[k];
-            if (copy->step == step && copy->shard == shard && copy->shard_count == count)
-                return true;
-        }
-    return false;
+    uint32_t count = 0;
+    for (uint32_t k = 0; process->alive && k < process->held_count; k++) {
+        const struct held_copy *copy = &process->held[k];
+        if (copy->step != set->step || copy->shard_count != set->shard_count || held[copy->shard])
+            continue;
+        held[copy->shard] = true;
+        count++;
+    }
+    return count;
 }
 
-static bool is_whole(const struct world *world, const struct held_copy *copy)
+static bool is_whole(const struct world *world, const struct held_copy *set)
 {
-    for (uint32_t shard = 0; shard < copy->shard_count; shard++)
-        if (!somebody_holds(world, copy->step, shard, copy->shard_count))
-            return false;
-    return true;
+    uint32_t count = 0;
+    bool *held = calloc(set->shard_count, sizeof *held);
+    if (held == NULL)
+        abort();
+    for (uint32_t i = 0; i < world->process_count; i++)
+        count += mark_held(&world->processes[i], set, held);
+    free(held);
+    return count == set->shard_count;
 }
 
 /* Tries each copy's set in turn: slow, and plainly right. */
