@@ -233,10 +233,10 @@ int file_open_plain(const char *path, int *fd, uint64_t *size, struct error *err
     return error_set(error, ONWARD_ERR_CORRUPT, "%s: expected a plain file", path);
 }
 
-/* Syncs and closes; some file systems report a full disk only here. */
-static int sync_and_close(int fd, const char *path, struct error *error)
+/* Some file systems report a full disk only here. */
+static int close_written(int fd, bool synced, const char *path, struct error *error)
 {
-    int failed = fsync(fd) != 0 ? errno : 0;
+    int failed = synced && fsync(fd) != 0 ? errno : 0;
     if (close(fd) != 0 && !failed)
         failed = errno;
     if (failed)
@@ -244,11 +244,11 @@ static int sync_and_close(int fd, const char *path, struct error *error)
     return ONWARD_OK;
 }
 
-int file_publish_fenced(int fd, const char *temporary, const char *path, const struct fence *fence,
-                        struct error *error)
+static int publish(int fd, const char *temporary, const char *path, bool synced,
+                   const struct fence *fence, struct error *error)
 {
     char directory[PATH_MAX];
-    int code = sync_and_close(fd, path, error);
+    int code = close_written(fd, synced, path, error);
     if (code == ONWARD_OK)
         code = file_parent(directory, sizeof directory, path, error);
     if (code == ONWARD_OK)
@@ -259,7 +259,13 @@ int file_publish_fenced(int fd, const char *temporary, const char *path, const s
         unlink(temporary);
         return code;
     }
-    return file_sync_directory(directory, error);
+    return synced ? file_sync_directory(directory, error) : ONWARD_OK;
+}
+
+int file_publish_fenced(int fd, const char *temporary, const char *path, const struct fence *fence,
+                        struct error *error)
+{
+    return publish(fd, temporary, path, true, fence, error);
 }
 
 int file_publish(int fd, const char *temporary, const char *path, struct error *error)
@@ -267,8 +273,8 @@ int file_publish(int fd, const char *temporary, const char *path, struct error *
     return file_publish_fenced(fd, temporary, path, NULL, error);
 }
 
-int file_replace_fenced(const char *path, const void *bytes, size_t size, const struct fence *fence,
-                        struct error *error)
+static int replace(const char *path, const void *bytes, size_t size, bool synced,
+                   const struct fence *fence, struct error *error)
 {
     char temporary[PATH_MAX];
     int fd = -1;
@@ -277,10 +283,16 @@ int file_replace_fenced(const char *path, const void *bytes, size_t size, const 
         return code;
     code = file_write_at(fd, bytes, size, 0, path, error);
     if (code == ONWARD_OK)
-        return file_publish_fenced(fd, temporary, path, fence, error);
+        return publish(fd, temporary, path, synced, fence, error);
     close(fd);
     unlink(temporary);
     return code;
+}
+
+int file_replace_fenced(const char *path, const void *bytes, size_t size, const struct fence *fence,
+                        struct error *error)
+{
+    return replace(path, bytes, size, true, fence, error);
 }
 
 int file_replace(const char *path, const void *bytes, size_t size, struct error *error)
@@ -291,21 +303,7 @@ int file_replace(const char *path, const void *bytes, size_t size, struct error 
 int file_replace_unsynced(const char *path, const void *bytes, size_t size,
                           const struct fence *fence, struct error *error)
 {
-    char temporary[PATH_MAX];
-    int fd = -1;
-    int code = file_temporary(path, temporary, sizeof temporary, &fd, error);
-    if (code != ONWARD_OK)
-        return code;
-    code = file_write_at(fd, bytes, size, 0, path, error);
-    if (close(fd) != 0 && code == ONWARD_OK)
-        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot write", path);
-    if (code == ONWARD_OK)
-        code = fence_check(fence, error);
-    if (code == ONWARD_OK && rename(temporary, path) != 0)
-        code = error_set_errno(error, ONWARD_ERR_IO, errno, "%s: cannot put it in place", path);
-    if (code != ONWARD_OK)
-        unlink(temporary);
-    return code;
+    return replace(path, bytes, size, false, fence, error);
 }
 
 void time_text(char *text, size_t text_bytes)
