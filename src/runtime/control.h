@@ -263,8 +263,6 @@ void control_find_checkpoint(struct onward *ow);
 void control_checkpoint_bad(struct onward *ow, int64_t step);
 /* The program's layouts cannot do so many workers: ow->error says why. */
 void control_refuse_size(struct onward *ow, uint32_t size);
-/* Whether there was a lineup of this task before. */
-bool control_has_begun(const struct onward *ow);
 /* How much a worker takes in at most in this opening, whose other fields are filled. */
 uint64_t control_state_bytes(const struct change_report *reports, int count,
                              const struct opening *opening);

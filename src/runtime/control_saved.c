@@ -96,7 +96,9 @@ static void pass_over(struct onward *ow, const struct change_report *reports, in
     control->bad_step = -1;
 }
 
-bool control_has_begun(const struct onward *ow)
+/* What could not be read may be a copy of this run: in its first incarnation none is, before there
+ * is an epoch. */
+static bool may_be_held(const struct onward *ow)
 {
     return ow->incarnation > 1 || controller_epoch(ow->control->core) > 0;
 }
@@ -122,8 +124,7 @@ void control_take_warnings(struct onward *ow, const struct change_report *report
     for (int i = 0; i < count; i++) {
         if (tells || reports[i].restore_code == ONWARD_OK)
             control_take_warning(ow, reports[i].warning);
-        bool may_be_held = control_has_begun(ow); /* by this run */
-        if (unread[0] != '\0' || !reports[i].unread[0] || !may_be_held)
+        if (unread[0] != '\0' || !reports[i].unread[0] || !may_be_held(ow))
             continue;
         ow->control->unread_code = reports[i].unread_code;
         snprintf(unread, unread_bytes, "%s: %s", reports[i].host, reports[i].unread);
