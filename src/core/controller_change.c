@@ -32,7 +32,7 @@ void change_begin(struct controller *state, bool planned, struct controller_acti
         plain->in_change = plain->planned = 1;
         plain->opening = plain->stall_counted = plain->spawn_tried = 0;
         plain->reform_wanted = REFORM_NO;
-        plain->passes = plain->size_limit = 0;
+        plain->passes = 0;
         plain->change_step = plain->progress_step;
         checkpoint_leave(state, actions);
         forget_epoch_work(state);

@@ -202,7 +202,7 @@ static bool has_room(struct window *window)
     uint32_t slow = 0;
     while (slow < window->count && now_s - window->begun_s[slow] > window->share_s)
         slow++;
-    if (window->count - slow >= MAX_AT_ONCE || (window->count == MAX_IN_ALL && slow == 0))
+    if (window->count - slow >= MAX_AT_ONCE)
         return false;
     if (window->count < MAX_IN_ALL)
         return true;
