@@ -30,9 +30,11 @@ export ONWARD_DIR="$work"
 backgrounds=
 said=
 
+note_more() { :; } # into $work/*.log, before these are shown; tests/slurm/lib.sh has one of its own
 fail() {
     said=1
     echo "FAIL: $*"
+    note_more || true
     for f in "$work"/*.log; do [ ! -e "$f" ] || { echo "--- $f"; tail -n 40 "$f"; }; done
     exit 1
 }

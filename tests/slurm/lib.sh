@@ -9,6 +9,14 @@ slurm=$srcdir/tests/slurm/slurm
 export SLURM_LAB="$work/slurm"
 job_path=$builddir:/usr/local/bin:/usr/bin:/bin # onward is found as an installed one would be
 
+# what Slurm says of the jobs, and its own logs
+note_more() {
+    [ -z "${login:-}" ] || at_login scontrol -o show job >"$work/jobs.log" 2>&1
+    for daemon in "$SLURM_LAB"/log/slurm*.log; do
+        cp "$daemon" "$work/$(basename "$daemon")"
+    done
+}
+
 # start_slurm N: N compute nodes that are idle, and $login
 start_slurm() {
     start_lab $(($1 + 1))
@@ -54,8 +62,9 @@ nothing_runs() {
 no_job_on() { ! on "$1" "pgrep -a -x 'slurmstepd|prted|prterun|mpirun|trial|onward|onward-host|srun'" >"$work/still-$1.log"; }
 node_is() { [ "$(at_login sinfo -h -p main -n "$1" -o %T)" = "$2" ]; } # NODE STATE
 is_pending() { [ "$(record "$1" JobState)" = PENDING ]; }
-# at_once JOB: one that was put back into the queue starts now; Slurm would hold it back for two minutes
-at_once() { await 100 is_pending "$1"; at_login scontrol update "JobId=$1" StartTime=now; }
+# at_once JOB: one that was put back into the queue starts in the next second; Slurm would hold it back for two
+# minutes. In the second in which it was put back slurmd takes it for the one that was killed, and ends it.
+at_once() { await 100 is_pending "$1"; at_login scontrol update "JobId=$1" StartTime=now+1; }
 # stopped_well TASK: it stopped with a checkpoint of its last step, which goes to $stopped_at
 stopped_well() {
     await_event 60 "$1" stopped "${2:-1}"
