@@ -224,7 +224,7 @@ static int run_seeds(int argc, char **argv, const char *name, const TTest *test,
     TCase *tests = tcase_create("damage");
     tcase_add_checked_fixture(tests, make, remove_checkpoints);
     tcase_set_timeout(tests, 300);
-    tcase_add_loop_test(tests, test, 0, seed_given ? 1 : SEEDS);
+    tcase_add_loop_test(tests, test, 0, seed_given ? 1 : random_loops(SEEDS));
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

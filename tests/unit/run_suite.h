@@ -3,8 +3,21 @@
 #ifndef TESTS_RUN_SUITE_H
 #define TESTS_RUN_SUITE_H
 
+#include "config.h"
+
 #include <check.h>
 #include <stdlib.h>
+
+/* Of so many loops of a test that draws at random, those to be run: a build with sanitizers is
+ * several times as slow, and looks for other faults. */
+static inline int random_loops(int count)
+{
+#ifdef HAVE_SANITIZERS
+    return (count + 3) / 4;
+#else
+    return count;
+#endif
+}
 
 /* The suite is freed. What is printed is for CK_VERBOSITY to say. */
 static inline int run_suite(Suite *suite)

@@ -483,8 +483,8 @@ int main(void)
     tcase_add_checked_fixture(tests, make_scratch, remove_scratch);
     tcase_set_timeout(tests, 300);
     tcase_add_test(tests, slabs_come_into_one_form);
-    tcase_add_loop_test(tests, any_layout_is_read_by_any_other, 0, 200);
-    tcase_add_loop_test(tests, pieces_of_a_slab_are_small_and_all_of_it, 0, 500);
+    tcase_add_loop_test(tests, any_layout_is_read_by_any_other, 0, random_loops(200));
+    tcase_add_loop_test(tests, pieces_of_a_slab_are_small_and_all_of_it, 0, random_loops(500));
     tcase_add_test(tests, sum_does_not_depend_on_layout);
     tcase_add_test(tests, weights_say_whether_parts_cover);
     tcase_add_test(tests, weights_of_long_arrays);
