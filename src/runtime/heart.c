@@ -7,7 +7,6 @@
 #include <math.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "background.h"
+
 static const double default_detect_s = 5, beats_per_detection = 8;
 static const double min_interval_s = 0.2, max_interval_s = 1;
-
-enum { STACK_BYTES = 128 * 1024 };
 
 union address {
     struct sockaddr any;
@@ -167,25 +166,15 @@ static int read_environment(struct heart *heart, struct error *error)
     return ONWARD_OK;
 }
 
-static int start_thread(struct heart *heart)
+static int start_thread(struct heart *heart, struct error *error)
 {
     pthread_condattr_t monotonic;
-    pthread_attr_t small;
-    sigset_t all, before;
     pthread_mutex_init(&heart->mutex, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&heart->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    pthread_attr_init(&small);
-    pthread_attr_setstacksize(&small, STACK_BYTES);
-    /* The caller's signal handlers must go on running in the caller's threads. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&heart->thread, &small, beat, heart);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&small);
-    return code;
+    return background_start(&heart->thread, beat, heart, error);
 }
 
 static void release(struct heart *heart)
@@ -219,9 +208,8 @@ int heart_start(const struct heart_marks *marks, const char *host, int64_t incar
     if (code == ONWARD_OK)
         send_beat(heart,
                   false); /* who ends before the thread has its turn was there all the same */
-    int problem = code == ONWARD_OK ? start_thread(heart) : 0;
-    if (problem != 0)
-        code = error_set_errno(error, ONWARD_ERR_MEMORY, problem, "heartbeats: a thread");
+    if (code == ONWARD_OK)
+        code = start_thread(heart, error);
     if (code != ONWARD_OK) {
         release(heart);
         return code;

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "background.h"
+
 struct watchdog {
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -58,13 +60,7 @@ struct watchdog *watchdog_create(void)
     pthread_cond_init(&watchdog->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&watchdog->mutex, NULL);
-    /* The caller's signal handlers must go on running in the caller's threads. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&watchdog->thread, NULL, watch, watchdog);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code != 0) {
+    if (background_start(&watchdog->thread, watch, watchdog, NULL) != ONWARD_OK) {
         free(watchdog);
         return NULL;
     }

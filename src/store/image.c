@@ -268,6 +268,8 @@ static int pass_file(struct image *image, struct pass *pass, uint64_t bytes, str
         if (region->offset < at || region->bytes > bytes - region->offset)
             return error_set(error, ONWARD_ERR_IO, "%s: its layout is not usable", pass->path);
         int code = pass_gap(pass, image->memory_fd, at, region->offset, error);
+        if (code == ONWARD_OK && region->data && pass->sums && !image->is_behind)
+            block_sums_expect(pass->sums, region->data, region->bytes);
         if (code == ONWARD_OK && region->data)
             code = pass_bytes(pass, region->data, region->bytes, region->offset, error);
         if (code != ONWARD_OK)

@@ -11,14 +11,17 @@
 
 #include "file.h"
 #include "hash.h"
-
-typedef unsigned char block_sum[16];
+#include "sum_helper.h"
 
 struct block_sums {
     XXH3_state_t *hash; /* of the block that is not full */
     uint64_t bytes;     /* that were added */
     block_sum *table;   /* of the blocks that are */
     uint64_t count, room;
+    struct sum_helper *helper; /* writes into the table as well; NULL: none */
+    uint64_t helped;           /* the first block of those that it may take */
+    uint64_t helped_count;
+    bool is_left; /* the block that is not full: to the helper */
 };
 
 static uint64_t block_count(uint64_t bytes)
@@ -40,6 +43,11 @@ static void store_sum(block_sum sum, XXH128_hash_t hash)
     memcpy(sum, canonical.digest, sizeof canonical.digest);
 }
 
+void block_sum_make(const void *bytes, size_t size, block_sum sum)
+{
+    store_sum(sum, XXH3_128bits(bytes, size));
+}
+
 /* Text, then NULs. */
 static void make_foot(char foot[SUMMED_FOOT_BYTES], uint64_t bytes, const char *sum)
 {
@@ -58,29 +66,69 @@ struct block_sums *block_sums_begin(void)
     return NULL;
 }
 
+static void end_helper(struct block_sums *sums)
+{
+    sum_helper_end(sums->helper);
+    sums->helper = NULL;
+}
+
 void block_sums_end(struct block_sums *sums)
 {
     if (!sums)
         return;
+    end_helper(sums);
     XXH3_freeState(sums->hash);
     free(sums->table);
     free(sums);
 }
 
+/* Room for so many more. A helper is done by then: it was begun with room for all that it takes. */
+static bool make_room(struct block_sums *sums, uint64_t more)
+{
+    if (sums->room - sums->count >= more)
+        return true;
+    uint64_t room = sums->room + (more > sums->room ? more : sums->room) + 64;
+    end_helper(sums);
+    block_sum *grown = realloc(sums->table, room * sizeof *grown);
+    if (!grown)
+        return false;
+    sums->table = grown;
+    sums->room = room;
+    return true;
+}
+
+void block_sums_expect(struct block_sums *sums, const void *bytes, uint64_t size)
+{
+    uint64_t skipped = sums->bytes % SUMMED_BLOCK_BYTES;
+    skipped = skipped > 0 ? SUMMED_BLOCK_BYTES - skipped : 0; /* to the end of a block */
+    end_helper(sums);
+    if (size <= skipped || !make_room(sums, (size - skipped) / SUMMED_BLOCK_BYTES + 1))
+        return; /* who adds them sees whether there is room */
+    sums->helped = sums->count + (skipped > 0);
+    sums->helped_count = (size - skipped) / SUMMED_BLOCK_BYTES;
+    sums->helper = sum_helper_begin((const unsigned char *)bytes + skipped, sums->helped_count,
+                                    sums->table + sums->helped);
+}
+
 /* The block that is not full becomes the last one of the table. */
 static int end_block(struct block_sums *sums, struct error *error)
 {
-    if (sums->count == sums->room) {
-        uint64_t room = sums->room ? 2 * sums->room : 64;
-        block_sum *grown = realloc(sums->table, room * sizeof *grown);
-        if (!grown)
+    if (!sums->is_left) {
+        if (!make_room(sums, 1))
             return error_set(error, ONWARD_ERR_MEMORY, "out of memory for checksums");
-        sums->table = grown;
-        sums->room = room;
+        store_sum(sums->table[sums->count], XXH3_128bits_digest(sums->hash));
+        XXH3_128bits_reset(sums->hash);
     }
-    store_sum(sums->table[sums->count++], XXH3_128bits_digest(sums->hash));
-    XXH3_128bits_reset(sums->hash);
+    sums->count++;
     return ONWARD_OK;
+}
+
+/* Is the block that begins now the helper's? */
+static bool is_for_helper(struct block_sums *sums)
+{
+    uint64_t block = sums->count - sums->helped;
+    return sums->helper && sums->count >= sums->helped && block < sums->helped_count &&
+           !sum_helper_leaves(sums->helper, block);
 }
 
 int block_sums_add(struct block_sums *sums, const void *bytes, uint64_t size, struct error *error)
@@ -90,7 +138,10 @@ int block_sums_add(struct block_sums *sums, const void *bytes, uint64_t size, st
     while (size > 0 && code == ONWARD_OK) {
         uint64_t room = SUMMED_BLOCK_BYTES - sums->bytes % SUMMED_BLOCK_BYTES;
         uint64_t piece = size < room ? size : room;
-        XXH3_128bits_update(sums->hash, next, piece);
+        if (room == SUMMED_BLOCK_BYTES)
+            sums->is_left = is_for_helper(sums);
+        if (!sums->is_left)
+            XXH3_128bits_update(sums->hash, next, piece);
         sums->bytes += piece;
         next += piece;
         size -= piece;
@@ -105,6 +156,7 @@ int block_sums_write(struct block_sums *sums, int fd, const char *path, uint64_t
 {
     char foot[SUMMED_FOOT_BYTES];
     int code = sums->bytes % SUMMED_BLOCK_BYTES > 0 ? end_block(sums, error) : ONWARD_OK;
+    end_helper(sums);
     uint64_t table_bytes = sums->count * sizeof(block_sum);
     if (code == ONWARD_OK)
         code = file_write_at(fd, sums->table, table_bytes, sums->bytes, path, error);
@@ -207,7 +259,7 @@ static int read_block(const struct summed_file *file, uint64_t block, void *data
     int code = file_read_at(file->fd, data, size, begin, file->path, error);
     if (code != ONWARD_OK)
         return code;
-    store_sum(sum, XXH3_128bits(data, size));
+    block_sum_make(data, size, sum);
     if (memcmp(sum, file->table[block], sizeof sum) == 0)
         return ONWARD_OK;
     return error_set(error, ONWARD_ERR_CORRUPT,

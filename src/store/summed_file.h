@@ -11,16 +11,23 @@
 #ifndef STORE_SUMMED_FILE_H
 #define STORE_SUMMED_FILE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "error.h"
 
 enum { SUMMED_BLOCK_BYTES = 1 << 18, SUMMED_FOOT_BYTES = 128, SUMMED_SUM_BYTES = 33 };
 
+typedef unsigned char block_sum[16];
+void block_sum_make(const void *bytes, size_t size, block_sum sum);
+
 /* What is behind the protected bytes, made while these are written in their order. */
 struct block_sums;
 struct block_sums *block_sums_begin(void);    /* NULL: out of memory */
 void block_sums_end(struct block_sums *sums); /* NULL is allowed */
+/* These bytes, borrowed until all is written, are what will be added next: a thread may help to sum
+ * them. */
+void block_sums_expect(struct block_sums *sums, const void *bytes, uint64_t size);
 int block_sums_add(struct block_sums *sums, const void *bytes, uint64_t size, struct error *error);
 /* Writes table and foot at the end of what was added. *bytes: length of the whole file; sum
  * (SUMMED_SUM_BYTES): that of the table. */
@@ -32,7 +39,7 @@ struct summed_file {
     const char *path; /* borrowed */
     int fd;
     uint64_t bytes; /* that are protected */
-    unsigned char (*table)[16];
+    block_sum *table;
     unsigned char *window; /* one block that fits its checksum */
     uint64_t window_block; /* UINT64_MAX: none */
 };

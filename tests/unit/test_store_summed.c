@@ -213,6 +213,64 @@ START_TEST(large_images_have_the_checksums_of_small_pieces)
 }
 END_TEST
 
+/* The sum of the table that comes of bytes, the first of them without help, and of as many again.
+ */
+static void sum_of(const unsigned char *bytes, uint64_t first, uint64_t helped, bool has_help,
+                   unsigned wait_us, char *sum)
+{
+    uint64_t length, piece;
+    struct block_sums *sums = block_sums_begin();
+    ck_ok(block_sums_add(sums, bytes, first, &failure));
+    for (int i = 0; i < 2; i++) {
+        if (has_help)
+            block_sums_expect(sums, bytes + first, helped);
+        usleep(wait_us); /* it takes the more blocks */
+        for (uint64_t done = 0; done < helped; done += piece) {
+            piece = helped - done < 1000003 ? helped - done : 1000003;
+            ck_ok(block_sums_add(sums, bytes + first + done, piece, &failure));
+        }
+    }
+    int fd = open(in_scratch("table"), O_WRONLY | O_CREAT, 0666);
+    ck_ok(block_sums_write(sums, fd, "table", &length, sum, &failure));
+    close(fd);
+    block_sums_end(sums);
+}
+
+START_TEST(help_changes_no_sum)
+{
+    static const uint64_t firsts[] = {0, 1, 4096, SUMMED_BLOCK_BYTES - 1, 3 * SUMMED_BLOCK_BYTES};
+    uint64_t seed = 5, first = firsts[_i], most = 18 << 20;
+    char expected[SUMMED_SUM_BYTES], sum[SUMMED_SUM_BYTES];
+    unsigned char *bytes = malloc(first + most);
+    for (uint64_t i = 0; i < first + most; i += 8)
+        memcpy(bytes + i, &(uint64_t){random_next(&seed)},
+               first + most - i < 8 ? first + most - i : 8);
+    for (uint64_t cut = 0; cut < 3; cut++) {
+        uint64_t helped = most - cut * 100003;
+        sum_of(bytes, first, helped, false, 0, expected);
+        for (unsigned wait_us = 0; wait_us <= 4000; wait_us += 1000) {
+            sum_of(bytes, first, helped, true, wait_us, sum);
+            ck_assert_str_eq(sum, expected);
+        }
+    }
+    free(bytes);
+}
+END_TEST
+
+/* Whoever gives up meanwhile frees what the helper reads only behind it. */
+START_TEST(help_ends_with_the_sums)
+{
+    unsigned char *bytes = calloc(1, 64 << 20);
+    for (int i = 0; i < 20; i++) {
+        struct block_sums *sums = block_sums_begin();
+        block_sums_expect(sums, bytes, 64 << 20);
+        ck_ok(block_sums_add(sums, bytes, 1 << 20, &failure));
+        block_sums_end(sums);
+    }
+    free(bytes);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store blocks");
@@ -226,6 +284,8 @@ int main(void)
     tcase_add_test(tests, another_file_is_not_the_one_expected);
     tcase_add_test(tests, rows_of_a_damaged_checkpoint);
     tcase_add_test(tests, large_images_have_the_checksums_of_small_pieces);
+    tcase_add_loop_test(tests, help_changes_no_sum, 0, 5);
+    tcase_add_test(tests, help_ends_with_the_sums);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -1,6 +1,6 @@
 /* background.h - threads of the library that work beside the program's own. */
-#ifndef RUNTIME_BACKGROUND_H
-#define RUNTIME_BACKGROUND_H
+#ifndef BASE_BACKGROUND_H
+#define BASE_BACKGROUND_H
 
 #include <pthread.h>
 #include <stdatomic.h>
