@@ -5,10 +5,12 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 
 #include "copy.h"
-#include "partner.h"
+#include "partner_wire.h"
 #include "run_suite.h"
+#include "summed_file.h"
 
 enum { LIMIT_S = 20, LOOK_US = 2000 };
 
@@ -113,16 +115,73 @@ START_TEST(what_it_replaces_goes_once_a_set_has_arrived)
 }
 END_TEST
 
-/* A scan of ports, or a member that is stopped there. */
-START_TEST(who_says_nothing_keeps_nobody_out)
+static int connect_there(void)
 {
     struct sockaddr_in in = {
         .sin_family = AF_INET, .sin_port = htons(address.port), .sin_addr = {address.hosts[0]}};
-    int silent[2];
-    for (int i = 0; i < 2; i++) {
-        silent[i] = socket(AF_INET, SOCK_STREAM, 0);
-        ck_assert_int_eq(connect(silent[i], (struct sockaddr *)&in, sizeof in), 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&in, sizeof in), 0);
+    partner_limit(fd, LIMIT_S / 4);
+    return fd;
+}
+
+/* What is said to the head of a copy of so many bytes, and, where that was yes, before any of them
+ * was sent. */
+static void announce(uint64_t bytes, char *first, char *second)
+{
+    struct partner_head head = {.magic = PARTNER_MAGIC,
+                                .token = address.token,
+                                .bytes = bytes,
+                                .id = sent,
+                                .drop_below = -1};
+    int fd = connect_there();
+    *first = *second = '?';
+    ck_assert(partner_write(fd, &head, sizeof head));
+    ck_assert_int_eq(read(fd, first, 1), 1);
+    if (*first == PARTNER_YES && read(fd, second, 1) != 1)
+        *second = '?';
+    close(fd);
+}
+
+static int count_there(void)
+{
+    char directory[COPY_PATH_BYTES];
+    ck_ok(copy_directory(&there, directory, &failure));
+    return count_entries(directory);
+}
+
+START_TEST(sizes_that_no_copy_has_are_refused)
+{
+    static const uint64_t sizes[] = {0, SUMMED_FOOT_BYTES, PARTNER_MAX_BYTES + 1, UINT64_MAX};
+    char first, second;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        announce(sizes[i], &first, &second);
+        ck_assert_msg(first == PARTNER_NO, "%" PRIu64 " bytes: '%c'", sizes[i], first);
     }
+    ck_assert_int_eq(count_there(), 0);
+    deliver(-1);
+}
+END_TEST
+
+START_TEST(what_finds_no_room_is_not_begun)
+{
+    struct statvfs status;
+    char first, second;
+    ck_assert_int_eq(statvfs(there_path, &status), 0);
+    announce((uint64_t)status.f_bavail * status.f_frsize + (1 << 30), &first, &second);
+    ck_assert_int_eq(first, PARTNER_YES);
+    ck_assert_int_eq(second, PARTNER_NO);
+    ck_assert_int_eq(count_there(), 0);
+    deliver(-1);
+}
+END_TEST
+
+/* A scan of ports, or a member that is stopped there. */
+START_TEST(who_says_nothing_keeps_nobody_out)
+{
+    int silent[2];
+    for (int i = 0; i < 2; i++)
+        silent[i] = connect_there();
     ck_assert_int_eq(write(silent[1], "onward", 6), 6);
     deliver(-1);
     for (int i = 0; i < 2; i++)
@@ -164,6 +223,8 @@ int main(void)
     tcase_add_checked_fixture(all, make_hosts, remove_hosts);
     tcase_set_timeout(all, 3 * LIMIT_S);
     tcase_add_test(all, what_it_replaces_goes_once_a_set_has_arrived);
+    tcase_add_test(all, sizes_that_no_copy_has_are_refused);
+    tcase_add_test(all, what_finds_no_room_is_not_begun);
     tcase_add_test(all, who_says_nothing_keeps_nobody_out);
     tcase_add_test(all, those_who_send_at_once_all_arrive);
     suite_add_tcase(suite, all);
