@@ -1,5 +1,5 @@
-/* fake_member.c - stands in for a member in supervise.sh: sends heartbeats to the launcher and then
- * says no more.
+/* fake_member.c - stands in for a member in the supervise scripts: sends heartbeats to the launcher
+ * and says no more.
  *
  *     fake_member HOST PID SECONDS [ends]
  *
